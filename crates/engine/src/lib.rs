@@ -1,0 +1,1 @@
+//! The pure core: records in, effects out; policy and state digest.

@@ -1,0 +1,1 @@
+//! Vocabulary of Ringfence: ids, money, time, records, tenant schema and their binary codec.

@@ -1,0 +1,1 @@
+//! Append-only checksummed record log with group commit, key index and snapshots.

@@ -1,0 +1,1 @@
+//! Owns a tenant's directory: opens, recovers, decides, commits.

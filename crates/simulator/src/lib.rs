@@ -1,0 +1,1 @@
+//! Seeded world of people, devices, money and fraud; writes an observable stream and an oracle apart.

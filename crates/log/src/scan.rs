@@ -14,6 +14,8 @@ use crate::frame::{
 use crate::{Damage, GROUP_BYTES_MAX, LogError, disk};
 
 const CHUNK: usize = 1 << 20;
+/// The first read; each later one doubles up to `CHUNK`, so that opening a small log stays cheap.
+const FIRST_CHUNK: usize = 16 << 10;
 
 pub(crate) struct SegmentScan {
     file: File,
@@ -22,6 +24,7 @@ pub(crate) struct SegmentScan {
     buf: Vec<u8>,
     filled: usize,
     buf_at: u64,
+    read_ahead: usize,
     /// Where the next frame must begin; everything before it holds.
     pub(crate) offset: u64,
     /// Position of the next record.
@@ -54,6 +57,7 @@ impl SegmentScan {
             buf: Vec::new(),
             filled: 0,
             buf_at: 0,
+            read_ahead: FIRST_CHUNK,
             offset: HEADER_LEN as u64,
             next: header.first,
             chain: header.chain,
@@ -189,7 +193,8 @@ impl SegmentScan {
     fn window(&mut self, at: u64, len: usize) -> Result<&[u8], LogError> {
         let inside = at >= self.buf_at && at + len as u64 <= self.buf_at + self.filled as u64;
         if !inside {
-            let wanted = len.max(CHUNK);
+            let wanted = len.max(self.read_ahead);
+            self.read_ahead = (2 * self.read_ahead).min(CHUNK);
             if self.buf.len() < wanted {
                 self.buf.resize(wanted, 0);
             }

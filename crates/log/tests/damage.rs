@@ -120,9 +120,11 @@ fn no_flipped_byte_is_silently_wrong() {
     {
         let bytes = fs::read(source).unwrap();
         let path = dir.join(source.file_name().unwrap());
-        // index pages are mostly unused bytes: a stride that is coprime to every field width
-        let step = if bytes.len() > 4000 { 7 } else { 1 };
-        for at in (0..bytes.len()).step_by(step) {
+        for at in 0..bytes.len() {
+            // index pages are mostly unused bytes: one in seven, coprime to every field width
+            if at > 600 && bytes.len() > 4000 && at % 7 != 0 {
+                continue;
+            }
             let mut flipped = bytes.clone();
             flipped[at] ^= 1 << (at % 8);
             fs::write(&path, &flipped).unwrap();

@@ -112,23 +112,48 @@ pub struct Trained {
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum BoostError {
     #[error("{set} must have {expected} {what}, got {got}")]
-    Length { set: &'static str, what: &'static str, expected: usize, got: usize },
+    Length {
+        set: &'static str,
+        what: &'static str,
+        expected: usize,
+        got: usize,
+    },
     #[error("{set} has no rows or no features")]
     Empty { set: &'static str },
     #[error("{set} has {rows} rows, at most {max} fit: sample the legitimate ones down")]
-    TooManyRows { set: &'static str, rows: usize, max: usize },
+    TooManyRows {
+        set: &'static str,
+        rows: usize,
+        max: usize,
+    },
     #[error("{set} has infinite value at row {row}, feature {feature}: use NaN for missing")]
-    Infinite { set: &'static str, row: usize, feature: usize },
+    Infinite {
+        set: &'static str,
+        row: usize,
+        feature: usize,
+    },
     #[error("{set} weight at row {row} must be finite and >= 0, got {value}")]
-    Weight { set: &'static str, row: usize, value: f32 },
+    Weight {
+        set: &'static str,
+        row: usize,
+        value: f32,
+    },
     #[error("{set} holds one class only ({positives} frauds of {rows} rows): widen the time range")]
-    OneClass { set: &'static str, positives: usize, rows: usize },
+    OneClass {
+        set: &'static str,
+        positives: usize,
+        rows: usize,
+    },
     #[error("training needs at least {min} frauds, got {positives}: widen the time range")]
     FewPositives { min: usize, positives: usize },
     #[error("all {features} features are constant or missing in training")]
     AllConstant { features: usize },
     #[error("{key} must be {expected}, got {got}")]
-    Config { key: &'static str, expected: &'static str, got: String },
+    Config {
+        key: &'static str,
+        expected: &'static str,
+        got: String,
+    },
     #[error("early stopping needs a validation set")]
     NoValidation,
     #[error(
@@ -154,7 +179,11 @@ pub fn train(
     let mut early_stop = match validation {
         Some(set) => {
             data::check_validation(set, train.features.features())?;
-            Some(EarlyStop::new(config.metric, config.early_stopping_rounds, set))
+            Some(EarlyStop::new(
+                config.metric,
+                config.early_stopping_rounds,
+                set,
+            ))
         }
         None if config.early_stopping_rounds > 0 => return Err(BoostError::NoValidation),
         None => None,
@@ -174,7 +203,11 @@ pub fn train(
         let metric = early_stop.as_mut().map(|stop| stop.add(&tree));
         let finished = tree.splits.is_empty();
         trees.push(tree);
-        let seen = Progress { round: round + 1, rounds: config.rounds, validation: metric };
+        let seen = Progress {
+            round: round + 1,
+            rounds: config.rounds,
+            validation: metric,
+        };
         if progress(seen).is_break() {
             return Err(BoostError::Cancelled { round: round + 1 });
         }
@@ -201,7 +234,11 @@ fn finish(
         None => Vec::new(),
     };
     let best_round = trees.len();
-    Ok(Trained { trees: Trees::new(features, &trees)?, best_round, validation })
+    Ok(Trained {
+        trees: Trees::new(features, &trees)?,
+        best_round,
+        validation,
+    })
 }
 
 impl BoostConfig {
@@ -225,16 +262,32 @@ impl BoostConfig {
             return refuse("learning_rate", "in (0, 1]", self.learning_rate.to_string());
         }
         if !(self.scale_pos_weight > 0.0 && self.scale_pos_weight <= 1e6) {
-            return refuse("scale_pos_weight", "in (0, 1e6]", self.scale_pos_weight.to_string());
+            return refuse(
+                "scale_pos_weight",
+                "in (0, 1e6]",
+                self.scale_pos_weight.to_string(),
+            );
         }
         if !fraction(self.bagging_fraction) {
-            return refuse("bagging_fraction", "in (0, 1]", self.bagging_fraction.to_string());
+            return refuse(
+                "bagging_fraction",
+                "in (0, 1]",
+                self.bagging_fraction.to_string(),
+            );
         }
         if self.bagging_every == 0 {
-            return refuse("bagging_every", "at least 1", self.bagging_every.to_string());
+            return refuse(
+                "bagging_every",
+                "at least 1",
+                self.bagging_every.to_string(),
+            );
         }
         if !fraction(self.feature_fraction) {
-            return refuse("feature_fraction", "in (0, 1]", self.feature_fraction.to_string());
+            return refuse(
+                "feature_fraction",
+                "in (0, 1]",
+                self.feature_fraction.to_string(),
+            );
         }
         for (key, value) in [
             ("min_sum_hessian", self.min_sum_hessian),

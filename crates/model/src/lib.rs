@@ -4,10 +4,7 @@
 //! clock and draws no random number, and takes exp/ln from `libm` only, so that a score is the same
 //! bits on every machine. It never trains: fitting lives in `learning`.
 
-// artifact
-// calibration
-// fast
-// lightgbm_text
-// score
-// shap
+pub mod artifact;
+pub mod calibration;
+pub mod score;
 pub mod trees;

@@ -5,7 +5,11 @@
 //! leaf values are summed in four lanes (tree `t` into lane `t % 4`), which is part of the
 //! definition: a single running sum would cost one add latency per tree.
 
+mod check;
+
 use thiserror::Error;
+
+use check::{check_limit, check_topology, check_values};
 
 /// Rows are indexed by `u16` in the wire formats of samples; no schema comes near it.
 pub const FEATURES_MAX: usize = 4_096;
@@ -38,7 +42,11 @@ impl Child {
     }
 
     pub fn decode(code: i32) -> Self {
-        if code >= 0 { Child::Split(code as u32) } else { Child::Leaf(!code as u32) }
+        if code >= 0 {
+            Child::Split(code as u32)
+        } else {
+            Child::Leaf(!code as u32)
+        }
     }
 }
 
@@ -91,23 +99,54 @@ impl Tree {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum TreesError {
     #[error("{what} must be at most {max}, got {got}")]
-    TooLarge { what: &'static str, max: usize, got: usize },
+    TooLarge {
+        what: &'static str,
+        max: usize,
+        got: usize,
+    },
     #[error(
         "tree {tree} must have one leaf more than splits, got {splits} splits and {leaves} leaves"
     )]
-    Shape { tree: usize, splits: usize, leaves: usize },
+    Shape {
+        tree: usize,
+        splits: usize,
+        leaves: usize,
+    },
     #[error("tree {tree} split {split}: feature must be below {features}, got {feature}")]
-    Feature { tree: usize, split: usize, features: usize, feature: u32 },
+    Feature {
+        tree: usize,
+        split: usize,
+        features: usize,
+        feature: u32,
+    },
     #[error("tree {tree} split {split}: {what} must be finite, got {value}")]
-    SplitNotFinite { tree: usize, split: usize, what: &'static str, value: String },
+    SplitNotFinite {
+        tree: usize,
+        split: usize,
+        what: &'static str,
+        value: String,
+    },
     #[error("tree {tree} split {split}: unknown flag bits {flags:#04x}")]
-    Flags { tree: usize, split: usize, flags: u8 },
+    Flags {
+        tree: usize,
+        split: usize,
+        flags: u8,
+    },
     #[error("tree {tree} leaf {leaf}: value must be finite, got {value}")]
-    LeafNotFinite { tree: usize, leaf: usize, value: String },
+    LeafNotFinite {
+        tree: usize,
+        leaf: usize,
+        value: String,
+    },
     #[error("tree {tree} leaf {leaf}: cover must be at least 1")]
     EmptyLeaf { tree: usize, leaf: usize },
     #[error("tree {tree} split {split}: {side} child {child:?} does not exist")]
-    ChildOutOfRange { tree: usize, split: usize, side: &'static str, child: Child },
+    ChildOutOfRange {
+        tree: usize,
+        split: usize,
+        side: &'static str,
+        child: Child,
+    },
     #[error("tree {tree}: {child:?} is reached twice (a cycle or a shared child)")]
     ReachedTwice { tree: usize, child: Child },
     #[error("tree {tree}: leaf {leaf} is not reached from the root")]
@@ -140,7 +179,11 @@ impl Trees {
     pub fn new(feature_count: usize, trees: &[Tree]) -> Result<Self, TreesError> {
         check_limit("feature count", FEATURES_MAX, feature_count)?;
         check_limit("tree count", TREES_MAX, trees.len())?;
-        check_limit("leaf count", LEAVES_MAX, trees.iter().map(|t| t.leaves.len()).sum())?;
+        check_limit(
+            "leaf count",
+            LEAVES_MAX,
+            trees.iter().map(|t| t.leaves.len()).sum(),
+        )?;
         let mut out = Trees {
             feature_count,
             split_start: vec![0],
@@ -196,7 +239,10 @@ impl Trees {
                 })
                 .collect(),
             leaves: leaves
-                .map(|i| Leaf { value: self.leaf_value[i], cover: self.leaf_cover[i] })
+                .map(|i| Leaf {
+                    value: self.leaf_value[i],
+                    cover: self.leaf_cover[i],
+                })
                 .collect(),
         }
     }
@@ -211,7 +257,11 @@ impl Trees {
 
     /// Leaves of the largest tree.
     pub fn leaves_per_tree_max(&self) -> usize {
-        self.leaf_start.windows(2).map(|w| (w[1] - w[0]) as usize).max().unwrap_or(0)
+        self.leaf_start
+            .windows(2)
+            .map(|w| (w[1] - w[0]) as usize)
+            .max()
+            .unwrap_or(0)
     }
 
     /// Splits on the longest path of any tree.
@@ -221,10 +271,15 @@ impl Trees {
 
     /// Log-odds of one row. Panics when the row has not [`Trees::feature_count`] values.
     pub fn predict_raw(&self, row: &[f32]) -> f64 {
-        assert_eq!(row.len(), self.feature_count, "row width differs from the model's");
+        assert_eq!(
+            row.len(),
+            self.feature_count,
+            "row width differs from the model's"
+        );
         let mut lanes = [0.0; 4];
         for tree in 0..self.tree_count() {
-            lanes[tree % 4] += self.leaf_value[self.leaf_start[tree] as usize + self.leaf(tree, row)];
+            lanes[tree % 4] +=
+                self.leaf_value[self.leaf_start[tree] as usize + self.leaf(tree, row)];
         }
         sum_lanes(lanes)
     }
@@ -232,13 +287,20 @@ impl Trees {
     /// Log-odds of rows laid one after the other: one output per row, the same bits as
     /// [`Trees::predict_raw`]. Walks tree by tree over blocks of rows, so that a tree stays cached.
     pub fn predict_raw_batch(&self, rows: &[f32], out: &mut [f64]) {
-        assert_eq!(rows.len(), out.len() * self.feature_count, "row width differs from the model's");
+        assert_eq!(
+            rows.len(),
+            out.len() * self.feature_count,
+            "row width differs from the model's"
+        );
         if self.feature_count == 0 {
             out.fill(self.predict_raw(&[]));
             return;
         }
         const BLOCK: usize = 64;
-        for (rows, out) in rows.chunks(BLOCK * self.feature_count).zip(out.chunks_mut(BLOCK)) {
+        for (rows, out) in rows
+            .chunks(BLOCK * self.feature_count)
+            .zip(out.chunks_mut(BLOCK))
+        {
             let mut lanes = [[0.0; 4]; BLOCK];
             for tree in 0..self.tree_count() {
                 let leaves = self.leaf_start[tree] as usize;
@@ -291,77 +353,4 @@ pub fn goes_left(x: f32, threshold: f32, flags: u8) -> bool {
 #[inline]
 pub(crate) fn sum_lanes(lanes: [f64; 4]) -> f64 {
     (lanes[0] + lanes[1]) + (lanes[2] + lanes[3])
-}
-
-fn check_limit(what: &'static str, max: usize, got: usize) -> Result<(), TreesError> {
-    if got > max { Err(TreesError::TooLarge { what, max, got }) } else { Ok(()) }
-}
-
-fn check_values(features: usize, index: usize, tree: &Tree) -> Result<(), TreesError> {
-    let (splits, leaves) = (tree.splits.len(), tree.leaves.len());
-    check_limit("leaves per tree", LEAVES_PER_TREE_MAX, leaves)?;
-    if leaves != splits + 1 {
-        return Err(TreesError::Shape { tree: index, splits, leaves });
-    }
-    for (split, s) in tree.splits.iter().enumerate() {
-        if s.feature as usize >= features {
-            return Err(TreesError::Feature { tree: index, split, features, feature: s.feature });
-        }
-        for (what, value) in [("threshold", s.threshold), ("gain", s.gain)] {
-            if !value.is_finite() {
-                let value = value.to_string();
-                return Err(TreesError::SplitNotFinite { tree: index, split, what, value });
-            }
-        }
-        if s.flags & !(MISSING_LEFT | ZERO_IS_MISSING) != 0 {
-            return Err(TreesError::Flags { tree: index, split, flags: s.flags });
-        }
-    }
-    for (leaf, l) in tree.leaves.iter().enumerate() {
-        if !l.value.is_finite() {
-            let value = l.value.to_string();
-            return Err(TreesError::LeafNotFinite { tree: index, leaf, value });
-        }
-        if l.cover == 0 {
-            return Err(TreesError::EmptyLeaf { tree: index, leaf });
-        }
-    }
-    Ok(())
-}
-
-/// Every split and leaf is reached exactly once from the root; returns the depth.
-fn check_topology(index: usize, tree: &Tree) -> Result<usize, TreesError> {
-    let mut split_seen = vec![false; tree.splits.len()];
-    let mut leaf_seen = vec![false; tree.leaves.len()];
-    let mut depth_max = 0;
-    let root = if tree.splits.is_empty() { Child::Leaf(0) } else { Child::Split(0) };
-    let mut stack = vec![(root, 0, "root", 0)];
-    while let Some((child, parent, side, depth)) = stack.pop() {
-        let (seen, at) = match child {
-            Child::Split(at) => (&mut split_seen, at as usize),
-            Child::Leaf(at) => (&mut leaf_seen, at as usize),
-        };
-        match seen.get_mut(at) {
-            None => {
-                let split = parent;
-                return Err(TreesError::ChildOutOfRange { tree: index, split, side, child });
-            }
-            Some(seen) if *seen => return Err(TreesError::ReachedTwice { tree: index, child }),
-            Some(seen) => *seen = true,
-        }
-        if depth > DEPTH_MAX {
-            return Err(TreesError::TooDeep { tree: index });
-        }
-        depth_max = depth_max.max(depth);
-        if let Child::Split(at) = child {
-            let split = &tree.splits[at as usize];
-            stack.push((split.right, at as usize, "right", depth + 1));
-            stack.push((split.left, at as usize, "left", depth + 1));
-        }
-    }
-    // What is reached is a tree, so a leaf is left over exactly when a split is (a detached cycle).
-    match leaf_seen.iter().position(|seen| !seen) {
-        Some(leaf) => Err(TreesError::Unreachable { tree: index, leaf }),
-        None => Ok(depth_max),
-    }
 }

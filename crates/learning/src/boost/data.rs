@@ -34,9 +34,19 @@ impl<'a> Matrix<'a> {
         let expected = rows * features;
         if values.len() != expected {
             let got = values.len();
-            return Err(BoostError::Length { set: "matrix", what: "values", expected, got });
+            return Err(BoostError::Length {
+                set: "matrix",
+                what: "values",
+                expected,
+                got,
+            });
         }
-        Ok(Matrix { values, rows, features, layout })
+        Ok(Matrix {
+            values,
+            rows,
+            features,
+            layout,
+        })
     }
 
     pub fn rows(&self) -> usize {
@@ -84,7 +94,10 @@ impl Dataset<'_> {
 pub fn check_training(set: &Dataset<'_>, min_positives: usize) -> Result<(), BoostError> {
     let positives = check(set, "training set")?;
     if positives < min_positives {
-        return Err(BoostError::FewPositives { min: min_positives, positives });
+        return Err(BoostError::FewPositives {
+            min: min_positives,
+            positives,
+        });
     }
     Ok(())
 }
@@ -93,7 +106,12 @@ pub fn check_validation(set: &Dataset<'_>, features: usize) -> Result<(), BoostE
     let name = "validation set";
     if set.features.features() != features {
         let got = set.features.features();
-        return Err(BoostError::Length { set: name, what: "features", expected: features, got });
+        return Err(BoostError::Length {
+            set: name,
+            what: "features",
+            expected: features,
+            got,
+        });
     }
     check(set, name).map(|_| ())
 }
@@ -105,9 +123,18 @@ fn check(set: &Dataset<'_>, name: &'static str) -> Result<usize, BoostError> {
         return Err(BoostError::Empty { set: name });
     }
     if rows > ROWS_MAX {
-        return Err(BoostError::TooManyRows { set: name, rows, max: ROWS_MAX });
+        return Err(BoostError::TooManyRows {
+            set: name,
+            rows,
+            max: ROWS_MAX,
+        });
     }
-    let wrong_length = |what, got| BoostError::Length { set: name, what, expected: rows, got };
+    let wrong_length = |what, got| BoostError::Length {
+        set: name,
+        what,
+        expected: rows,
+        got,
+    };
     if set.labels.len() != rows {
         return Err(wrong_length("labels", set.labels.len()));
     }
@@ -116,7 +143,11 @@ fn check(set: &Dataset<'_>, name: &'static str) -> Result<usize, BoostError> {
             return Err(wrong_length("weights", weights.len()));
         }
         if let Some(row) = weights.iter().position(|w| !(w.is_finite() && *w >= 0.0)) {
-            return Err(BoostError::Weight { set: name, row, value: weights[row] });
+            return Err(BoostError::Weight {
+                set: name,
+                row,
+                value: weights[row],
+            });
         }
     }
     // A class whose rows all weigh nothing is as absent as one without rows.
@@ -124,11 +155,21 @@ fn check(set: &Dataset<'_>, name: &'static str) -> Result<usize, BoostError> {
     let positives = (0..rows).filter(|&r| set.labels[r]).filter(counts).count();
     let negatives = (0..rows).filter(|&r| !set.labels[r]).filter(counts).count();
     if positives == 0 || negatives == 0 {
-        return Err(BoostError::OneClass { set: name, positives, rows });
+        return Err(BoostError::OneClass {
+            set: name,
+            positives,
+            rows,
+        });
     }
-    let infinite = (0..set.features.features()).into_par_iter().find_map_first(|feature| {
-        let row = set.features.column(feature).position(f32::is_infinite)?;
-        Some(BoostError::Infinite { set: name, row, feature })
-    });
+    let infinite = (0..set.features.features())
+        .into_par_iter()
+        .find_map_first(|feature| {
+            let row = set.features.column(feature).position(f32::is_infinite)?;
+            Some(BoostError::Infinite {
+                set: name,
+                row,
+                feature,
+            })
+        });
     infinite.map_or(Ok(positives), Err)
 }

@@ -41,9 +41,13 @@ impl<'a> EarlyStop<'a> {
     /// Adds a tree and returns the metric with it.
     pub fn add(&mut self, tree: &Tree) -> f64 {
         let matrix = &self.set.features;
-        self.raw.par_iter_mut().with_min_len(4096).enumerate().for_each(|(row, raw)| {
-            *raw += tree.leaves[tree.leaf(|feature| matrix.get(row, feature as usize))].value;
-        });
+        self.raw
+            .par_iter_mut()
+            .with_min_len(4096)
+            .enumerate()
+            .for_each(|(row, raw)| {
+                *raw += tree.leaves[tree.leaf(|feature| matrix.get(row, feature as usize))].value;
+            });
         let value = match self.metric {
             Metric::AveragePrecision => {
                 average_precision(&self.raw, self.set.labels, Some(&self.weights))
@@ -63,7 +67,7 @@ impl<'a> EarlyStop<'a> {
     }
 
     pub fn should_stop(&self) -> bool {
-        self.patience > 0 && self.history.len() - 1 >= self.best + self.patience
+        self.patience > 0 && self.history.len() > self.best + self.patience
     }
 
     /// Rounds to keep, when early stopping was asked for.
@@ -81,7 +85,9 @@ impl<'a> EarlyStop<'a> {
 pub fn average_precision(scores: &[f64], labels: &[bool], weights: Option<&[f64]>) -> f64 {
     let mut order: Vec<u32> = (0..scores.len() as u32).collect();
     order.sort_unstable_by(|&a, &b| {
-        scores[b as usize].total_cmp(&scores[a as usize]).then(a.cmp(&b))
+        scores[b as usize]
+            .total_cmp(&scores[a as usize])
+            .then(a.cmp(&b))
     });
     let weight = |row: u32| weights.map_or(1.0, |w| w[row as usize]);
     let (mut hits, mut seen, mut sum) = (0.0, 0.0, 0.0);

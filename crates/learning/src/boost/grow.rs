@@ -52,12 +52,19 @@ impl<'a> Grower<'a> {
         // Each live leaf keeps one, and a split in progress needs one more.
         let bytes = slots * size_of::<Slot>() * (config.num_leaves + 1);
         if bytes > config.histogram_bytes_max {
-            return Err(BoostError::Memory { bytes, max: config.histogram_bytes_max });
+            return Err(BoostError::Memory {
+                bytes,
+                max: config.histogram_bytes_max,
+            });
         }
         Ok(Grower {
             config,
             binned,
-            depth_max: if config.max_depth == 0 { DEPTH_MAX } else { config.max_depth },
+            depth_max: if config.max_depth == 0 {
+                DEPTH_MAX
+            } else {
+                config.max_depth
+            },
             partition: Partition::new(binned.rows),
             ordered: Vec::new(),
             free: Vec::new(),
@@ -71,16 +78,22 @@ impl<'a> Grower<'a> {
     }
 
     pub fn grow(&mut self, gradients: Gradients<'_>, sample: Sample<'_>) -> Tree {
-        let units =
-            Units { gradient: gradients.gradient_unit, hessian: gradients.hessian_unit };
+        let units = Units {
+            gradient: gradients.gradient_unit,
+            hessian: gradients.hessian_unit,
+        };
         let scorer = Scorer::new(self.config, units);
         self.partition.reset(sample.rows);
         let mut leaves = vec![self.root(&scorer, gradients.rows, sample)];
         let mut made: Vec<BestSplit> = Vec::new();
         let mut tree = Tree::default();
         while leaves.len() < self.config.num_leaves {
-            let Some(index) = most_gaining(&leaves) else { break };
-            let Some(best) = leaves[index].best else { break };
+            let Some(index) = most_gaining(&leaves) else {
+                break;
+            };
+            let Some(best) = leaves[index].best else {
+                break;
+            };
             let at = made.len();
             made.push(best);
             tree.splits.push(self.describe(&best, index, leaves.len()));
@@ -92,12 +105,22 @@ impl<'a> Grower<'a> {
                 *child = Child::Split(at as u32);
             }
             let last = leaves.len() + 1 == self.config.num_leaves;
-            let right = self.split(&scorer, gradients.rows, sample, &mut leaves[index], at, last);
+            let right = self.split(
+                &scorer,
+                gradients.rows,
+                sample,
+                &mut leaves[index],
+                at,
+                last,
+            );
             leaves.push(right);
         }
         for leaf in &mut leaves {
             let value = self.config.learning_rate * scorer.leaf_value(leaf.total);
-            tree.leaves.push(Leaf { value, cover: leaf.total.count() });
+            tree.leaves.push(Leaf {
+                value,
+                cover: leaf.total.count(),
+            });
             for &row in self.partition.rows(leaf.start, leaf.end) {
                 self.row_values[row as usize] = value;
             }
@@ -115,7 +138,8 @@ impl<'a> Grower<'a> {
         });
         let mut histogram = self.take_histogram();
         self.ordered.clear();
-        self.ordered.extend(sample.rows.iter().map(|&row| gradients[row as usize]));
+        self.ordered
+            .extend(sample.rows.iter().map(|&row| gradients[row as usize]));
         let (rows, ordered, binned) = (sample.rows, &self.ordered, self.binned);
         let work = |(group, histogram): (&Group, &mut Vec<Slot>)| {
             if !is_sampled(group, sample) {
@@ -153,7 +177,9 @@ impl<'a> Grower<'a> {
         at: usize,
         last: bool,
     ) -> GrowingLeaf {
-        let Some(best) = leaf.best.take() else { unreachable!("only leaves with a split are taken") };
+        let Some(best) = leaf.best.take() else {
+            unreachable!("only leaves with a split are taken")
+        };
         let middle = self.apply(&best, leaf.start, leaf.end);
         let mut right = GrowingLeaf {
             start: middle,
@@ -190,11 +216,16 @@ impl<'a> Grower<'a> {
         mut parent: Histogram,
     ) {
         let left_is_small = left.total.count() <= right.total.count();
-        let (small, large) = if left_is_small { (left, right) } else { (right, left) };
+        let (small, large) = if left_is_small {
+            (left, right)
+        } else {
+            (right, left)
+        };
         let mut child = self.take_histogram();
         let rows = self.partition.rows(small.start, small.end);
         self.ordered.clear();
-        self.ordered.extend(rows.iter().map(|&row| gradients[row as usize]));
+        self.ordered
+            .extend(rows.iter().map(|&row| gradients[row as usize]));
         let (ordered, binned) = (&self.ordered, self.binned);
         let (small_total, large_total) = (small.total, large.total);
         let work = |((group, child), parent): ((&Group, &mut Vec<Slot>), &mut Vec<Slot>)| {
@@ -231,12 +262,16 @@ impl<'a> Grower<'a> {
 
     fn take_histogram(&mut self) -> Histogram {
         let empty = |g: &Group| vec![Slot::default(); g.slot_start[GROUP]];
-        self.free.pop().unwrap_or_else(|| self.binned.groups.iter().map(empty).collect())
+        self.free
+            .pop()
+            .unwrap_or_else(|| self.binned.groups.iter().map(empty).collect())
     }
 
     /// Sorts the leaf's rows into left and right; returns where the right ones begin.
     fn apply(&mut self, best: &BestSplit, start: usize, end: usize) -> usize {
-        let Some((group, member)) = self.binned.place[best.feature] else { return end };
+        let Some((group, member)) = self.binned.place[best.feature] else {
+            return end;
+        };
         let missing = self.binned.features[best.feature].len();
         match &self.binned.groups[group].bins {
             GroupBins::Narrow(bins) => self.partition.split(start, end, |row| {
@@ -257,7 +292,11 @@ impl<'a> Grower<'a> {
             let best = &made[at];
             let missing = self.binned.features[best.feature].len();
             let left = goes_left(best, missing, self.binned.bin(row as usize, best.feature));
-            match if left { tree.splits[at].left } else { tree.splits[at].right } {
+            match if left {
+                tree.splits[at].left
+            } else {
+                tree.splits[at].right
+            } {
                 Child::Split(next) => at = next as usize,
                 Child::Leaf(leaf) => return leaf as usize,
             }
@@ -278,7 +317,11 @@ impl<'a> Grower<'a> {
 
 #[inline]
 fn goes_left(best: &BestSplit, missing: usize, bin: usize) -> bool {
-    if bin == missing { best.missing_left } else { bin <= best.bin }
+    if bin == missing {
+        best.missing_left
+    } else {
+        bin <= best.bin
+    }
 }
 
 fn is_sampled(group: &Group, sample: Sample<'_>) -> bool {

@@ -35,13 +35,19 @@ impl Slot {
 
     #[inline]
     pub fn plus(self, other: Slot) -> Slot {
-        Slot { gradient: self.gradient + other.gradient, packed: self.packed + other.packed }
+        Slot {
+            gradient: self.gradient + other.gradient,
+            packed: self.packed + other.packed,
+        }
     }
 
     /// `other` must be a part of `self`.
     #[inline]
     pub fn minus(self, other: Slot) -> Slot {
-        Slot { gradient: self.gradient - other.gradient, packed: self.packed - other.packed }
+        Slot {
+            gradient: self.gradient - other.gradient,
+            packed: self.packed - other.packed,
+        }
     }
 }
 
@@ -88,13 +94,22 @@ mod tests {
 
     #[test]
     fn packed_sums_keep_count_and_hessian_apart() {
-        let row = Gradient { gradient: -7, hessian: u32::MAX };
+        let row = Gradient {
+            gradient: -7,
+            hessian: u32::MAX,
+        };
         let mut sum = Slot::default();
         for _ in 0..255 {
             sum = sum.plus(Slot::of_row(row));
         }
-        assert_eq!((sum.gradient, sum.hessian(), sum.count()), (-1785, 255 * (u32::MAX as u64), 255));
+        assert_eq!(
+            (sum.gradient, sum.hessian(), sum.count()),
+            (-1785, 255 * (u32::MAX as u64), 255)
+        );
         let rest = sum.minus(Slot::of_row(row));
-        assert_eq!((rest.gradient, rest.hessian(), rest.count()), (-1778, 254 * (u32::MAX as u64), 254));
+        assert_eq!(
+            (rest.gradient, rest.hessian(), rest.count()),
+            (-1778, 254 * (u32::MAX as u64), 254)
+        );
     }
 }

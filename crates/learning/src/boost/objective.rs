@@ -50,7 +50,12 @@ impl Objective {
             })
             .collect();
         let of_class = |class: bool| -> f64 {
-            labels.iter().zip(&weights).filter(|(l, _)| **l == class).map(|(_, w)| w).sum()
+            labels
+                .iter()
+                .zip(&weights)
+                .filter(|(l, _)| **l == class)
+                .map(|(_, w)| w)
+                .sum()
         };
         let base_score = libm::log(of_class(true) / of_class(false));
         let rows = labels.len();
@@ -66,7 +71,11 @@ impl Objective {
 
     /// Adds the last tree's value of each row.
     pub fn add(&mut self, values: &[f64]) {
-        self.raw.par_iter_mut().with_min_len(CHUNK).zip(values).for_each(|(raw, v)| *raw += v);
+        self.raw
+            .par_iter_mut()
+            .with_min_len(CHUNK)
+            .zip(values)
+            .for_each(|(raw, v)| *raw += v);
     }
 
     /// The trees carry the base score in their first tree, as LightGBM's files do.
@@ -78,24 +87,32 @@ impl Objective {
 
     pub fn gradients(&mut self) -> Gradients<'_> {
         let inputs = self.raw.par_iter().zip(&self.labels).zip(&self.weights);
-        self.exact.par_iter_mut().with_min_len(CHUNK).zip(inputs).for_each(
-            |(out, ((&raw, &label), &weight))| {
+        self.exact
+            .par_iter_mut()
+            .with_min_len(CHUNK)
+            .zip(inputs)
+            .for_each(|(out, ((&raw, &label), &weight))| {
                 let p = 1.0 / (1.0 + libm::exp(-raw));
                 let y = if label { 1.0 } else { 0.0 };
                 *out = (weight * (p - y), weight * p * (1.0 - p));
-            },
-        );
+            });
         let (gradient_bits, hessian_bits) = self.scales();
         let (g_scale, h_scale) = (exp2i(gradient_bits), exp2i(hessian_bits));
-        self.rows.par_iter_mut().with_min_len(CHUNK).zip(&self.exact).for_each(
-            |(row, &(gradient, hessian))| {
+        self.rows
+            .par_iter_mut()
+            .with_min_len(CHUNK)
+            .zip(&self.exact)
+            .for_each(|(row, &(gradient, hessian))| {
                 *row = Gradient {
                     gradient: (gradient * g_scale).round_ties_even() as i32,
                     hessian: (hessian * h_scale).round_ties_even() as u32,
                 };
-            },
-        );
-        Gradients { rows: &self.rows, gradient_unit: 1.0 / g_scale, hessian_unit: 1.0 / h_scale }
+            });
+        Gradients {
+            rows: &self.rows,
+            gradient_unit: 1.0 / g_scale,
+            hessian_unit: 1.0 / h_scale,
+        }
     }
 
     /// Powers of two by which gradients and hessians are multiplied before rounding.
@@ -130,5 +147,8 @@ fn exp2i(exponent: i32) -> f64 {
 /// Rows later than `now` weigh 1.
 pub fn recency_weights(times: &[i64], now: i64, half_life: f64) -> Vec<f32> {
     let age = |time: i64| now.saturating_sub(time).max(0) as f64;
-    times.iter().map(|&time| libm::exp2(-age(time) / half_life) as f32).collect()
+    times
+        .iter()
+        .map(|&time| libm::exp2(-age(time) / half_life) as f32)
+        .collect()
 }

@@ -8,7 +8,10 @@ pub struct Partition {
 
 impl Partition {
     pub fn new(rows: usize) -> Self {
-        Partition { rows: Vec::with_capacity(rows), right: vec![0; rows] }
+        Partition {
+            rows: Vec::with_capacity(rows),
+            right: vec![0; rows],
+        }
     }
 
     pub fn reset(&mut self, rows: &[u32]) {

@@ -70,7 +70,11 @@ impl Sampler {
         if self.feature_fraction < 1.0 {
             self.draw_features();
         }
-        Sample { rows: &self.rows, rows_out: &self.rows_out, features: &self.features }
+        Sample {
+            rows: &self.rows,
+            rows_out: &self.rows_out,
+            features: &self.features,
+        }
     }
 
     /// Selection sampling (Knuth 3.4.2 S): exactly `ceil(n * fraction)` rows, in ascending order.

@@ -106,20 +106,40 @@ impl Scorer {
         let (present, missing) = histogram.split_at(bins.len());
         let missing = missing[0];
         let floor = self.gain_of(total) + self.min_gain;
-        let mut best = Best { gain: floor, at: None };
+        let mut best = Best {
+            gain: floor,
+            at: None,
+        };
         if missing.count() > 0 {
             self.scan(present, missing, true, total, &mut best);
         }
         self.scan(present, Slot::default(), false, total, &mut best);
         let (bin, missing_left, left) = best.at?;
         let right = total.minus(left);
-        let missing_left =
-            if missing.count() > 0 { missing_left } else { left.count() >= right.count() };
+        let missing_left = if missing.count() > 0 {
+            missing_left
+        } else {
+            left.count() >= right.count()
+        };
         let gain = best.gain - floor + self.min_gain;
-        Some(BestSplit { gain, feature, bin, missing_left, left, right })
+        Some(BestSplit {
+            gain,
+            feature,
+            bin,
+            missing_left,
+            left,
+            right,
+        })
     }
 
-    fn scan(&self, present: &[Slot], start: Slot, missing_left: bool, total: Slot, best: &mut Best) {
+    fn scan(
+        &self,
+        present: &[Slot],
+        start: Slot,
+        missing_left: bool,
+        total: Slot,
+        best: &mut Best,
+    ) {
         let mut left = start;
         for (bin, &slot) in present.iter().enumerate() {
             // A bin without rows adds no cut of its own.
@@ -136,7 +156,10 @@ impl Scorer {
             }
             let gain = self.gain_of(left) + self.gain_of(right);
             if gain > best.gain {
-                *best = Best { gain, at: Some((bin, missing_left, left)) };
+                *best = Best {
+                    gain,
+                    at: Some((bin, missing_left, left)),
+                };
             }
         }
     }

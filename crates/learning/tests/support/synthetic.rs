@@ -52,16 +52,31 @@ pub fn synthetic(rows: usize, features: usize, base: f64, seed: u64) -> Syntheti
             values.push(if missing { f32::NAN } else { x as f32 });
         }
         let row = &values[start..];
-        let present = |f: usize| if row[f].is_nan() { 0.2 } else { f64::from(row[f]) };
+        let present = |f: usize| {
+            if row[f].is_nan() {
+                0.2
+            } else {
+                f64::from(row[f])
+            }
+        };
         // exp(3 + 1.2 * 3.09): the 99.9th percentile of the amount
         let tail_rule = if row[0] > 820.0 { 6.0 } else { 0.0 };
         let logit = base + tail_rule + 1.4 * present(1) + 1.1 * present(1) * present(5)
             - 0.12 * present(2)
             + 2.0 * (6.0 * present(7)).sin()
-            + if row[3].is_nan() { 1.0 } else { 1.5 * present(3) * present(6) / 10.0 };
+            + if row[3].is_nan() {
+                1.0
+            } else {
+                1.5 * present(3) * present(6) / 10.0
+            };
         labels.push(random.uniform() < 1.0 / (1.0 + (-logit).exp()));
     }
-    Synthetic { values, labels, rows, features }
+    Synthetic {
+        values,
+        labels,
+        rows,
+        features,
+    }
 }
 
 /// Area under the ROC curve, ties counted half.

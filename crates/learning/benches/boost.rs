@@ -95,7 +95,7 @@ fn cpu_seconds() -> f64 {
 fn lightgbm(data: &Synthetic, test: &Synthetic, rounds: usize) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let python = std::env::var_os("RINGFENCE_PYTHON").map_or_else(
-        || root.join("target/python-peers/bin/python"),
+        || Path::new(env!("CARGO_TARGET_TMPDIR")).join("../python-peers/bin/python"),
         PathBuf::from,
     );
     if !python.exists() {

@@ -6,5 +6,6 @@
 
 pub mod artifact;
 pub mod calibration;
+pub mod lightgbm_text;
 pub mod score;
 pub mod trees;

@@ -6,6 +6,7 @@
 
 pub mod artifact;
 pub mod calibration;
+pub mod fast;
 pub mod lightgbm_text;
 pub mod score;
 pub mod trees;

@@ -2,7 +2,7 @@
 //!
 //! Installs LightGBM into `python-peers` under cargo's target directory, once. Without a network it
 //! says so and skips; with RINGFENCE_REQUIRE_PYTHON=1 that is a failure.
-#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
 
 #[path = "support/random_trees.rs"]
 mod random_trees;
@@ -91,7 +91,7 @@ fn write_rows(dir: &Path) -> Vec<f32> {
             .filter(|x| x.abs() <= 1e-35)
             .for_each(|x| *x = 0.0);
         row[6] = random.uniform() as f32;
-        row[7] = (random.uniform() * 1e3).exp2() as f32 % 1e6;
+        row[7] = libm::exp2(random.uniform() * 1e3) as f32 % 1e6;
         row[7] = if row[7].is_finite() { row[7] } else { 7.0 };
         let score = row[6] * 3.0
             + if row[0].is_nan() {
@@ -101,7 +101,7 @@ fn write_rows(dir: &Path) -> Vec<f32> {
             }
             + if row[1] == 0.0 { 1.0 } else { -0.5 };
         labels.push(u8::from(
-            random.uniform() < 1.0 / (1.0 + f64::from(2.0 - score).exp()),
+            random.uniform() < 1.0 / (1.0 + libm::exp(f64::from(2.0 - score))),
         ));
         values.extend(row);
     }

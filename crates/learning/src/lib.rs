@@ -1,3 +1,4 @@
 //! Replay to samples, training, evaluation, reports.
 
 pub mod boost;
+pub mod calibrate;

@@ -9,4 +9,5 @@ pub mod calibration;
 pub mod fast;
 pub mod lightgbm_text;
 pub mod score;
+pub mod shap;
 pub mod trees;

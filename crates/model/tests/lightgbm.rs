@@ -13,6 +13,7 @@ use std::sync::OnceLock;
 
 use random_trees::{Random, random_row, random_trees};
 use ringfence_model::lightgbm_text::{LightgbmError, read, write};
+use ringfence_model::shap::Explainer;
 use ringfence_model::trees::Trees;
 
 const ROWS: usize = 2_000;
@@ -111,6 +112,23 @@ fn write_rows(dir: &Path) -> Vec<f32> {
     values
 }
 
+/// LightGBM's own contributions: per row the features, then the expected value.
+fn compare_contributions(name: &str, trees: &Trees, values: &[f32], dir: &Path) {
+    let explainer = Explainer::new(trees);
+    let theirs = doubles(dir.join(format!("{name}.contrib")));
+    for (x, theirs) in values.chunks(FEATURES).zip(theirs.chunks(FEATURES + 1)) {
+        let mut ours = explainer.contributions(x);
+        ours.push(explainer.expected_value());
+        for (feature, (ours, theirs)) in ours.iter().zip(theirs).enumerate() {
+            let off = (ours - theirs).abs();
+            assert!(
+                off <= TOLERANCE,
+                "{name} feature {feature}: {ours} {theirs}"
+            );
+        }
+    }
+}
+
 fn doubles(path: PathBuf) -> Vec<f64> {
     let bytes = std::fs::read(path).unwrap();
     bytes
@@ -148,6 +166,7 @@ fn python_models_predict_the_same_here() {
             "{name} is too small to tell anything"
         );
         compare_scores(name, &model.trees, &values, dir.path());
+        compare_contributions(name, &model.trees, &values, dir.path());
     }
     for (name, key) in [
         ("regression", "objective must be binary"),
@@ -175,6 +194,7 @@ fn our_models_predict_the_same_in_python() {
     std::fs::write(dir.path().join("ours.txt"), write(&trees, &names).unwrap()).unwrap();
     peer(&python, "predict", dir.path());
     compare_scores("ours", &trees, &values, dir.path());
+    compare_contributions("ours", &trees, &values, dir.path());
 }
 
 #[test]

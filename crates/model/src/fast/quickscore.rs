@@ -14,43 +14,77 @@ use crate::trees::{Child, MISSING_LEFT, Tree, Trees, ZERO_IS_MISSING, goes_left,
 /// A bit per leaf.
 pub trait Word: Copy + std::ops::BitAndAssign {
     const ALL: Self;
+    /// How a mask is kept: large models are bound by the memory their masks take.
+    type Mask: Copy + std::fmt::Debug;
     /// All bits but `range`.
-    fn without(range: Range<u32>) -> Self;
+    fn without(range: Range<u32>) -> Self::Mask;
+    fn mask(mask: Self::Mask) -> Self;
     fn lowest(self) -> usize;
 }
 
 macro_rules! word {
-    ($($word:ty),*) => {$(
+    ($word:ty) => {
         impl Word for $word {
             const ALL: Self = <$word>::MAX;
-            fn without(range: Range<u32>) -> Self {
+            type Mask = $word;
+            fn without(range: Range<u32>) -> $word {
                 range.fold(Self::ALL, |word, bit| word & !(1 << bit))
+            }
+            #[inline]
+            fn mask(mask: $word) -> $word {
+                mask
             }
             #[inline]
             fn lowest(self) -> usize {
                 self.trailing_zeros() as usize
             }
         }
-    )*};
+    };
 }
-word!(u16, u32, u64);
+word!(u16);
+word!(u32);
+
+impl Word for u64 {
+    const ALL: Self = u64::MAX;
+    /// First bit and length: 2 bytes instead of 8 for two shifts.
+    type Mask = [u8; 2];
+    fn without(range: Range<u32>) -> [u8; 2] {
+        [range.start as u8, range.len() as u8]
+    }
+    #[inline]
+    fn mask([start, len]: [u8; 2]) -> u64 {
+        // a split leaves at least one leaf to its other side: len < 64
+        !(((1u64 << (len & 63)) - 1) << (start & 63))
+    }
+    #[inline]
+    fn lowest(self) -> usize {
+        self.trailing_zeros() as usize
+    }
+}
 
 /// `bits[tree] &= mask`.
 #[derive(Debug, Clone, Copy)]
-struct Clear<W> {
-    mask: W,
+struct Clear<W: Word> {
+    mask: W::Mask,
     tree: u16,
+}
+
+impl<W: Word> Clear<W> {
+    #[inline]
+    fn apply(self, bits: &mut [W]) {
+        bits[usize::from(self.tree)] &= W::mask(self.mask);
+    }
 }
 
 /// Splits in the order in which they apply, with their thresholds.
 #[derive(Debug, Clone)]
-struct List<W> {
+struct List<W: Word> {
     thresholds: Vec<f32>,
     clears: Vec<Clear<W>>,
 }
 
 #[derive(Debug, Clone)]
-struct FeatureLists<W> {
+struct FeatureLists<W: Word> {
     /// Applied while `threshold < x`, ascending: splits that expect left.
     above: List<W>,
     /// Applied while `threshold >= x`, descending: splits that expect right.
@@ -61,7 +95,7 @@ struct FeatureLists<W> {
 
 /// A split for which zero is missing too: tested one by one, there are few of them.
 #[derive(Debug, Clone)]
-struct ZeroSplit<W> {
+struct ZeroSplit<W: Word> {
     feature: u32,
     threshold: f32,
     flags: u8,
@@ -70,7 +104,7 @@ struct ZeroSplit<W> {
 }
 
 #[derive(Debug, Clone)]
-pub struct QuickScore<W> {
+pub struct QuickScore<W: Word> {
     features: Vec<FeatureLists<W>>,
     zero_splits: Vec<ZeroSplit<W>>,
     leaf_start: Vec<u32>,
@@ -139,29 +173,28 @@ impl<W: Word> QuickScore<W> {
         let bits = bits.as_mut_slice();
         for (lists, &x) in self.features.iter().zip(row) {
             if x.is_nan() {
-                lists
-                    .missing
-                    .iter()
-                    .for_each(|clear| bits[clear.tree as usize] &= clear.mask);
+                lists.missing.iter().for_each(|clear| clear.apply(bits));
                 continue;
             }
-            for (&threshold, clear) in lists.above.thresholds.iter().zip(&lists.above.clears) {
-                if threshold >= x {
-                    break;
-                }
-                bits[clear.tree as usize] &= clear.mask;
-            }
-            for (&threshold, clear) in lists.below.thresholds.iter().zip(&lists.below.clears) {
-                if threshold < x {
-                    break;
-                }
-                bits[clear.tree as usize] &= clear.mask;
-            }
+            let above = lists
+                .above
+                .thresholds
+                .partition_point(|&threshold| threshold < x);
+            lists.above.clears[..above]
+                .iter()
+                .for_each(|clear| clear.apply(bits));
+            let below = lists
+                .below
+                .thresholds
+                .partition_point(|&threshold| threshold >= x);
+            lists.below.clears[..below]
+                .iter()
+                .for_each(|clear| clear.apply(bits));
         }
         for split in &self.zero_splits {
             let left = goes_left(row[split.feature as usize], split.threshold, split.flags);
             if left != split.expects_left {
-                bits[split.clear.tree as usize] &= split.clear.mask;
+                split.clear.apply(bits);
             }
         }
         let mut lanes = [0.0; 4];
@@ -173,7 +206,7 @@ impl<W: Word> QuickScore<W> {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Entry<W> {
+struct Entry<W: Word> {
     threshold: f32,
     expects_left: bool,
     on_missing: bool,

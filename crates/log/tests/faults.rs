@@ -1,5 +1,7 @@
 //! I4: a failed write or fsync is never retried, poisons the handle, and loses nothing acknowledged.
 
+#![allow(clippy::unwrap_used)] // also outside #[test] functions
+
 mod fixture;
 
 use std::fs;

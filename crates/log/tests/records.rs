@@ -34,7 +34,7 @@ proptest! {
     /// Model: a vector. Uncommitted records vanish with the handle, all others stay, find is exact.
     #[test]
     fn behaves_like_a_vector(ops in prop::collection::vec(op(), 1..120), since in 0..50_i64) {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = fixture::fast_dir();
         let (mut log, _) = Log::open(dir.path(), small()).unwrap();
         let (mut model, mut committed) = (Vec::<Kept>::new(), 0);
         for op in ops {
@@ -139,7 +139,7 @@ fn a_half_written_group_is_invisible_until_it_is_whole() {
 
 #[test]
 fn keys_are_found_after_restart_and_without_their_index_files() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = fixture::fast_dir();
     let end = fixture::write(dir.path(), small(), &[10; 20]);
     let wanted = |key: u64, since: i64| -> Vec<Position> {
         let hits = (0..end).rev().map(expected);
@@ -214,7 +214,7 @@ fn keys_are_found_before_while_and_after_the_index_is_written() {
 /// Keys with many records fill several index pages; the filter must never hide one.
 #[test]
 fn large_segments_find_every_key_and_few_others() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = fixture::fast_dir();
     let options = LogOptions {
         segment_bytes: 256 << 10,
         ..small()
@@ -319,7 +319,7 @@ fn ids_are_drawn_when_none_is_given() {
 
 #[test]
 fn old_segments_go_only_when_a_snapshot_covers_them() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = fixture::fast_dir();
     fixture::write(dir.path(), small(), &[10; 20]);
     let (mut log, _) = Log::open(dir.path(), small()).unwrap();
     let refused = log.drop_below(Position(100)).unwrap_err();

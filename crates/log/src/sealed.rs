@@ -31,6 +31,10 @@ pub struct IndexJob {
 }
 
 impl IndexJob {
+    pub(crate) fn first(&self) -> u64 {
+        self.identity.first
+    }
+
     /// A failure costs nothing but the time to rebuild the index when it is needed.
     pub fn run(self) -> Result<(), LogError> {
         write_index(&self.dir, self.identity, &self.index)

@@ -284,6 +284,10 @@ impl Log {
                 covered,
             });
         }
+        self.index_job = self
+            .index_job
+            .take()
+            .filter(|job| job.first() >= boundary.0);
         let mut dropped = Dropped::default();
         // oldest first: a crash in between leaves no gap
         for sealed in self.sealed.drain(..count) {
@@ -292,8 +296,10 @@ impl Log {
             dropped.segments += 1;
             self.disk.remove(&path)?;
             self.disk.sync_dir(&self.dir)?;
-            self.disk
-                .remove(&segment::index_path(&self.dir, sealed.identity.first))?;
+            let index = segment::index_path(&self.dir, sealed.identity.first);
+            if index.exists() {
+                self.disk.remove(&index)?;
+            }
         }
         Ok(dropped)
     }

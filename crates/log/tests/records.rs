@@ -121,6 +121,68 @@ fn a_reader_follows_a_writer_and_sees_whole_groups_only() {
     }
 }
 
+/// A reader racing the writer through many small segments: it never sees damage, a gap or a record
+/// that is not what was written.
+#[test]
+fn a_reader_races_a_writer_through_many_segments() {
+    const END: u64 = 30_000;
+    let home = fixture::fast_dir();
+    let dir = home.path();
+    let options = LogOptions {
+        segment_bytes: 5000,
+        ..small()
+    };
+    let (mut log, _) = Log::open(dir, options).unwrap();
+    let writer = std::thread::spawn(move || {
+        while log.next().0 < END {
+            let next = log.next().0;
+            append(&mut log, 1 + next % 9);
+            log.commit().unwrap();
+        }
+        log.committed()
+    });
+    let mut reader = Reader::open(dir).unwrap();
+    let (mut seen, mut rounds) = (0, 0);
+    while seen < END {
+        let end = reader.refresh().unwrap().0;
+        let mut records = reader.iter_from(Position(seen)).unwrap();
+        while let Some(record) = records.next_record().unwrap() {
+            assert_eq!(record.position.0, seen);
+            assert_eq!(record.payload, expected(seen).payload);
+            seen += 1;
+        }
+        assert_eq!(seen, end);
+        rounds += 1;
+    }
+    assert_eq!(writer.join().unwrap().0, reader.refresh().unwrap().0);
+    assert!(
+        rounds > 10,
+        "the writer was done before the reader began: {rounds}"
+    );
+}
+
+#[test]
+fn a_reader_left_behind_by_dropped_segments_says_so() {
+    let home = fixture::fast_dir();
+    let dir = home.path();
+    let (mut log, _) = Log::open(dir, small()).unwrap();
+    append(&mut log, 2);
+    log.commit().unwrap();
+    let mut reader = Reader::open(dir).unwrap();
+    for _ in 0..20 {
+        append(&mut log, 10);
+        log.commit().unwrap();
+    }
+    log.write_snapshot(log.committed(), 1, |_| Ok(())).unwrap();
+    log.drop_below(log.committed()).unwrap();
+    let behind = reader.refresh().unwrap_err();
+    assert!(
+        matches!(behind, LogError::MissingSegment { .. }),
+        "{behind}"
+    );
+    assert_eq!(Reader::open(dir).unwrap().end(), Position(202));
+}
+
 #[test]
 fn a_half_written_group_is_invisible_until_it_is_whole() {
     let dir = tempfile::tempdir().unwrap();
@@ -280,6 +342,60 @@ fn limits_are_refused_and_change_nothing() {
     assert_eq!(log.append(&[5; 100], 0, None).unwrap(), Position(3));
     let refused = log.read(Position(4)).unwrap_err();
     assert!(matches!(refused, LogError::OutOfRange { .. }));
+}
+
+#[test]
+fn options_outside_the_format_are_refused_by_name() {
+    let refused = |options: LogOptions| {
+        let dir = tempfile::tempdir().unwrap();
+        match Log::open(&dir.path().join("log"), options).unwrap_err() {
+            LogError::InvalidOption { field, .. } => field,
+            other => panic!("{other}"),
+        }
+    };
+    let good = LogOptions::default;
+    assert_eq!(
+        refused(LogOptions {
+            segment_bytes: (1 << 30) + 1,
+            ..good()
+        }),
+        "segment_bytes"
+    );
+    assert_eq!(
+        refused(LogOptions {
+            max_record_bytes: 16 << 20,
+            ..good()
+        }),
+        "max_record_bytes"
+    );
+    assert_eq!(
+        refused(LogOptions {
+            max_batch_records: 0,
+            ..good()
+        }),
+        "max_batch_records"
+    );
+    assert_eq!(
+        refused(LogOptions {
+            max_batch_bytes: 1 << 20,
+            ..good()
+        }),
+        "max_batch_bytes"
+    );
+    assert_eq!(
+        refused(LogOptions {
+            max_batch_bytes: 65 << 20,
+            ..good()
+        }),
+        "max_batch_bytes"
+    );
+    assert_eq!(
+        refused(LogOptions {
+            snapshots_kept: 0,
+            ..good()
+        }),
+        "snapshots_kept"
+    );
 }
 
 #[test]

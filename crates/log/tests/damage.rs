@@ -322,6 +322,50 @@ fn a_missing_segment_and_a_foreign_one_are_errors() {
     assert!(matches!(refused, LogError::ForeignLog { .. }), "{refused}");
 }
 
+/// Two copies of one log that went on differently: same id, same positions, other history. Only the
+/// checksum chain tells them apart.
+#[test]
+fn a_fork_of_the_same_log_does_not_fit() {
+    let home = fixture::fast_dir();
+    let (ours, fork) = (home.path().join("ours"), home.path().join("fork"));
+    let go_on = |dir: &Path, options: LogOptions, fill: u8| {
+        let (mut log, _) = Log::open(dir, options).unwrap();
+        for _ in 0..30 {
+            log.append(&[fill; 30], 0, None).unwrap();
+            log.commit().unwrap();
+        }
+    };
+    for (options, changed) in [
+        (small(), "a later segment"),
+        (one_segment(), "later groups"),
+    ] {
+        let _ = fs::remove_dir_all(&ours);
+        fixture::write(&ours, options.clone(), &[4]);
+        copy(&ours, &fork);
+        go_on(&ours, options.clone(), 1);
+        go_on(&fork, options.clone(), 2);
+        let path = files(&ours, "seg").pop().unwrap();
+        let mut bytes = fs::read(&path).unwrap();
+        let other = fs::read(fork.join(path.file_name().unwrap())).unwrap();
+        assert_eq!(bytes.len(), other.len());
+        // in one segment the first half stays ours: all of its groups are equally long
+        let from = if files(&ours, "seg").len() > 1 {
+            0
+        } else {
+            bytes.len() - 10 * (32 + 46)
+        };
+        bytes[from..].copy_from_slice(&other[from..]);
+        fs::write(&path, bytes).unwrap();
+        let refused = Log::open(&ours, options).unwrap_err();
+        assert!(
+            matches!(refused, LogError::Corrupt { .. }),
+            "{changed}: {refused}"
+        );
+        assert!(!verify(&ours).unwrap().is_sound(), "{changed}");
+        assert!(fixture::read_all(&ours).is_err(), "{changed}");
+    }
+}
+
 /// The cut would be silent here if the snapshot did not prove that the group was acknowledged.
 #[test]
 fn a_snapshot_past_the_end_proves_loss() {

@@ -72,6 +72,31 @@ fn every_failing_fsync_poisons_and_loses_nothing_acknowledged() {
     }
 }
 
+/// A commit that does not seal a segment is one fsync, and it is waited for.
+#[test]
+fn each_commit_fsyncs_its_own_group() {
+    for commits in 0..3 {
+        let dir = tempfile::tempdir().unwrap();
+        let faults = Arc::new(Faults::default());
+        let options = LogOptions {
+            segment_bytes: 1 << 20,
+            ..with_faults(&faults)
+        };
+        let (mut log, _) = Log::open(dir.path(), options).unwrap();
+        faults.fail_sync(commits + 1);
+        for _ in 0..commits {
+            append(&mut log, 1);
+            log.commit().unwrap();
+        }
+        append(&mut log, 1);
+        assert!(matches!(
+            log.commit(),
+            Err(LogError::Io { op: "fsync", .. })
+        ));
+        assert_eq!(log.committed(), Position(u64::from(commits)));
+    }
+}
+
 #[test]
 fn every_failing_write_poisons_and_its_rest_is_cut() {
     for nth in 1..=10 {

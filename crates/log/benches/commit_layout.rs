@@ -19,7 +19,9 @@ const RECORD_BYTES: usize = 200;
 const TENANTS: [usize; 6] = [1, 2, 4, 8, 16, 32];
 const GROUP_RECORDS: [usize; 2] = [1, 32];
 const PREZEROED_BYTES: u64 = 16 << 20;
-const RUN: Duration = Duration::from_millis(1500);
+const RUN: Duration = Duration::from_millis(500);
+/// The layouts take turns, and the median round is shown: disk latency wanders.
+const ROUNDS: usize = 5;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Layout {
@@ -31,24 +33,55 @@ enum Layout {
 fn main() {
     let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("commit-layout");
     println!(
-        "dir {}, {} s a cell, record {RECORD_BYTES} B",
+        "dir {}, {} s a round, median of {ROUNDS}, record {RECORD_BYTES} B",
         dir.display(),
         RUN.as_secs_f32()
     );
     println!("group  tenants  layout        p50 ms    p99 ms   records/s  fdatasync/s");
     for group in GROUP_RECORDS {
         for tenants in TENANTS {
-            for layout in [Layout::Own, Layout::Prezeroed, Layout::Shared] {
-                let _ = std::fs::remove_dir_all(&dir);
-                std::fs::create_dir_all(&dir).unwrap();
-                run(layout, tenants, group, &dir);
+            let layouts = [Layout::Own, Layout::Prezeroed, Layout::Shared];
+            let mut rounds = [const { Vec::new() }; 3];
+            for _ in 0..ROUNDS {
+                for (layout, results) in layouts.into_iter().zip(&mut rounds) {
+                    let _ = std::fs::remove_dir_all(&dir);
+                    std::fs::create_dir_all(&dir).unwrap();
+                    results.push(run(layout, tenants, group, &dir));
+                }
+            }
+            for (layout, results) in layouts.into_iter().zip(rounds) {
+                let [p50, p99, records, syncs] = medians(results);
+                println!(
+                    "{group:>5}  {tenants:>7}  {:<10} {p50:>9.2} {p99:>9.2} {records:>11.0} {syncs:>12.0}",
+                    layout.name(),
+                );
             }
         }
     }
     std::fs::remove_dir_all(&dir).unwrap();
 }
 
-fn run(layout: Layout, tenants: usize, group: usize, dir: &Path) {
+impl Layout {
+    fn name(self) -> &'static str {
+        match self {
+            Layout::Own => "own",
+            Layout::Prezeroed => "prezeroed",
+            Layout::Shared => "shared",
+        }
+    }
+}
+
+/// Column by column.
+fn medians(rounds: Vec<[f64; 4]>) -> [f64; 4] {
+    std::array::from_fn(|column| {
+        let mut values: Vec<f64> = rounds.iter().map(|round| round[column]).collect();
+        values.sort_unstable_by(f64::total_cmp);
+        values[values.len() / 2]
+    })
+}
+
+/// One round: p50 and p99 in ms, records/s, fdatasync/s.
+fn run(layout: Layout, tenants: usize, group: usize, dir: &Path) -> [f64; 4] {
     let shared = SharedLog::create(&dir.join("shared"));
     let body = vec![0x5a_u8; group * RECORD_BYTES];
     let ready = Barrier::new(tenants);
@@ -93,18 +126,12 @@ fn run(layout: Layout, tenants: usize, group: usize, dir: &Path) {
         .collect();
     waits.sort_unstable();
     let at = |share: f64| waits[((waits.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
-    let name = match layout {
-        Layout::Own => "own",
-        Layout::Prezeroed => "prezeroed",
-        Layout::Shared => "shared",
-    };
-    println!(
-        "{group:>5}  {tenants:>7}  {name:<10} {:>9.2} {:>9.2} {:>11.0} {:>12.0}",
+    [
         at(0.50),
         at(0.99),
         (waits.len() * group) as f64 / seconds,
         syncs as f64 / seconds,
-    );
+    ]
 }
 
 /// Calls `commit` until the time is over; returns each wait and how many fsyncs were this tenant's.

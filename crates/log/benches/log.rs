@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use ringfence_log::{Log, LogOptions, Position, Reader};
+use ringfence_log::{IndexJob, Log, LogOptions, Position, Reader};
 
 const PAYLOAD_BYTES: usize = 120;
 const RUN: Duration = Duration::from_secs(2);
@@ -89,6 +89,7 @@ fn write(dir: &Path, options: LogOptions) {
             .unwrap();
         if next % 1000 == 999 {
             log.commit().unwrap();
+            log.take_index_job().map_or(Ok(()), IndexJob::run).unwrap();
         }
     }
     log.commit().unwrap();

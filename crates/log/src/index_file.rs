@@ -52,8 +52,8 @@ pub(crate) struct SegmentIdentity {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct IndexHeader {
     segment: SegmentIdentity,
-    pub(crate) oldest_ms: i64,
-    pub(crate) newest_ms: i64,
+    oldest_ms: i64,
+    newest_ms: i64,
     sparse_len: u32,
     key_count: u32,
     filter_blocks: u32,
@@ -107,6 +107,10 @@ impl IndexHeader {
             page_count: u32_at(bytes, 80),
             tables_crc: u32_at(bytes, 84),
         })
+    }
+
+    pub(crate) fn time_range(&self) -> (i64, i64) {
+        (self.oldest_ms, self.newest_ms)
     }
 
     fn filter_at(&self) -> usize {

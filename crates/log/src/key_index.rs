@@ -27,6 +27,8 @@ pub(crate) struct ActiveIndex {
     /// Only looked up, never iterated: its order reaches nobody. The default hasher is keyed, so
     /// chosen event ids cannot pile up in one bucket.
     newest: HashMap<u64, u32>,
+    /// Oldest and newest record time; an empty range when there is no record.
+    time_range: (i64, i64),
 }
 
 impl ActiveIndex {
@@ -35,6 +37,7 @@ impl ActiveIndex {
             first,
             entries: Vec::new(),
             newest: HashMap::new(),
+            time_range: (i64::MAX, i64::MIN),
         }
     }
 
@@ -52,6 +55,10 @@ impl ActiveIndex {
             Some(key) => self.newest.insert(key, relative).unwrap_or(NO_PREVIOUS),
             None => UNKEYED,
         };
+        self.time_range = (
+            self.time_range.0.min(time_ms),
+            self.time_range.1.max(time_ms),
+        );
         self.entries.push(Entry {
             key: key.unwrap_or(0),
             time_ms,
@@ -76,13 +83,8 @@ impl ActiveIndex {
         }
     }
 
-    /// Oldest and newest record time; an empty range that contains nothing when there is none.
     pub(crate) fn time_range(&self) -> (i64, i64) {
-        self.entries
-            .iter()
-            .fold((i64::MAX, i64::MIN), |(oldest, newest), entry| {
-                (oldest.min(entry.time_ms), newest.max(entry.time_ms))
-            })
+        self.time_range
     }
 
     pub(crate) fn offsets(&self) -> impl Iterator<Item = u32> {

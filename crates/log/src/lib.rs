@@ -29,6 +29,7 @@ pub use disk::Faults;
 pub use error::{Damage, LogError};
 pub use reader::{Reader, Records};
 pub use recover::Recovery;
+pub use sealed::IndexJob;
 pub use snapshot::{SkipReason, SkippedSnapshot, SnapshotReader, SnapshotSearch};
 pub use verify::{VerifyReport, verify};
 pub use writer::{Dropped, Log};

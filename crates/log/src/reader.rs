@@ -20,6 +20,7 @@ pub struct Reader {
     /// Stands behind the last whole group seen.
     tail: SegmentScan,
     tail_first: u64,
+    tail_sealed: bool,
 }
 
 impl Reader {
@@ -36,6 +37,7 @@ impl Reader {
             first,
             tail,
             tail_first,
+            tail_sealed: false,
         };
         reader.refresh()?;
         Ok(reader)
@@ -55,22 +57,25 @@ impl Reader {
         Position(self.tail.next)
     }
 
-    /// Looks for groups written since; returns the new end.
+    /// Looks for groups written since; returns the new end. `MissingSegment` when the writer has
+    /// dropped records that this reader has not seen yet: open a new reader.
     pub fn refresh(&mut self) -> Result<Position, LogError> {
         self.tail.forget();
         loop {
             match self.tail.step()? {
                 Step::Group { .. } => {}
-                Step::Seal(_) => {}
+                Step::Seal(_) => self.tail_sealed = true,
+                Step::End if !self.tail_sealed => return Ok(self.end()),
                 Step::End => match self.open_next()? {
                     Some(tail) => {
                         self.tail_first = self.tail.next;
                         self.tail = tail;
+                        self.tail_sealed = false;
                     }
                     None => return Ok(self.end()),
                 },
                 Step::Damaged { .. } => {
-                    if !self.tail_damage_is_real()? {
+                    if !self.passes_on_second_look()? {
                         return Ok(self.end());
                     }
                 }
@@ -78,14 +83,18 @@ impl Reader {
         }
     }
 
-    /// The segment after the tail, once its header is written.
+    /// The segment after the sealed tail, once its header is written.
     fn open_next(&self) -> Result<Option<SegmentScan>, LogError> {
-        if self.tail.next == self.tail_first {
-            return Ok(None);
-        }
         let path = segment::segment_path(&self.dir, self.tail.next);
         let Some(file) = open_started(&path)? else {
-            return Ok(None);
+            // not created yet, unless a later one shows that it was removed before we got there
+            return match segment::list(&self.dir)?.segments.last() {
+                Some(last) if *last > self.tail.next && !path.exists() => {
+                    let (expected, found) = (Position(self.tail.next), Position(*last));
+                    Err(LogError::MissingSegment { expected, found })
+                }
+                _ => Ok(None),
+            };
         };
         let header = segment::read_header(&file, &path, self.tail.next)?;
         let link = SegmentHeader {
@@ -98,9 +107,9 @@ impl Reader {
     }
 
     /// A group may be half written, or have been so when its bytes were read: it is damage only when
-    /// something later stands behind it and a fresh look still fails. False: end here for now; true:
-    /// go on, the group is whole.
-    fn tail_damage_is_real(&mut self) -> Result<bool, LogError> {
+    /// something later stands behind it and a fresh look still fails. True: it is whole by now;
+    /// false: the log ends before it for now.
+    fn passes_on_second_look(&mut self) -> Result<bool, LogError> {
         let later = self.tail.later_frame()?.is_some()
             || segment::list(&self.dir)?.segments.last() > Some(&self.tail_first);
         if !later {
@@ -113,7 +122,10 @@ impl Reader {
             Step::Damaged { offset, what } => {
                 Err(LogError::corrupt(self.tail.path(), offset, what))
             }
-            _ => Ok(self.tail.offset > retry_at),
+            step => {
+                self.tail_sealed |= matches!(step, Step::Seal(_));
+                Ok(self.tail.offset > retry_at)
+            }
         }
     }
 
@@ -128,7 +140,9 @@ impl Reader {
             });
         }
         let segments = segment::list(&self.dir)?.segments;
-        let behind = segments.partition_point(|first| *first <= position.0);
+        // never a segment newer than the tail: its header may not be written yet
+        let newest = position.0.min(self.tail_first);
+        let behind = segments.partition_point(|first| *first <= newest);
         let Some(start) = behind.checked_sub(1) else {
             return Err(LogError::OutOfRange {
                 position,

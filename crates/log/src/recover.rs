@@ -83,6 +83,7 @@ impl Log {
             pending: vec![0; GROUP_LEN],
             pending_chain: tail.active.chain,
             active: tail.active,
+            index_job: None,
             poisoned: false,
         };
         let recovery = Recovery {
@@ -283,7 +284,7 @@ fn recover_tail(
         next: committed,
         chain,
     };
-    let sealed = SealedSegment::create(dir, identity, &index)?;
+    let sealed = SealedSegment::indexed(dir, identity, &index)?;
     let header = SegmentHeader {
         id: header.id,
         first: committed,

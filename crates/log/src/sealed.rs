@@ -1,7 +1,8 @@
 //! A sealed segment as the writer keeps it: identity, time range, and its index while needed.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::frame::log_seed;
 use crate::index_file::{self, IndexHeader, SealedIndex, SegmentIdentity};
@@ -14,11 +15,43 @@ pub(crate) struct SealedSegment {
     pub(crate) identity: SegmentIdentity,
     oldest_ms: i64,
     newest_ms: i64,
-    /// Loaded by the first lookup that needs it, dropped when its records are older than asked for.
-    index: Option<SealedIndex>,
+    /// As the segment left it, until its index job has ended.
+    fresh: Option<Arc<ActiveIndex>>,
+    /// By the first lookup that needs it; dropped when its records are older than asked for.
+    loaded: Option<SealedIndex>,
+}
+
+/// Writes the index file of a segment that was just sealed: sorting its keys takes tens of
+/// milliseconds, which a thread that serves should not spend. Lookups work before it has run.
+#[derive(Debug)]
+pub struct IndexJob {
+    dir: PathBuf,
+    identity: SegmentIdentity,
+    index: Arc<ActiveIndex>,
+}
+
+impl IndexJob {
+    pub(crate) fn first(&self) -> u64 {
+        self.identity.first
+    }
+
+    /// A failure costs nothing but the time to rebuild the index when it is needed.
+    pub fn run(self) -> Result<(), LogError> {
+        write_index(&self.dir, self.identity, &self.index)
+    }
 }
 
 impl SealedSegment {
+    fn new(identity: SegmentIdentity, (oldest_ms, newest_ms): (i64, i64)) -> Self {
+        Self {
+            identity,
+            oldest_ms,
+            newest_ms,
+            fresh: None,
+            loaded: None,
+        }
+    }
+
     /// Reads the index's header only; true when the index had to be rebuilt.
     pub(crate) fn open(dir: &Path, identity: SegmentIdentity) -> Result<(Self, bool), LogError> {
         let path = segment::index_path(dir, identity.first);
@@ -27,40 +60,53 @@ impl SealedSegment {
             let filled = disk::read_up_to(&file, &path, &mut bytes, 0).ok()?;
             IndexHeader::decode(&bytes[..filled], identity)
         });
-        if let Some(header) = head {
-            let (oldest_ms, newest_ms) = (header.oldest_ms, header.newest_ms);
-            return Ok((
-                Self {
-                    identity,
-                    oldest_ms,
-                    newest_ms,
-                    index: None,
-                },
-                false,
-            ));
+        match head {
+            Some(header) => Ok((Self::new(identity, header.time_range()), false)),
+            None => Ok((
+                Self::indexed(dir, identity, &rebuild(dir, identity)?)?,
+                true,
+            )),
         }
-        Ok((Self::create(dir, identity, &rebuild(dir, identity)?)?, true))
     }
 
-    /// Writes the index of a segment that was just sealed, or whose index is lost.
-    pub(crate) fn create(
+    /// A sealed segment whose index file is written here and now.
+    pub(crate) fn indexed(
         dir: &Path,
         identity: SegmentIdentity,
         index: &ActiveIndex,
     ) -> Result<Self, LogError> {
-        let path = segment::index_path(dir, identity.first);
-        let temporary = segment::temporary_path(&path);
-        // no fsync: a torn index fails its checksums and is rebuilt
-        fs::write(&temporary, index_file::encode(identity, index))
-            .map_err(LogError::io("write", &temporary))?;
-        fs::rename(&temporary, &path).map_err(LogError::io("rename", &temporary))?;
-        let (oldest_ms, newest_ms) = index.time_range();
-        Ok(Self {
-            identity,
-            oldest_ms,
-            newest_ms,
-            index: None,
-        })
+        write_index(dir, identity, index)?;
+        Ok(Self::new(identity, index.time_range()))
+    }
+
+    /// A segment that was just sealed, and the job that writes its index.
+    pub(crate) fn fresh(
+        dir: &Path,
+        identity: SegmentIdentity,
+        index: ActiveIndex,
+    ) -> (Self, IndexJob) {
+        let mut sealed = Self::new(identity, index.time_range());
+        let index = Arc::new(index);
+        sealed.fresh = Some(index.clone());
+        (
+            sealed,
+            IndexJob {
+                dir: dir.to_path_buf(),
+                identity,
+                index,
+            },
+        )
+    }
+
+    /// Lets go of the memory of a segment whose index job has ended, whether it wrote or failed.
+    pub(crate) fn release_fresh(&mut self) {
+        if self
+            .fresh
+            .as_ref()
+            .is_some_and(|index| Arc::strong_count(index) == 1)
+        {
+            self.fresh = None;
+        }
     }
 
     /// Adds the positions with `key` at or after `since_ms`, newest first.
@@ -71,8 +117,13 @@ impl SealedSegment {
         since_ms: i64,
         found: &mut Vec<Position>,
     ) -> Result<(), LogError> {
+        self.release_fresh();
+        if let Some(index) = &self.fresh {
+            index.find(key, since_ms, found);
+            return Ok(());
+        }
         if self.newest_ms < since_ms {
-            self.index = None;
+            self.loaded = None;
             return Ok(());
         }
         if !self.load(dir)?.may_contain(key) {
@@ -82,7 +133,8 @@ impl SealedSegment {
         let mut slots = self.load(dir)?.lookup(&path, key)?;
         if slots.is_none() {
             // a damaged page: derive the file from the segment again, once
-            *self = Self::create(dir, self.identity, &rebuild(dir, self.identity)?)?;
+            write_index(dir, self.identity, &rebuild(dir, self.identity)?)?;
+            self.loaded = None;
             slots = self.load(dir)?.lookup(&path, key)?;
         }
         let slots = slots.ok_or_else(|| LogError::corrupt(&path, 0, Damage::Index))?;
@@ -117,7 +169,11 @@ impl SealedSegment {
 
     pub(crate) fn read(&mut self, dir: &Path, position: u64) -> Result<OwnedRecord, LogError> {
         let first = self.identity.first;
-        let start = self.load(dir)?.nearest((position - first) as u32);
+        let start = if let Some(index) = &self.fresh {
+            Some(((position - first) as u32, index.offset_of(position) as u32))
+        } else {
+            self.load(dir)?.nearest((position - first) as u32)
+        };
         let (file, path, header) = segment::open(dir, first)?;
         let Some((relative, offset)) = start else {
             return Err(LogError::corrupt(
@@ -146,21 +202,30 @@ impl SealedSegment {
     }
 
     fn load(&mut self, dir: &Path) -> Result<&SealedIndex, LogError> {
-        let identity = self.identity;
-        let path = segment::index_path(dir, identity.first);
-        let index = match self.index.take() {
+        let index = match self.loaded.take() {
             Some(index) => index,
-            None => match SealedIndex::load(&path, identity)? {
-                Some(index) => index,
-                None => {
-                    Self::create(dir, identity, &rebuild(dir, identity)?)?;
-                    SealedIndex::load(&path, identity)?
-                        .ok_or_else(|| LogError::corrupt(&path, 0, Damage::Index))?
-                }
-            },
+            None => load_or_rebuild(dir, self.identity)?,
         };
-        Ok(self.index.insert(index))
+        Ok(self.loaded.insert(index))
     }
+}
+
+fn write_index(dir: &Path, identity: SegmentIdentity, index: &ActiveIndex) -> Result<(), LogError> {
+    let path = segment::index_path(dir, identity.first);
+    let temporary = segment::temporary_path(&path);
+    // no fsync: a torn index fails its checksums and is rebuilt
+    fs::write(&temporary, index_file::encode(identity, index))
+        .map_err(LogError::io("write", &temporary))?;
+    fs::rename(&temporary, &path).map_err(LogError::io("rename", &temporary))
+}
+
+fn load_or_rebuild(dir: &Path, identity: SegmentIdentity) -> Result<SealedIndex, LogError> {
+    let path = segment::index_path(dir, identity.first);
+    if let Some(index) = SealedIndex::load(&path, identity)? {
+        return Ok(index);
+    }
+    write_index(dir, identity, &rebuild(dir, identity)?)?;
+    SealedIndex::load(&path, identity)?.ok_or_else(|| LogError::corrupt(&path, 0, Damage::Index))
 }
 
 /// Reads the whole segment, checking all of it.

@@ -8,7 +8,7 @@ use crate::disk::Disk;
 use crate::frame::{self, GROUP_LEN, GroupFrame, RecordFrame, SealFrame, SegmentHeader};
 use crate::index_file::SegmentIdentity;
 use crate::key_index::ActiveIndex;
-use crate::sealed::SealedSegment;
+use crate::sealed::{IndexJob, SealedSegment};
 use crate::snapshot::{self, SnapshotSearch};
 use crate::{Damage, LogError, LogId, LogOptions, OwnedRecord, Position, disk, segment};
 
@@ -27,6 +27,8 @@ pub struct Log {
     /// Space for the group frame, then the record frames of the pending group.
     pub(crate) pending: Vec<u8>,
     pub(crate) pending_chain: u32,
+    /// Of the segment sealed last, until someone takes it or the next segment is sealed.
+    pub(crate) index_job: Option<IndexJob>,
     pub(crate) poisoned: bool,
 }
 
@@ -103,7 +105,7 @@ impl Log {
     }
 
     /// Makes the pending group durable and returns the new committed end. Seals the segment when it
-    /// has reached its size: that commit takes four fsyncs and builds the segment's index.
+    /// has reached its size: that commit takes four fsyncs (see also `take_index_job`).
     pub fn commit(&mut self) -> Result<Position, LogError> {
         self.check_usable()?;
         if self.pending_records() == 0 {
@@ -166,10 +168,23 @@ impl Log {
             first: active.committed,
             chain: active.chain,
         };
+        let next = ActiveSegment::create(&self.disk, &self.dir, &header)?;
+        let full = std::mem::replace(&mut self.active, next);
+        // nobody took the job before: memory is bounded by doing it here
+        self.index_job.take().map_or(Ok(()), IndexJob::run)?;
         self.sealed
-            .push(SealedSegment::create(&self.dir, identity, &active.index)?);
-        self.active = ActiveSegment::create(&self.disk, &self.dir, &header)?;
+            .iter_mut()
+            .for_each(SealedSegment::release_fresh);
+        let (sealed, job) = SealedSegment::fresh(&self.dir, identity, full.index);
+        self.sealed.push(sealed);
+        self.index_job = Some(job);
         Ok(())
+    }
+
+    /// The unwritten index of the segment sealed last, to be run on a thread that does not serve.
+    /// Left alone, the commit that seals the next segment writes it, or the next open rebuilds it.
+    pub fn take_index_job(&mut self) -> Option<IndexJob> {
+        self.index_job.take()
     }
 
     /// One record, from the pending group as well: a position at or past `committed()` is visible to
@@ -269,6 +284,10 @@ impl Log {
                 covered,
             });
         }
+        self.index_job = self
+            .index_job
+            .take()
+            .filter(|job| job.first() >= boundary.0);
         let mut dropped = Dropped::default();
         // oldest first: a crash in between leaves no gap
         for sealed in self.sealed.drain(..count) {
@@ -277,8 +296,10 @@ impl Log {
             dropped.segments += 1;
             self.disk.remove(&path)?;
             self.disk.sync_dir(&self.dir)?;
-            self.disk
-                .remove(&segment::index_path(&self.dir, sealed.identity.first))?;
+            let index = segment::index_path(&self.dir, sealed.identity.first);
+            if index.exists() {
+                self.disk.remove(&index)?;
+            }
         }
         Ok(dropped)
     }

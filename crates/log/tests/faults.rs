@@ -1,5 +1,7 @@
 //! I4: a failed write or fsync is never retried, poisons the handle, and loses nothing acknowledged.
 
+#![allow(clippy::unwrap_used)] // also outside #[test] functions
+
 mod fixture;
 
 use std::fs;
@@ -67,6 +69,31 @@ fn every_failing_fsync_poisons_and_loses_nothing_acknowledged() {
             drop(log);
             assert_holds(dir.path(), 0..end);
         }
+    }
+}
+
+/// A commit that does not seal a segment is one fsync, and it is waited for.
+#[test]
+fn each_commit_fsyncs_its_own_group() {
+    for commits in 0..3 {
+        let dir = tempfile::tempdir().unwrap();
+        let faults = Arc::new(Faults::default());
+        let options = LogOptions {
+            segment_bytes: 1 << 20,
+            ..with_faults(&faults)
+        };
+        let (mut log, _) = Log::open(dir.path(), options).unwrap();
+        faults.fail_sync(commits + 1);
+        for _ in 0..commits {
+            append(&mut log, 1);
+            log.commit().unwrap();
+        }
+        append(&mut log, 1);
+        assert!(matches!(
+            log.commit(),
+            Err(LogError::Io { op: "fsync", .. })
+        ));
+        assert_eq!(log.committed(), Position(u64::from(commits)));
     }
 }
 

@@ -1,6 +1,8 @@
 //! The bytes of format version 1. The files in `golden/v1` were written once and never change:
 //! later builds must read them, and as long as version 1 is written, reproduce them.
 
+#![allow(clippy::unwrap_used)] // also outside #[test] functions
+
 mod fixture;
 
 use std::fs;
@@ -8,7 +10,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use fixture::{assert_holds, copy, small};
-use ringfence_log::{Log, Position, verify};
+use ringfence_log::{Log, LogError, Position, verify};
 
 fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1")
@@ -81,6 +83,34 @@ fn version_1_opens_and_goes_on() {
     log.commit().unwrap();
     drop(log);
     assert_holds(&dir, 0..64);
+}
+
+#[test]
+fn a_later_version_is_refused_by_number() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("log");
+    copy(&golden(), &dir);
+    let path = fixture::files(&dir, "seg").remove(0);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[8] = 2;
+    let sum = crc(0, &bytes[..60]).to_le_bytes();
+    bytes[60..64].copy_from_slice(&sum);
+    fs::write(&path, bytes).unwrap();
+    let writer = Log::open(&dir, small()).unwrap_err();
+    let reader = fixture::read_all(&dir).unwrap_err();
+    for refused in [writer, reader] {
+        assert!(
+            matches!(
+                refused,
+                LogError::UnsupportedVersion {
+                    found: 2,
+                    supported: 1,
+                    ..
+                }
+            ),
+            "{refused}"
+        );
+    }
 }
 
 /// Reads the segments by `docs/log-format.md` alone: own offsets, own CRC.

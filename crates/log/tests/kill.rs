@@ -1,5 +1,7 @@
 //! I4 with the real process: SIGKILL a writer at random points; whatever it acknowledged is there.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // also outside #[test] functions
+
 mod fixture;
 
 use std::io::{BufRead, BufReader};

@@ -1,5 +1,7 @@
 //! Snapshots: whole or absent, newest valid first, other semantics refused by name.
 
+#![allow(clippy::unwrap_used)] // also outside #[test] functions
+
 mod fixture;
 
 use std::fs;
@@ -9,7 +11,9 @@ use fixture::{append, files, small};
 use ringfence_log::{Damage, Log, LogError, LogOptions, Position, Reader, SkipReason};
 
 fn state(len: usize) -> Vec<u8> {
-    (0..len).map(|at| (at * 2_654_435_761 >> 7) as u8).collect()
+    (0..len)
+        .map(|at| ((at * 2_654_435_761) >> 7) as u8)
+        .collect()
 }
 
 /// Lengths around the chunk size, written in pieces that do not fit it.

@@ -80,6 +80,16 @@ impl Identity {
         &self.0
     }
 
+    /// The digest itself.
+    pub fn bytes(&self) -> [u8; 32] {
+        let nibble = |digit: u8| (digit as char).to_digit(16).unwrap_or(0) as u8;
+        let mut bytes = [0; 32];
+        for (byte, pair) in bytes.iter_mut().zip(self.0.as_bytes().chunks_exact(2)) {
+            *byte = nibble(pair[0]) << 4 | nibble(pair[1]);
+        }
+        bytes
+    }
+
     /// The short model version.
     pub fn short(&self) -> &str {
         &self.0[..12]

@@ -1,1 +1,3 @@
 //! Replay to samples, training, evaluation, reports.
+
+pub mod boost;

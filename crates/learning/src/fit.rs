@@ -213,13 +213,13 @@ fn thresholds(
 }
 
 fn metrics(raw: &[f64], labels: &[bool], negative_rate: f64) -> BTreeMap<String, f64> {
-    let weights: Vec<f32> = labels
+    let weights: Vec<f64> = labels
         .iter()
         .map(|fraud| {
             if *fraud {
                 1.0
             } else {
-                (1.0 / negative_rate) as f32
+                1.0 / negative_rate
             }
         })
         .collect();

@@ -41,14 +41,23 @@ impl Suspects {
         if !self.seen.is_multiple_of(16) || !spends {
             return;
         }
-        let entry = (
-            event.no,
-            event.time,
-            event.account,
-            event.kind,
-            event.channel,
-            event.banks,
-        );
+        let EventRow {
+            no,
+            time,
+            account,
+            kind,
+            channel,
+            banks,
+            ..
+        } = *event;
+        let entry = Suspect {
+            event: no,
+            time,
+            account,
+            kind,
+            channel,
+            banks,
+        };
         if self.recent.len() < SUSPECTS_MAX {
             self.recent.push(entry);
         } else {

@@ -39,6 +39,6 @@ pub use row::{
     RingNo, Row, TerminalNo,
 };
 pub use secret::{Role, Secret};
-pub use stream::{WriteError, write_oracle_line, write_row_line, write_world};
+pub use stream::{SCHEMA, WriteError, write_oracle_line, write_row_line, write_world};
 pub use time::{Date, Time};
 pub use world::{Counts, SimulateError, simulate};

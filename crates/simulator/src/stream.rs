@@ -10,11 +10,14 @@ use crate::name::{Names, write_number};
 use crate::params::Params;
 use crate::row::{
     Change, Channel, DeviceType, EventKind, EventRow, LabelRow, LabelSource, Minor, OutcomeKind,
-    OutcomeRow, Point, Reason, Row,
+    OutcomeRow, Reason, Row,
 };
 use crate::secret::Secret;
 use crate::time::Time;
 use crate::world::{Counts, SimulateError, simulate};
+
+/// Schema and import mapping of every simulated stream, written beside it.
+pub const SCHEMA: &str = include_str!("../schema.toml");
 
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
@@ -24,8 +27,8 @@ pub enum WriteError {
     Params(#[from] crate::params::ParamError),
 }
 
-/// Writes a world into `directory`: `stream.jsonl` (of one bank) or `bank-N/stream.jsonl`, and
-/// `oracle.jsonl`. `progress` is called with the time reached, about once per 4096 rows.
+/// Writes a world into `directory`: `stream.jsonl` and `schema.toml` (of several banks in `bank-N/` each),
+/// and `oracle.jsonl`. `progress` is called with the time reached, about once per 4096 rows.
 pub fn write_world(
     params: &Params,
     threads: usize,
@@ -42,6 +45,9 @@ pub fn write_world(
         } else {
             directory.join(format!("bank-{bank}"))
         };
+        let mut schema = Draft::create(&folder, "schema.toml")?;
+        schema.write(SCHEMA.as_bytes())?;
+        schema.finish()?;
         streams.push(Draft::create(&folder, "stream.jsonl")?);
     }
     let mut oracle = Draft::create(directory, "oracle.jsonl")?;
@@ -143,13 +149,7 @@ fn write_event(names: &Names, event: &EventRow, out: &mut Vec<u8>) {
         id(out, "card", |out| names.card(card, out));
     }
     if let Some(payee) = event.payee {
-        // who pays is the other side of what comes in
-        let field = if event.kind == EventKind::Deposit {
-            "payer"
-        } else {
-            "payee"
-        };
-        id(out, field, |out| names.account(payee, out));
+        id(out, "counterparty", |out| names.account(payee, out));
     }
     if let Some((merchant, category)) = event.merchant {
         id(out, "merchant", |out| names.merchant(merchant, out));
@@ -171,9 +171,22 @@ fn write_event(names: &Names, event: &EventRow, out: &mut Vec<u8>) {
         money(out, "amount", amount);
         text(out, "currency", "EUR");
     }
-    money(out, "balance_before", event.balance_before);
     id(out, "location", |out| names.city(event.city, out));
-    place(out, event.at);
+    out.push(b'"');
+    number(out, "balance_before", event.balance_before.0, 2);
+    // degrees to four decimals, about ten metres
+    number(
+        out,
+        "lat",
+        libm::round(f64::from(event.at.lat) * 1e4) as i64,
+        4,
+    );
+    number(
+        out,
+        "lon",
+        libm::round(f64::from(event.at.lon) * 1e4) as i64,
+        4,
+    );
 }
 
 /// A transfer as the payee's bank sees it: money that comes in, without the payer's screen or place.
@@ -185,7 +198,7 @@ fn write_arrival(names: &Names, event: &EventRow, out: &mut Vec<u8>) {
     if let Some(payee) = event.payee {
         id(out, "account", |out| names.account(payee, out));
     }
-    id(out, "payer", |out| names.account(event.account, out));
+    id(out, "counterparty", |out| names.account(event.account, out));
     text(out, "channel", "bank");
     if let Some(amount) = event.amount {
         money(out, "amount", amount);
@@ -251,12 +264,12 @@ fn money(out: &mut Vec<u8>, field: &str, value: Minor) {
     id(out, field, |out| write_decimal(value.0, 2, out));
 }
 
-/// Degrees to four decimals (about ten metres), as numbers.
-fn place(out: &mut Vec<u8>, point: Point) {
-    out.extend_from_slice(b"\",\"lat\":");
-    write_decimal(libm::round(f64::from(point.lat) * 1e4) as i64, 4, out);
-    out.extend_from_slice(b",\"lon\":");
-    write_decimal(libm::round(f64::from(point.lon) * 1e4) as i64, 4, out);
+/// Numbers come last: they close no string and open none.
+fn number(out: &mut Vec<u8>, field: &str, value: i64, places: u32) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(field.as_bytes());
+    out.extend_from_slice(b"\":");
+    write_decimal(value, places, out);
 }
 
 fn write_decimal(value: i64, places: u32, out: &mut Vec<u8>) {

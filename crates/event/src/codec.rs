@@ -1,0 +1,47 @@
+//! Binary form of a record: canonical, versioned, little-endian, LEB128 varints.
+//!
+//! First byte: record kind; second byte: version of that kind's layout. One value has exactly one
+//! encoding; the decoder refuses anything else (overlong varint, unordered roles, trailing bytes), so
+//! equal bytes mean equal records. `received_at` stands last in an event: what precedes it is the body
+//! that idempotency compares (invariant I5). The layout is in `docs/log-format.md`; golden files hold it.
+
+mod decode;
+mod encode;
+mod wire;
+
+use thiserror::Error;
+
+pub use decode::decode;
+pub use encode::{encode, event_body};
+
+/// Layout version of every record kind.
+pub const VERSION: u8 = 1;
+
+/// Kind bytes; a new kind takes the next number, none is ever reused.
+pub(crate) mod kind {
+    pub const EVENT: u8 = 1;
+    pub const LABEL: u8 = 2;
+    pub const OUTCOME: u8 = 3;
+    pub const DECISION: u8 = 4;
+    pub const TICK: u8 = 5;
+    pub const CONFIG: u8 = 6;
+    pub const ACTIVATION: u8 = 7;
+}
+
+/// Largest encoded record: a config body of 1 MiB and its frame.
+pub const RECORD_BYTES_MAX: usize = (1 << 20) + 1024;
+pub(crate) const BODY_BYTES_MAX: usize = 1 << 20;
+
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum CodecError {
+    #[error("record ends at byte {at}, {what} expected")]
+    Short { at: usize, what: &'static str },
+    #[error("record has {extra} bytes past its end at byte {at}")]
+    Trailing { at: usize, extra: usize },
+    #[error("unknown record kind {kind}")]
+    Kind { kind: u8 },
+    #[error("record kind {kind} has layout version {got}, this build reads {expected}")]
+    Version { kind: u8, got: u8, expected: u8 },
+    #[error("byte {at}: {what} is not canonical or out of range")]
+    Malformed { at: usize, what: &'static str },
+}

@@ -1,0 +1,163 @@
+//! Record to bytes.
+
+use crate::money::Money;
+use crate::record::{
+    Activation, AttributeValue, Config, Decision, Entities, Event, Label, Outcome, Record, Subject,
+    Tick,
+};
+
+use super::wire::{put_signed, put_text, put_varint};
+use super::{VERSION, kind};
+
+/// Appends the record's bytes to `out`.
+pub fn encode(record: &Record, out: &mut Vec<u8>) {
+    match record {
+        Record::Event(event) => {
+            event_body(event, out);
+            put_signed(out, event.received_at.millis());
+        }
+        Record::Label(label) => encode_label(label, out),
+        Record::Outcome(outcome) => encode_outcome(outcome, out),
+        Record::Decision(decision) => encode_decision(decision, out),
+        Record::Tick(Tick { at }) => {
+            out.extend_from_slice(&[kind::TICK, VERSION]);
+            put_signed(out, at.millis());
+        }
+        Record::Config(config) => encode_config(config, out),
+        Record::Activation(activation) => encode_activation(activation, out),
+    }
+}
+
+/// The event's canonical body: everything but `received_at`. What idempotency compares (I5).
+pub fn event_body(event: &Event, out: &mut Vec<u8>) {
+    out.extend_from_slice(&[kind::EVENT, VERSION]);
+    put_text(out, event.event_id.as_str());
+    out.push(event.event_type.0);
+    put_signed(out, event.event_timestamp.millis());
+    put_entities(out, &event.entities);
+    put_money(out, event.amount);
+    out.push(event.attributes.len() as u8);
+    for (ix, value) in &event.attributes {
+        out.push(ix.0);
+        match value {
+            AttributeValue::Number(number) => {
+                out.push(0);
+                out.extend_from_slice(&number.to_bits().to_le_bytes());
+            }
+            AttributeValue::Category(text) => {
+                out.push(1);
+                put_text(out, text);
+            }
+            AttributeValue::Text(text) => {
+                out.push(2);
+                put_text(out, text);
+            }
+        }
+    }
+}
+
+fn put_entities(out: &mut Vec<u8>, entities: &Entities) {
+    out.push(entities.len() as u8);
+    for (role, id) in entities {
+        out.push(role.0);
+        put_text(out, id.as_str());
+    }
+}
+
+fn put_money(out: &mut Vec<u8>, amount: Option<Money>) {
+    match amount {
+        None => out.push(0),
+        Some(money) => {
+            out.push(1);
+            out.extend_from_slice(&money.currency.bytes());
+            put_varint(out, money.minor as u64);
+        }
+    }
+}
+
+fn put_subject(out: &mut Vec<u8>, subject: &Subject) {
+    put_text(out, subject.event_id.as_str());
+    put_varint(out, subject.position.0);
+    out.push(subject.event_type.0);
+    put_signed(out, subject.event_timestamp.millis());
+    put_entities(out, &subject.entities);
+    put_money(out, subject.amount);
+    out.push(subject.categories.len() as u8);
+    for (ix, text) in &subject.categories {
+        out.push(ix.0);
+        put_text(out, text);
+    }
+}
+
+fn encode_label(label: &Label, out: &mut Vec<u8>) {
+    out.extend_from_slice(&[kind::LABEL, VERSION]);
+    put_subject(out, &label.subject);
+    out.push(label.verdict as u8);
+    out.push(label.source as u8);
+    put_text(out, &label.reason);
+    out.push(label.confidence_percent);
+    put_signed(out, label.label_timestamp.millis());
+    put_signed(out, label.received_at.millis());
+    match label.prior {
+        None => out.push(0),
+        Some((verdict, position)) => {
+            out.push(1);
+            out.push(verdict as u8);
+            put_varint(out, position.0);
+        }
+    }
+}
+
+fn encode_outcome(outcome: &Outcome, out: &mut Vec<u8>) {
+    out.extend_from_slice(&[kind::OUTCOME, VERSION]);
+    put_subject(out, &outcome.subject);
+    out.push(outcome.kind as u8);
+    put_signed(out, outcome.outcome_timestamp.millis());
+    put_signed(out, outcome.received_at.millis());
+}
+
+fn encode_decision(decision: &Decision, out: &mut Vec<u8>) {
+    out.extend_from_slice(&[kind::DECISION, VERSION]);
+    put_varint(out, decision.event_position.0);
+    put_signed(out, decision.decided_at.millis());
+    out.push(decision.suspicion.len() as u8);
+    for (producer, score) in &decision.suspicion {
+        out.push(*producer);
+        out.extend_from_slice(&score.to_le_bytes());
+    }
+    out.push(decision.verdict as u8);
+    put_varint(out, u64::from(decision.score));
+    put_varint(out, u64::from(decision.probability_ppm));
+    out.push(decision.source as u8);
+    out.extend_from_slice(&decision.model.0);
+    put_varint(out, u64::from(decision.policy_version));
+    put_varint(out, u64::from(decision.rules_version));
+    put_varint(out, u64::from(decision.propensity_ppm));
+    put_varint(out, u64::from(decision.degraded));
+    out.push(decision.reasons.len() as u8);
+    for reason in &decision.reasons {
+        put_varint(out, u64::from(reason.feature));
+        put_signed(out, i64::from(reason.contribution_milli));
+    }
+    out.push(decision.evidence.len() as u8);
+    for position in &decision.evidence {
+        put_varint(out, position.0);
+    }
+}
+
+fn encode_config(config: &Config, out: &mut Vec<u8>) {
+    out.extend_from_slice(&[kind::CONFIG, VERSION]);
+    put_signed(out, config.at.millis());
+    out.push(config.section as u8);
+    put_varint(out, u64::from(config.version));
+    put_text(out, &config.author);
+    put_text(out, &config.body);
+}
+
+fn encode_activation(activation: &Activation, out: &mut Vec<u8>) {
+    out.extend_from_slice(&[kind::ACTIVATION, VERSION]);
+    put_signed(out, activation.at.millis());
+    out.push(activation.part as u8);
+    out.extend_from_slice(&activation.artifact);
+    put_varint(out, u64::from(activation.share_ppm));
+}

@@ -56,9 +56,7 @@ impl Log {
         let tail = match listing.segments.last() {
             Some(first) => recover_tail(&disk, dir, *first, link, &options, &listing)?,
             None => {
-                let header = first_header(&options);
-                check_snapshots(dir, &listing, header.id, 0)?;
-                let active = ActiveSegment::create(&disk, dir, &header)?;
+                let active = create_again(&disk, dir, 0, None, &options, &listing)?;
                 Tail {
                     active,
                     sealed: None,
@@ -218,13 +216,7 @@ fn recover_tail(
     let header = match segment::read_header(&file, &path, first) {
         // nothing but the header was ever written: its creation was cut short
         Err(LogError::Corrupt { .. }) if file_len <= HEADER_LEN as u64 => {
-            let header = match link {
-                Some(link) if link.first == first => link,
-                None if first == 0 => first_header(options),
-                _ => return Err(LogError::corrupt(&path, 0, Damage::Header)),
-            };
-            check_snapshots(dir, listing, header.id, first)?;
-            let active = ActiveSegment::create(disk, dir, &header)?;
+            let active = create_again(disk, dir, first, link, options, listing)?;
             return Ok(Tail {
                 active,
                 sealed: None,
@@ -238,31 +230,18 @@ fn recover_tail(
         None => check_id(&path, &header, options)?,
     }
     let mut scan = SegmentScan::new(file, path.clone(), &header);
-    let mut index = ActiveIndex::new(first);
-    let mut last_group_at = 0;
-    let seal = loop {
-        match scan.step()? {
-            Step::Group { at, frame } => {
-                sealed::index_group(&mut index, &scan, at, &frame);
-                last_group_at = at;
-            }
-            Step::Seal(seal) => break Some(seal),
-            Step::End => break None,
-            Step::Damaged { offset, what } => {
-                if what == Damage::AfterSeal || scan.later_frame()?.is_some() {
-                    return Err(LogError::corrupt(&path, offset, what));
-                }
-                break None;
-            }
-        }
-    };
-    check_snapshots(dir, listing, header.id, scan.next)?;
+    let ScannedTail {
+        index,
+        last_group_at,
+        is_sealed,
+    } = scan_tail(&mut scan, first)?;
+    check_snapshots(dir, listing, Some(header.id), scan.next)?;
     let (end, committed, chain) = (scan.offset, scan.next, scan.chain);
     let file = scan.into_file();
     make_durable(disk, &file, &path, last_group_at, end)?;
     disk.sync_dir(dir)?;
     let cut_bytes = file_len - end;
-    if seal.is_none() {
+    if !is_sealed {
         let active = ActiveSegment {
             file,
             path,
@@ -298,6 +277,67 @@ fn recover_tail(
     })
 }
 
+/// The segment that must follow `link`, or the first one of a log that holds nothing yet.
+fn create_again(
+    disk: &Disk,
+    dir: &Path,
+    first: u64,
+    link: Option<SegmentHeader>,
+    options: &LogOptions,
+    listing: &Listing,
+) -> Result<ActiveSegment, LogError> {
+    let header = match link {
+        Some(link) if link.first == first => {
+            check_snapshots(dir, listing, Some(link.id), first)?;
+            link
+        }
+        None if first == 0 => {
+            check_snapshots(dir, listing, None, 0)?;
+            first_header(options)
+        }
+        _ => {
+            let path = segment::segment_path(dir, first);
+            return Err(LogError::corrupt(&path, 0, Damage::Header));
+        }
+    };
+    ActiveSegment::create(disk, dir, &header)
+}
+
+struct ScannedTail {
+    index: ActiveIndex,
+    /// 0, the header, when there is no group.
+    last_group_at: u64,
+    is_sealed: bool,
+}
+
+/// Checks every group; what follows the last whole one is a torn tail or an error.
+fn scan_tail(scan: &mut SegmentScan, first: u64) -> Result<ScannedTail, LogError> {
+    let mut tail = ScannedTail {
+        index: ActiveIndex::new(first),
+        last_group_at: 0,
+        is_sealed: false,
+    };
+    loop {
+        match scan.step()? {
+            Step::Group { at, frame } => {
+                sealed::index_group(&mut tail.index, scan, at, &frame);
+                tail.last_group_at = at;
+            }
+            Step::Seal(_) => {
+                tail.is_sealed = true;
+                return Ok(tail);
+            }
+            Step::End => return Ok(tail),
+            Step::Damaged { offset, what } => {
+                if what == Damage::AfterSeal || scan.later_frame()?.is_some() {
+                    return Err(LogError::corrupt(scan.path(), offset, what));
+                }
+                return Ok(tail);
+            }
+        }
+    }
+}
+
 /// Writes the last group again and cuts what follows. The group may stand in the page cache only:
 /// after a failed fsync Linux marks pages clean that never reached the disk, and a later fsync
 /// would not write them. Groups before it were fsynced before it was written.
@@ -316,10 +356,16 @@ fn make_durable(
 }
 
 /// A valid snapshot past the end proves that acknowledged records are gone: say so, cut nothing.
-fn check_snapshots(dir: &Path, listing: &Listing, id: LogId, end: u64) -> Result<(), LogError> {
+/// Without an id (no segment tells it) any snapshot proves it.
+fn check_snapshots(
+    dir: &Path,
+    listing: &Listing,
+    id: Option<LogId>,
+    end: u64,
+) -> Result<(), LogError> {
     for position in listing.snapshots.iter().filter(|position| **position > end) {
         let path = segment::snapshot_path(dir, *position);
-        if snapshot::read_header(&path).is_ok_and(|header| header.id == id) {
+        if snapshot::read_header(&path).is_ok_and(|header| id.is_none_or(|id| header.id == id)) {
             let (position, end) = (Position(*position), Position(end));
             return Err(LogError::SnapshotAhead {
                 path,

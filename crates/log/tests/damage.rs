@@ -383,6 +383,27 @@ fn a_snapshot_past_the_end_proves_loss() {
     };
     assert_eq!((*position, *end), (Position(12), Position(7)));
     assert!(!verify(&dir).unwrap().is_sound());
+    // also when nothing is left to tell which log it was
+    for options in [
+        one_segment(),
+        LogOptions {
+            log_id: None,
+            ..one_segment()
+        },
+    ] {
+        fs::write(&path, &whole[..30]).unwrap();
+        let refused = Log::open(&dir, options.clone()).unwrap_err();
+        assert!(
+            matches!(refused, LogError::SnapshotAhead { .. }),
+            "{refused}"
+        );
+        fs::remove_file(&path).unwrap();
+        let refused = Log::open(&dir, options).unwrap_err();
+        assert!(
+            matches!(refused, LogError::SnapshotAhead { .. }),
+            "{refused}"
+        );
+    }
     fs::write(&path, &whole).unwrap();
     assert_eq!(Log::open(&dir, one_segment()).unwrap().1.end, Position(12));
 }

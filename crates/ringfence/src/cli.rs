@@ -12,20 +12,32 @@ pub const EXIT_REJECTS: u8 = 3;
 /// Real-time transaction-fraud decisions: one log, one live graph, one model, one binary.
 #[derive(Debug, Parser)]
 #[command(name = "ringfence", version, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some input was refused.
+#[command(
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some input was refused.
 
 Examples:
   ringfence demo
   ringfence import --schema my.toml tx.parquet
   ringfence train
   ringfence decide < events.jsonl
-  ringfence inspect sample EVENT_ID")]
+  ringfence inspect sample EVENT_ID"
+)]
 pub struct Cli {
     /// Directory that holds all tenants.
-    #[arg(long, global = true, env = "RINGFENCE_DATA", default_value = "ringfence-data")]
+    #[arg(
+        long,
+        global = true,
+        env = "RINGFENCE_DATA",
+        default_value = "ringfence-data"
+    )]
     pub data: PathBuf,
     /// The tenant to work on.
-    #[arg(long, global = true, env = "RINGFENCE_TENANT", default_value = "default")]
+    #[arg(
+        long,
+        global = true,
+        env = "RINGFENCE_TENANT",
+        default_value = "default"
+    )]
     pub tenant: String,
     /// Print results as JSON.
     #[arg(long, global = true)]
@@ -197,11 +209,7 @@ pub enum Inspect {
         last: u64,
     },
     /// The features of the tenant's schema.
-    Features {
-        /// As a Markdown table.
-        #[arg(long)]
-        markdown: bool,
-    },
+    Features,
 }
 
 /// Simulate a small world, import it, train, decide its last day, and show what was caught.

@@ -61,13 +61,19 @@ pub fn warning(text: &str) {
 
 pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
-        cause.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe)
+        cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe)
     })
 }
 
 /// A bar on standard error; hidden when it is no terminal or quiet is wanted.
 pub fn bar(total: u64, what: &str, unit: &str, quiet: bool) -> ProgressBar {
-    let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let target = if quiet {
+        ProgressDrawTarget::hidden()
+    } else {
+        ProgressDrawTarget::stderr()
+    };
     let bar = ProgressBar::with_draw_target(Some(total), target);
     let template = format!(
         "{{prefix:>10}} {{bar:30}} {{percent:>3}} % {{human_pos}}/{{human_len}} {unit} {{per_sec}} eta {{eta}} {{msg}}"

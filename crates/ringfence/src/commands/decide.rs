@@ -47,7 +47,11 @@ pub fn run(cli: &Cli, args: &DecideArgs) -> Result<ExitCode> {
     if !args.no_snapshot {
         tenant.snapshot()?;
     }
-    Ok(if refused > 0 { ExitCode::from(EXIT_REJECTS) } else { ExitCode::SUCCESS })
+    Ok(if refused > 0 {
+        ExitCode::from(EXIT_REJECTS)
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 /// The next line without its end; `Err(InvalidData)` lines are reported and skipped by the caller.
@@ -59,10 +63,15 @@ fn bounded_line(input: &mut impl BufRead) -> io::Result<Option<Result<String, St
     }
     if bytes.len() > LINE_BYTES_MAX && bytes.last() != Some(&b'\n') {
         input.skip_until(b'\n')?;
-        return Ok(Some(Err(format!("line is longer than {LINE_BYTES_MAX} bytes"))));
+        return Ok(Some(Err(format!(
+            "line is longer than {LINE_BYTES_MAX} bytes"
+        ))));
     }
     let text = String::from_utf8(bytes).map_err(|error| error.utf8_error().to_string());
-    Ok(Some(text.map(|text| text.trim().to_owned()).map_err(|why| format!("line is no UTF-8: {why}"))))
+    Ok(Some(
+        text.map(|text| text.trim().to_owned())
+            .map_err(|why| format!("line is no UTF-8: {why}")),
+    ))
 }
 
 type Lines = Receiver<io::Result<Option<Result<String, String>>>>;
@@ -78,7 +87,13 @@ pub struct Decider<'a> {
 
 impl<'a> Decider<'a> {
     pub fn new(tenant: &'a mut Tenant, live: bool) -> Decider<'a> {
-        Decider { tenant, live, line: 0, refused: 0, answers: Vec::new() }
+        Decider {
+            tenant,
+            live,
+            line: 0,
+            refused: 0,
+            answers: Vec::new(),
+        }
     }
 
     fn run(&mut self, lines: &Lines) -> Result<()> {
@@ -178,7 +193,9 @@ fn refusal_code(error: &NodeError) -> Option<(&'static str, Option<String>)> {
 }
 
 fn clock() -> Result<EventTime> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .context("the clock is before 1970")?;
     Ok(EventTime::from_millis(since.as_millis() as i64))
 }
 

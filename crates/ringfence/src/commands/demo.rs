@@ -38,7 +38,10 @@ pub fn run(cli: &Cli, args: &DemoArgs) -> Result<ExitCode> {
     let (root, keep) = match &args.out {
         Some(path) if path.exists() => bail!("{} exists already", path.display()),
         Some(path) => (path.clone(), true),
-        None => (std::env::temp_dir().join(format!("ringfence-demo-{}", std::process::id())), false),
+        None => (
+            std::env::temp_dir().join(format!("ringfence-demo-{}", std::process::id())),
+            false,
+        ),
     };
     fs::create_dir_all(&root).with_context(|| format!("cannot make {}", root.display()))?;
     let outcome = play(cli, args, &root);
@@ -52,13 +55,22 @@ pub fn run(cli: &Cli, args: &DemoArgs) -> Result<ExitCode> {
 fn play(cli: &Cli, args: &DemoArgs, root: &Path) -> Result<()> {
     let stream = root.join("stream");
     let started = Instant::now();
-    step(cli, "1. a small world: people, cards, devices, merchants, and people who steal")?;
-    let params = Params { seed: args.seed, ..Params::preset("demo")? };
+    step(
+        cli,
+        "1. a small world: people, cards, devices, merchants, and people who steal",
+    )?;
+    let params = Params {
+        seed: args.seed,
+        ..Params::preset("demo")?
+    };
     simulator::write_world(&params, 2, &stream, |_| {})?;
     let text = fs::read_to_string(stream.join("schema.toml"))?;
     let schema = Schema::parse(&text)?;
     let split = split_stream(&stream, &schema)?;
-    step(cli, &format!("   history until {}, then one day to decide", split.cut))?;
+    step(
+        cli,
+        &format!("   history until {}, then one day to decide", split.cut),
+    )?;
 
     step(cli, "2. import the history")?;
     let place = Place::new(&root.join("data"), &cli.tenant)?;
@@ -89,9 +101,19 @@ fn play(cli: &Cli, args: &DemoArgs, root: &Path) -> Result<()> {
         no_activate: false,
     };
     let trained = train(cli, &place, (EventTime::MIN, EventTime::END), &options)?;
-    step(cli, &format!("   model {} in {:.1} s", trained.identity.short(), trained.seconds))?;
+    step(
+        cli,
+        &format!(
+            "   model {} in {:.1} s",
+            trained.identity.short(),
+            trained.seconds
+        ),
+    )?;
 
-    step(cli, "4. decide the last day, event by event, each on disk before it is answered")?;
+    step(
+        cli,
+        "4. decide the last day, event by event, each on disk before it is answered",
+    )?;
     let mut tenant = super::open_tenant(cli, &place)?;
     activate(&mut tenant, &trained)?;
     let day = decide_day(&mut tenant, &split, &schema)?;
@@ -159,15 +181,25 @@ fn split_stream(stream: &Path, schema: &Schema) -> Result<SplitStream> {
     }
     frauds.sort();
     frauds.dedup();
-    Ok(SplitStream { cut, history, day, frauds })
+    Ok(SplitStream {
+        cut,
+        history,
+        day,
+        frauds,
+    })
 }
 
 fn decide_day(tenant: &mut Tenant, split: &SplitStream, schema: &Schema) -> Result<Day> {
     let mut day = Day::default();
     let started = Instant::now();
     for line in &split.day {
-        let Line::Event(event) = parse_line(line, schema, None)? else { continue };
-        let fraud = split.frauds.binary_search_by(|held| held.as_str().cmp(event.event_id.as_str())).is_ok();
+        let Line::Event(event) = parse_line(line, schema, None)? else {
+            continue;
+        };
+        let fraud = split
+            .frauds
+            .binary_search_by(|held| held.as_str().cmp(event.event_id.as_str()))
+            .is_ok();
         let decided = tenant.decide(*event)?;
         tenant.commit()?;
         day.events += 1;
@@ -185,12 +217,19 @@ fn tell(cli: &Cli, args: &DemoArgs, root: &Path, day: &Day, seconds: f64) -> Res
         .by_decision
         .iter()
         .filter(|(kind, _)| **kind != DecisionKind::Approve)
-        .fold((0, 0), |sum, (_, counts)| (sum.0 + counts.0, sum.1 + counts.1));
+        .fold((0, 0), |sum, (_, counts)| {
+            (sum.0 + counts.0, sum.1 + counts.1)
+        });
     if cli.json {
         let by_decision: BTreeMap<&str, _> = day
             .by_decision
             .iter()
-            .map(|(kind, counts)| (kind.name(), json!({ "events": counts.0, "frauds": counts.1 })))
+            .map(|(kind, counts)| {
+                (
+                    kind.name(),
+                    json!({ "events": counts.0, "frauds": counts.1 }),
+                )
+            })
             .collect();
         return Ok(show::json(&json!({
             "events": day.events,
@@ -206,7 +245,12 @@ fn tell(cli: &Cli, args: &DemoArgs, root: &Path, day: &Day, seconds: f64) -> Res
     writeln!(out)?;
     for (kind, (events, frauds)) in &day.by_decision {
         let style = show::decision_style(*kind);
-        writeln!(out, "   {style}{:<10}{style:#} {:>7} events, {frauds} of them fraud", kind.name(), show::grouped(*events))?;
+        writeln!(
+            out,
+            "   {style}{:<10}{style:#} {:>7} events, {frauds} of them fraud",
+            kind.name(),
+            show::grouped(*events)
+        )?;
     }
     let share = 100.0 * stopped.1 as f64 / (day.frauds.max(1)) as f64;
     let bold = show::BOLD;
@@ -221,7 +265,11 @@ fn tell(cli: &Cli, args: &DemoArgs, root: &Path, day: &Day, seconds: f64) -> Res
     )?;
     if args.out.is_some() {
         let data = root.join("data");
-        writeln!(out, "look around: ringfence --data {} inspect log", data.display())?;
+        writeln!(
+            out,
+            "look around: ringfence --data {} inspect log",
+            data.display()
+        )?;
     }
     Ok(())
 }

@@ -43,8 +43,16 @@ pub fn run(cli: &Cli, args: &ImportArgs) -> Result<ExitCode> {
     let options = Options {
         sort: args.sort,
         max_rejects: args.max_rejects,
-        late: if args.late == "0s" { Span::ZERO } else { Span::parse(&args.late)? },
-        labels_until: args.labels_until.as_deref().map(EventTime::parse_iso).transpose()?,
+        late: if args.late == "0s" {
+            Span::ZERO
+        } else {
+            Span::parse(&args.late)?
+        },
+        labels_until: args
+            .labels_until
+            .as_deref()
+            .map(EventTime::parse_iso)
+            .transpose()?,
         ..Options::default()
     };
     // The file is looked at before the tenant is made: a wrong file leaves nothing behind.
@@ -53,7 +61,11 @@ pub fn run(cli: &Cli, args: &ImportArgs) -> Result<ExitCode> {
     let journal = Journal::open_or_create(&place, &text, LogOptions::default())?;
     let imported = Import::new(cli, args.rejects.clone(), args.max_rejects, journal).run(source)?;
     tell(cli, &args.file, &args.rejects, &imported)?;
-    Ok(if imported.rejects > 0 { ExitCode::from(EXIT_REJECTS) } else { ExitCode::SUCCESS })
+    Ok(if imported.rejects > 0 {
+        ExitCode::from(EXIT_REJECTS)
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 fn format_of(name: FormatName) -> Format {
@@ -85,7 +97,14 @@ pub struct Import {
 impl Import {
     pub fn new(cli: &Cli, rejects_at: PathBuf, max_rejects: u64, journal: Journal) -> Import {
         let done = Imported::default();
-        Import { journal, rejects_at, rejects: None, max_rejects, quiet: cli.quiet, done }
+        Import {
+            journal,
+            rejects_at,
+            rejects: None,
+            max_rejects,
+            quiet: cli.quiet,
+            done,
+        }
     }
 
     pub fn run(mut self, mut source: Source) -> Result<Imported> {
@@ -107,7 +126,10 @@ impl Import {
                 let progress = source.progress();
                 bar.set_position(progress.bytes_read);
                 let rate = progress.rows as f64 / started.elapsed().as_secs_f64();
-                bar.set_message(format!("{} rows, {rate:.0} rows/s", show::grouped(progress.rows)));
+                bar.set_message(format!(
+                    "{} rows, {rate:.0} rows/s",
+                    show::grouped(progress.rows)
+                ));
             }
         }
         self.journal.commit()?;
@@ -143,14 +165,16 @@ impl Import {
                 Ok(None) => self.done.duplicates += 1,
                 Err(error) => self.refuse(error, line.event_id.as_str(), None)?,
             },
-            Item::Outcome(line) => match self.journal.resolve_outcome(&line, line.outcome_timestamp) {
-                Ok(Some(outcome)) => {
-                    self.journal.append(&Record::Outcome(outcome))?;
-                    self.done.outcomes += 1;
+            Item::Outcome(line) => {
+                match self.journal.resolve_outcome(&line, line.outcome_timestamp) {
+                    Ok(Some(outcome)) => {
+                        self.journal.append(&Record::Outcome(outcome))?;
+                        self.done.outcomes += 1;
+                    }
+                    Ok(None) => self.done.duplicates += 1,
+                    Err(error) => self.refuse(error, line.event_id.as_str(), None)?,
                 }
-                Ok(None) => self.done.duplicates += 1,
-                Err(error) => self.refuse(error, line.event_id.as_str(), None)?,
-            },
+            }
             Item::Reject(reject) => self.reject(serde_json::to_value(&reject)?)?,
         }
         Ok(())
@@ -161,7 +185,9 @@ impl Import {
         let (code, field) = match &error {
             NodeError::Conflict { .. } => ("event_id_conflict", Some("event_id".to_owned())),
             NodeError::UnknownEvent { .. } => ("unknown_event", Some("event_id".to_owned())),
-            NodeError::Invalid(invalid) => (Invalid::code(invalid), invalid.field().map(str::to_owned)),
+            NodeError::Invalid(invalid) => {
+                (Invalid::code(invalid), invalid.field().map(str::to_owned))
+            }
             _ => return Err(error.into()),
         };
         self.reject(json!({
@@ -229,11 +255,19 @@ fn tell(cli: &Cli, file: &Path, rejects: &Path, done: &Imported) -> Result<()> {
         grouped(rate as u64),
     )?;
     if done.labels_withheld > 0 {
-        writeln!(out, "{} labels left for later (--labels-until)", grouped(done.labels_withheld))?;
+        writeln!(
+            out,
+            "{} labels left for later (--labels-until)",
+            grouped(done.labels_withheld)
+        )?;
     }
     if done.rejects > 0 {
-        writeln!(out, "{} rows refused, see {}", grouped(done.rejects), rejects.display())?;
+        writeln!(
+            out,
+            "{} rows refused, see {}",
+            grouped(done.rejects),
+            rejects.display()
+        )?;
     }
     Ok(())
 }
-

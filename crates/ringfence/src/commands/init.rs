@@ -38,7 +38,12 @@ pub fn run(cli: &Cli, args: &InitArgs) -> Result<ExitCode> {
         }))?;
     } else {
         let root = place.root().display();
-        writeln!(show::out(), "tenant {} with schema {} in {root}", cli.tenant, schema.name)?;
+        writeln!(
+            show::out(),
+            "tenant {} with schema {} in {root}",
+            cli.tenant,
+            schema.name
+        )?;
         writeln!(show::out(), "next: ringfence import FILE")?;
     }
     Ok(ExitCode::SUCCESS)

@@ -8,7 +8,9 @@ use engine::Engine;
 use event::json::event_value;
 use event::record::{Decision, Label, Record};
 use event::{Event, EventId, Position, Schema};
-use graph::sample::{NEIGHBOUR_COLUMNS, NEIGHBOUR_WIDTH, NEIGHBOURS, STEP_COLUMNS, STEP_WIDTH, SampleParts};
+use graph::sample::{
+    NEIGHBOUR_COLUMNS, NEIGHBOUR_WIDTH, NEIGHBOURS, STEP_COLUMNS, STEP_WIDTH, SampleParts,
+};
 use graph::{FeatureList, Sample};
 use node::{History, Place};
 use serde_json::{Map, Value, json};
@@ -23,7 +25,7 @@ pub fn run(cli: &Cli, args: &InspectArgs) -> Result<ExitCode> {
         Inspect::Sample { event_id, full } => sample(cli, &place, event_id, *full)?,
         Inspect::Entity { kind, id } => entity(cli, &place, kind, id)?,
         Inspect::Log { verify, last } => log(cli, &place, *verify, *last)?,
-        Inspect::Features { markdown } => features(cli, &place, *markdown)?,
+        Inspect::Features => features(cli, &place)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -43,7 +45,12 @@ fn find(history: &History, event_id: &str) -> Result<Found> {
     while let Some((position, record)) = records.next_record()? {
         match record {
             Record::Event(event) if event.event_id == wanted => {
-                found = Some(Found { position, event, labels: Vec::new(), decision: None });
+                found = Some(Found {
+                    position,
+                    event,
+                    labels: Vec::new(),
+                    decision: None,
+                });
             }
             Record::Label(label) if label.subject.event_id == wanted => {
                 if let Some(found) = &mut found {
@@ -85,7 +92,11 @@ fn event(cli: &Cli, place: &Place, event_id: &str) -> Result<()> {
         .collect();
     let decision = found.decision.map(|decision| {
         let position = found.position;
-        let decided = node::Decided { position, decision, duplicate: false };
+        let decided = node::Decided {
+            position,
+            decision,
+            duplicate: false,
+        };
         super::decide::decision_value(event_id, &decided, &features)
     });
     let value = json!({
@@ -135,7 +146,9 @@ fn sample(cli: &Cli, place: &Place, event_id: &str, full: bool) -> Result<()> {
     let mut records = history.iter_from(Position(0))?;
     let bar = show::bar(found.position.0, "replay", "records", cli.quiet);
     while engine.next() < found.position {
-        let Some((position, record)) = records.next_record()? else { break };
+        let Some((position, record)) = records.next_record()? else {
+            break;
+        };
         engine.apply(position, &record);
         if position.0.is_multiple_of(16_384) {
             bar.set_position(position.0);
@@ -146,13 +159,26 @@ fn sample(cli: &Cli, place: &Place, event_id: &str, full: bool) -> Result<()> {
     engine.sample(&found.event, SampleParts::Full, &mut sample);
     let features = engine.graph().features();
     if cli.json {
-        return Ok(show::json(&sample_value(&sample, features, history.schema(), full))?);
+        return Ok(show::json(&sample_value(
+            &sample,
+            features,
+            history.schema(),
+            full,
+        ))?);
     }
     let mut out = show::out();
     for (feature, value) in features.features().iter().zip(&sample.tabular) {
-        let shown = if value.is_nan() { "-".to_owned() } else { format!("{value}") };
+        let shown = if value.is_nan() {
+            "-".to_owned()
+        } else {
+            format!("{value}")
+        };
         let (dim, name) = (show::DIM, &feature.name);
-        writeln!(out, "{shown:>14}  {name:<36} {dim}{} ({}){dim:#}", feature.meaning, feature.unit)?;
+        writeln!(
+            out,
+            "{shown:>14}  {name:<36} {dim}{} ({}){dim:#}",
+            feature.meaning, feature.unit
+        )?;
     }
     if full {
         let value = sample_value(&sample, features, history.schema(), true);
@@ -165,7 +191,13 @@ fn sample(cli: &Cli, place: &Place, event_id: &str, full: bool) -> Result<()> {
 }
 
 fn sample_value(sample: &Sample, features: &FeatureList, schema: &Schema, full: bool) -> Value {
-    let number = |value: f32| if value.is_nan() { Value::Null } else { json!(value) };
+    let number = |value: f32| {
+        if value.is_nan() {
+            Value::Null
+        } else {
+            json!(value)
+        }
+    };
     let tabular: Map<String, Value> = features
         .features()
         .iter()
@@ -177,12 +209,21 @@ fn sample_value(sample: &Sample, features: &FeatureList, schema: &Schema, full: 
         return value;
     }
     let row = |columns: &[&str], values: &[f32]| -> Value {
-        columns.iter().zip(values).map(|(name, value)| ((*name).to_owned(), number(*value))).collect::<Map<_, _>>().into()
+        columns
+            .iter()
+            .zip(values)
+            .map(|(name, value)| ((*name).to_owned(), number(*value)))
+            .collect::<Map<_, _>>()
+            .into()
     };
     let steps = sample.sequence.chunks_exact(STEP_WIDTH).take(sample.steps);
     value["sequence"] = steps.map(|step| row(&STEP_COLUMNS, step)).collect();
     let mut around = Map::new();
-    for (role, neighbours) in sample.neighbourhood.chunks_exact(NEIGHBOURS * NEIGHBOUR_WIDTH).enumerate() {
+    for (role, neighbours) in sample
+        .neighbourhood
+        .chunks_exact(NEIGHBOURS * NEIGHBOUR_WIDTH)
+        .enumerate()
+    {
         let held = usize::from(sample.neighbours[role]);
         let rows = neighbours.chunks_exact(NEIGHBOUR_WIDTH).take(held);
         let rows: Vec<Value> = rows.map(|it| row(&NEIGHBOUR_COLUMNS, it)).collect();
@@ -235,7 +276,11 @@ fn entity(cli: &Cli, place: &Place, kind: &str, id: &str) -> Result<()> {
         "hub": view.is_hub,
         "interactions": interactions.collect::<Vec<_>>(),
     });
-    if cli.json { Ok(show::json(&value)?) } else { tell(&value, 0) }
+    if cli.json {
+        Ok(show::json(&value)?)
+    } else {
+        tell(&value, 0)
+    }
 }
 
 fn log(cli: &Cli, place: &Place, verify: bool, last: u64) -> Result<()> {
@@ -255,7 +300,11 @@ fn log(cli: &Cli, place: &Place, verify: bool, last: u64) -> Result<()> {
             }));
         }
     }
-    let report = if verify { Some(::log::verify(&place.log())?) } else { None };
+    let report = if verify {
+        Some(::log::verify(&place.log())?)
+    } else {
+        None
+    };
     if let Some(report) = report.as_ref().filter(|report| !report.is_sound()) {
         bail!("the log is damaged: {report:?}");
     }
@@ -267,7 +316,11 @@ fn log(cli: &Cli, place: &Place, verify: bool, last: u64) -> Result<()> {
         "verified": report.is_some(),
         "last": tail,
     });
-    if cli.json { Ok(show::json(&value)?) } else { tell(&value, 0) }
+    if cli.json {
+        Ok(show::json(&value)?)
+    } else {
+        tell(&value, 0)
+    }
 }
 
 fn kind_name(record: &Record) -> &'static str {
@@ -282,7 +335,7 @@ fn kind_name(record: &Record) -> &'static str {
     }
 }
 
-fn features(cli: &Cli, place: &Place, markdown: bool) -> Result<()> {
+fn features(cli: &Cli, place: &Place) -> Result<()> {
     let schema = if place.exists() {
         History::open(place)?.schema().clone()
     } else {
@@ -290,10 +343,6 @@ fn features(cli: &Cli, place: &Place, markdown: bool) -> Result<()> {
     };
     let list = FeatureList::new(&schema);
     let mut out = show::out();
-    if markdown {
-        writeln!(out, "{}", list.to_markdown(&schema))?;
-        return Ok(());
-    }
     if cli.json {
         let rows = list.features().iter().map(|feature| {
             json!({
@@ -308,7 +357,13 @@ fn features(cli: &Cli, place: &Place, markdown: bool) -> Result<()> {
         return Ok(show::json(&rows.collect())?);
     }
     for feature in list.features() {
-        writeln!(out, "{:<36} {:<11} {}", feature.name, feature.group.name(), feature.meaning)?;
+        writeln!(
+            out,
+            "{:<36} {:<11} {}",
+            feature.name,
+            feature.group.name(),
+            feature.meaning
+        )?;
     }
     Ok(())
 }

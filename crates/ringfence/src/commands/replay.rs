@@ -18,7 +18,9 @@ use crate::show;
 
 pub fn run(cli: &Cli, args: &ReplayArgs) -> Result<ExitCode> {
     let history = History::open(&super::place(cli)?)?;
-    let end = args.until.map_or(history.end().0, |until| until.min(history.end().0));
+    let end = args
+        .until
+        .map_or(history.end().0, |until| until.min(history.end().0));
     let mut engine = Engine::new(history.schema());
     let mut sample = Sample::default();
     let mut samples = SampleDigest::default();
@@ -26,7 +28,9 @@ pub fn run(cli: &Cli, args: &ReplayArgs) -> Result<ExitCode> {
     let started = Instant::now();
     let mut records = history.iter_from(Position(0))?;
     while engine.next().0 < end {
-        let Some((position, record)) = records.next_record()? else { break };
+        let Some((position, record)) = records.next_record()? else {
+            break;
+        };
         if args.samples
             && let Record::Event(event) = &record
         {

@@ -31,7 +31,10 @@ pub fn run(cli: &Cli, args: &TrainArgs) -> Result<ExitCode> {
         Some(text) => EventTime::parse_iso(text).context("--from and --until"),
         None => Ok(default),
     };
-    let range = (time(&args.from, EventTime::MIN)?, time(&args.until, FOREVER)?);
+    let range = (
+        time(&args.from, EventTime::MIN)?,
+        time(&args.until, FOREVER)?,
+    );
     let trained = train(cli, &place, range, args)?;
     if !args.no_activate {
         let mut tenant = super::open_tenant(cli, &place)?;
@@ -53,7 +56,12 @@ pub fn train(
     let history = History::open(place)?;
     let labels = Labels::read(&history, FOREVER)?;
     let known_until = labels.last;
-    let range = Range { from, until, known_until, rows_max: args.rows_max };
+    let range = Range {
+        from,
+        until,
+        known_until,
+        rows_max: args.rows_max,
+    };
     let bar = show::bar(history.end().0, "replay", "records", cli.quiet);
     let rows = dataset::collect(place, range, &labels, |done, _| {
         bar.set_position(done);
@@ -73,13 +81,21 @@ pub fn train(
     let features = graph::FeatureList::new(history.schema());
     let bar = show::bar(args.rounds as u64, "train", "rounds", cli.quiet);
     let (split, budget) = (Split::default(), AlertBudget::default());
-    let fitted = fit(&rows, history.schema(), &features, &config, split, budget, |progress| {
-        bar.set_position(progress.round as u64);
-        if let Some(ap) = progress.validation {
-            bar.set_message(format!("validation AP {ap:.3}"));
-        }
-        ControlFlow::Continue(())
-    })?;
+    let fitted = fit(
+        &rows,
+        history.schema(),
+        &features,
+        &config,
+        split,
+        budget,
+        |progress| {
+            bar.set_position(progress.round as u64);
+            if let Some(ap) = progress.validation {
+                bar.set_message(format!("validation AP {ap:.3}"));
+            }
+            ControlFlow::Continue(())
+        },
+    )?;
     bar.finish_and_clear();
     std::fs::create_dir_all(place.models())?;
     let draft = place.models().join("draft.model");
@@ -87,13 +103,23 @@ pub fn train(
     let path = place.models().join(format!("{}.model", identity.as_str()));
     std::fs::rename(&draft, &path).with_context(|| format!("cannot write {}", path.display()))?;
     let seconds = started.elapsed().as_secs_f64();
-    Ok(Trained { rows: rows.len(), fitted, identity, seconds })
+    Ok(Trained {
+        rows: rows.len(),
+        fitted,
+        identity,
+        seconds,
+    })
 }
 
 /// Puts the model into service with its thresholds as the policy, durably.
 pub fn activate(tenant: &mut Tenant, trained: &Trained) -> Result<()> {
     let header = &trained.fitted.artifact.header;
-    let body = policy_of(header.thresholds.iter().map(|(name, it)| (name.as_str(), *it)));
+    let body = policy_of(
+        header
+            .thresholds
+            .iter()
+            .map(|(name, it)| (name.as_str(), *it)),
+    );
     tenant.activate(trained.identity.bytes())?;
     tenant.set_policy(&body, &format!("model {}", trained.identity.short()))?;
     tenant.commit()?;
@@ -163,7 +189,11 @@ fn tell(cli: &Cli, args: &TrainArgs, trained: &Trained) -> Result<()> {
     for (name, share) in fitted.importance.iter().take(8) {
         writeln!(out, "  {:>5.1} %  {name}", share * 100.0)?;
     }
-    let served = if args.no_activate { "written" } else { "written and in service" };
+    let served = if args.no_activate {
+        "written"
+    } else {
+        "written and in service"
+    };
     writeln!(
         out,
         "model {} {served} ({:.1} s)",

@@ -322,3 +322,28 @@ fn unknown_words() {
         "#]],
     );
 }
+
+#[test]
+fn attributes_are_scaled_checked_or_absent() {
+    let import = format!(
+        "{IMPORT}[import.attributes]\nbalance = {{ column = \"b\", scale = 0.01, absent = [\"-1\"] }}\n\
+         channel = {{ column = \"c\" }}\n"
+    );
+    // 1915 * 0.01 would be 19.150000000000002
+    let text = "id,time,account,amount,fraud,b,c\na,1,x,1,?,1915,web\nb,1,x,1,?,-1,7\nc,1,x,1,?,,\n\
+        d,1,x,1,?,1e12,web\ne,1,x,1,?,NaN,web\nf,1,x,1,?,much,web\n";
+    check_with(
+        "a.csv",
+        text.as_bytes(),
+        &import,
+        Options::default(),
+        expect![[r#"
+            event 0: a 1970-01-01T00:00:01.000Z x 1.00 EUR web 19.15
+            event 1: b 1970-01-01T00:00:01.000Z x 1.00 EUR 7
+            event 2: c 1970-01-01T00:00:01.000Z x 1.00 EUR
+            reject {"row":3,"line":5,"field":"balance","code":"out_of_bounds","reason":"balance must be between -1000000000 and 1000000000, got 10000000000","raw":"d,1,x,1,?,1e12,web"}
+            reject {"row":4,"line":6,"field":"balance","code":"not_finite","reason":"balance must be a finite number, got NaN","raw":"e,1,x,1,?,NaN,web"}
+            reject {"row":5,"line":7,"field":"balance","code":"not_a_number","reason":"balance must be a number, got \"much\"","raw":"f,1,x,1,?,much,web"}
+        "#]],
+    );
+}

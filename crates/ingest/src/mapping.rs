@@ -127,8 +127,8 @@ pub(crate) struct AttributeFrom {
     pub numeric: bool,
 }
 
-/// Multiplies a number. A scale such as 0.01 divides by 100, so that 1995 becomes 19.95 and not
-/// 19.950000000000003.
+/// Multiplies a number. A scale such as 0.01 divides by 100, so that 1915 becomes 19.15 and not
+/// 19.150000000000002.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Scale {
     One,

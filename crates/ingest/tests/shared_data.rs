@@ -1,6 +1,8 @@
 //! The shared public data sets import as they are with the committed schemas. Expected figures were taken
 //! from the files with another reader (pyarrow, Python's csv and decimal).
 
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
 use std::path::{Path, PathBuf};
 
 use event::record::Verdict;

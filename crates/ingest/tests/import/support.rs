@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use event::Schema;
+use expect_test::Expect;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
@@ -193,3 +194,15 @@ fn tell(out: &mut String, item: &Item) {
         }
     }
 }
+
+/// Compares everything the import says.
+pub fn check_with(name: &str, content: &[u8], import: &str, options: Options, expected: Expect) {
+    expected.assert_eq(&told(name, content, import, options));
+}
+
+pub fn check(name: &str, content: impl AsRef<[u8]>, expected: Expect) {
+    check_with(name, content.as_ref(), IMPORT, Options::default(), expected);
+}
+
+/// Of a CSV file that [`IMPORT`] maps.
+pub const HEADER: &str = "id,time,account,amount,fraud\n";

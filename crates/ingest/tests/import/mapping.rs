@@ -1,9 +1,7 @@
 //! What an `[import]` table may not say.
 
-mod support;
-
+use crate::support::{self, IMPORT};
 use expect_test::{Expect, expect};
-use support::IMPORT;
 
 /// Replaces `what` in a good table by `with`.
 fn check(what: &str, with: &str, expected: Expect) {

@@ -1,6 +1,6 @@
 """Trains LightGBM on the rows that the Rust benchmark wrote and prints a row of its table.
 
-usage: lightgbm_train.py DIR FEATURES ROUNDS   (DIR holds {train,test}.{f32,u8}, row-major)
+usage: lightgbm_train.py DIR FEATURES ROUNDS THREADS   (DIR: {train,test}.{f32,u8}, row-major)
 """
 import resource
 import sys
@@ -31,12 +31,13 @@ def cpu_seconds():
 
 
 def main():
-    directory, features, rounds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    directory = sys.argv[1]
+    features, rounds, threads = (int(number) for number in sys.argv[2:5])
     train_x, train_y = load(directory, "train", features)
     test_x, test_y = load(directory, "test", features)
     for max_bin in (255, 1023):
         params = dict(objective="binary", num_leaves=63, learning_rate=0.1, max_bin=max_bin,
-                      min_data_in_leaf=20, num_threads=2, verbose=-1, force_col_wise=True)
+                      min_data_in_leaf=20, num_threads=threads, verbose=-1, force_col_wise=True)
         wall, cpu = time.perf_counter(), cpu_seconds()
         booster = lightgbm.train(params, lightgbm.Dataset(train_x, train_y), rounds)
         wall, cpu = time.perf_counter() - wall, cpu_seconds() - cpu

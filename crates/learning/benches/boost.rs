@@ -103,16 +103,12 @@ fn lightgbm(data: &Synthetic, test: &Synthetic, rounds: usize) {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
-    for (name, set) in [("train", data), ("test", test)] {
-        let values: Vec<u8> = set.values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        let labels: Vec<u8> = set.labels.iter().map(|&l| u8::from(l)).collect();
-        std::fs::write(dir.path().join(format!("{name}.f32")), values).unwrap();
-        std::fs::write(dir.path().join(format!("{name}.u8")), labels).unwrap();
-    }
+    data.write(dir.path(), "train");
+    test.write(dir.path(), "test");
     let status = Command::new(python)
         .arg(root.join("bench/peers/lightgbm_train.py"))
         .arg(dir.path())
-        .args([FEATURES.to_string(), rounds.to_string()])
+        .args([FEATURES.to_string(), rounds.to_string(), "2".to_owned()])
         .status()
         .unwrap();
     if !status.success() {

@@ -12,6 +12,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use ringfence_model::fast::{FastTrees, Scratch};
+use ringfence_model::shap::Explainer;
 use ringfence_model::trees::{Child, Leaf, Split, Tree, Trees};
 
 const FEATURES: usize = 40;
@@ -36,6 +37,9 @@ fn main() {
         measure(&name, "fast", &rows, |row| {
             fast.predict_raw(row, &mut scratch)
         });
+        let explainer = Explainer::new(&trees);
+        let few = &rows[..20 * FEATURES];
+        measure(&name, "reasons", few, |row| explainer.contributions(row)[0]);
     }
 }
 
@@ -46,7 +50,7 @@ fn measure(model: &str, way: &str, rows: &[f32], mut predict: impl FnMut(&[f32])
             for row in rows.chunks(FEATURES) {
                 black_box(predict(row));
             }
-            start.elapsed().as_secs_f64() * 1e6 / ROWS as f64
+            start.elapsed().as_secs_f64() * 1e6 * FEATURES as f64 / rows.len() as f64
         })
         .collect();
     each.sort_by(f64::total_cmp);

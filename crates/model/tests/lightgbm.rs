@@ -1,16 +1,15 @@
 //! LightGBM text models against Python LightGBM itself, both ways, and the refusals.
-//!
-//! Installs LightGBM into `python-peers` under cargo's target directory, once. Without a network it
-//! says so and skips; with RINGFENCE_REQUIRE_PYTHON=1 that is a failure.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
 
+#[path = "support/python.rs"]
+mod python;
 #[path = "support/random_trees.rs"]
 mod random_trees;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
 
+use python::python;
 use random_trees::{Random, random_row, random_trees};
 use ringfence_model::lightgbm_text::{LightgbmError, read, write};
 use ringfence_model::shap::Explainer;
@@ -19,46 +18,6 @@ use ringfence_model::trees::Trees;
 const ROWS: usize = 2_000;
 const FEATURES: usize = 8;
 const TOLERANCE: f64 = 1e-6;
-
-/// An interpreter that imports lightgbm, or `None`; tests run at once, one of them installs.
-fn python() -> Option<PathBuf> {
-    static PYTHON: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let python = PYTHON.get_or_init(find_or_install).clone();
-    if python.is_none() {
-        println!("SKIPPED: pip cannot install lightgbm, nothing was compared with Python");
-    }
-    python
-}
-
-fn find_or_install() -> Option<PathBuf> {
-    let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../python-peers");
-    let python = home.join("bin/python");
-    let runs = |program: &Path, args: &[&str]| {
-        Command::new(program)
-            .args(args)
-            .output()
-            .is_ok_and(|out| out.status.success())
-    };
-    let ready = || runs(&python, &["-c", "import lightgbm, numpy"]);
-    let install = || {
-        runs(
-            Path::new("python3"),
-            &["-m", "venv", home.to_str().unwrap()],
-        ) && runs(
-            &python,
-            &["-m", "pip", "install", "--quiet", "lightgbm", "numpy"],
-        )
-    };
-    if ready() || (install() && ready()) {
-        return Some(python);
-    }
-    let required = std::env::var("RINGFENCE_REQUIRE_PYTHON").is_ok_and(|v| v == "1");
-    assert!(
-        !required,
-        "RINGFENCE_REQUIRE_PYTHON=1, but pip cannot install lightgbm"
-    );
-    None
-}
 
 fn peer(python: &Path, command: &str, dir: &Path) {
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/lightgbm_peer.py");

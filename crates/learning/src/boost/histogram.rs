@@ -1,6 +1,6 @@
 //! Histograms of a leaf: per feature and bin, the sum of gradients, of hessians, and the row count.
 
-use super::bins::{Group, GroupBins};
+use super::bins::{GROUP, Group, GroupBins};
 use super::objective::{Gradient, HESSIAN_BITS};
 
 /// One slot. Row count and hessians share a word, so that a row costs two integer adds.
@@ -34,6 +34,11 @@ impl Slot {
     }
 
     #[inline]
+    fn add(&mut self, other: Slot) {
+        *self = self.plus(other);
+    }
+
+    #[inline]
     pub fn plus(self, other: Slot) -> Slot {
         Slot {
             gradient: self.gradient + other.gradient,
@@ -60,8 +65,13 @@ pub fn accumulate(group: &Group, rows: &[u32], gradients: &[Gradient], out: &mut
     }
 }
 
-fn accumulate_bins<B: Copy + Into<usize>>(
-    bins: &[[B; super::bins::GROUP]],
+/// Rows whose bins are fetched together.
+const BLOCK: usize = 64;
+
+/// Fetches the bins of a block of rows before it counts them: the rows of a leaf are far apart, and
+/// only a loop of nothing but loads keeps enough cache misses in flight.
+fn accumulate_bins<B: Copy + Default + Into<usize>>(
+    bins: &[[B; GROUP]],
     group: &Group,
     rows: &[u32],
     gradients: &[Gradient],
@@ -71,12 +81,17 @@ fn accumulate_bins<B: Copy + Into<usize>>(
     let (a, rest) = out.split_at_mut(starts[1]);
     let (b, rest) = rest.split_at_mut(starts[2] - starts[1]);
     let (c, d) = rest.split_at_mut(starts[3] - starts[2]);
-    for (&row, &gradient) in rows.iter().zip(gradients) {
-        let at = bins[row as usize];
-        let slot = Slot::of_row(gradient);
-        for (histogram, at) in [&mut *a, &mut *b, &mut *c, &mut *d].into_iter().zip(at) {
-            let at: usize = at.into();
-            histogram[at] = histogram[at].plus(slot);
+    let mut fetched = [[B::default(); GROUP]; BLOCK];
+    for (rows, gradients) in rows.chunks(BLOCK).zip(gradients.chunks(BLOCK)) {
+        for (fetched, &row) in fetched.iter_mut().zip(rows) {
+            *fetched = bins[row as usize];
+        }
+        for (at, &gradient) in fetched.iter().zip(gradients) {
+            let slot = Slot::of_row(gradient);
+            a[at[0].into()].add(slot);
+            b[at[1].into()].add(slot);
+            c[at[2].into()].add(slot);
+            d[at[3].into()].add(slot);
         }
     }
 }

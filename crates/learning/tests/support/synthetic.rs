@@ -9,6 +9,17 @@ pub struct Synthetic {
     pub features: usize,
 }
 
+impl Synthetic {
+    /// As `NAME.f32` and `NAME.u8`, for other programs.
+    #[allow(dead_code, reason = "not every test compares with another program")]
+    pub fn write(&self, dir: &std::path::Path, name: &str) {
+        let values: Vec<u8> = self.values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let labels: Vec<u8> = self.labels.iter().map(|&l| u8::from(l)).collect();
+        std::fs::write(dir.join(format!("{name}.f32")), values).unwrap();
+        std::fs::write(dir.join(format!("{name}.u8")), labels).unwrap();
+    }
+}
+
 pub struct Random(u64);
 
 impl Random {

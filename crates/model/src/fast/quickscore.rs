@@ -7,90 +7,32 @@
 //! which leaves about half as many words to touch; the leaves are numbered so that the expected
 //! side of a split comes first.
 
+mod prefix;
+mod table;
+mod word;
+
 use std::ops::Range;
 
 use crate::trees::{Child, MISSING_LEFT, Tree, Trees, ZERO_IS_MISSING, goes_left, sum_lanes};
+use prefix::Prefix;
+use table::Table;
+pub use word::Word;
 
-/// A bit per leaf.
-pub trait Word: Copy + std::ops::BitAndAssign {
-    const ALL: Self;
-    /// How a mask is kept: large models are bound by the memory their masks take.
-    type Mask: Copy + std::fmt::Debug;
-    /// All bits but `range`.
-    fn without(range: Range<u32>) -> Self::Mask;
-    fn mask(mask: Self::Mask) -> Self;
-    fn lowest(self) -> usize;
-}
-
-macro_rules! word {
-    ($word:ty) => {
-        impl Word for $word {
-            const ALL: Self = <$word>::MAX;
-            type Mask = $word;
-            fn without(range: Range<u32>) -> $word {
-                range.fold(Self::ALL, |word, bit| word & !(1 << bit))
-            }
-            #[inline]
-            fn mask(mask: $word) -> $word {
-                mask
-            }
-            #[inline]
-            fn lowest(self) -> usize {
-                self.trailing_zeros() as usize
-            }
-        }
-    };
-}
-word!(u16);
-word!(u32);
-
-impl Word for u64 {
-    const ALL: Self = u64::MAX;
-    /// First bit and length: 2 bytes instead of 8 for two shifts.
-    type Mask = [u8; 2];
-    fn without(range: Range<u32>) -> [u8; 2] {
-        [range.start as u8, range.len() as u8]
-    }
-    #[inline]
-    fn mask([start, len]: [u8; 2]) -> u64 {
-        // a split leaves at least one leaf to its other side: len < 64
-        !(((1u64 << (len & 63)) - 1) << (start & 63))
-    }
-    #[inline]
-    fn lowest(self) -> usize {
-        self.trailing_zeros() as usize
-    }
-}
+/// Tables of at most this many entries (256 KiB of 16-bit masks) beat prefixes.
+const TABLE_LEN_MAX: usize = 1 << 16;
 
 /// `bits[tree] &= mask`.
 #[derive(Debug, Clone, Copy)]
 struct Clear<W: Word> {
-    mask: W::Mask,
+    mask: W,
     tree: u16,
 }
 
 impl<W: Word> Clear<W> {
     #[inline]
     fn apply(self, bits: &mut [W]) {
-        bits[usize::from(self.tree)] &= W::mask(self.mask);
+        bits[usize::from(self.tree)] &= self.mask;
     }
-}
-
-/// Splits in the order in which they apply, with their thresholds.
-#[derive(Debug, Clone)]
-struct List<W: Word> {
-    thresholds: Vec<f32>,
-    clears: Vec<Clear<W>>,
-}
-
-#[derive(Debug, Clone)]
-struct FeatureLists<W: Word> {
-    /// Applied while `threshold < x`, ascending: splits that expect left.
-    above: List<W>,
-    /// Applied while `threshold >= x`, descending: splits that expect right.
-    below: List<W>,
-    /// Applied when x is missing.
-    missing: Vec<Clear<W>>,
 }
 
 /// A split for which zero is missing too: tested one by one, there are few of them.
@@ -105,17 +47,45 @@ struct ZeroSplit<W: Word> {
 
 #[derive(Debug, Clone)]
 pub struct QuickScore<W: Word> {
-    features: Vec<FeatureLists<W>>,
+    features: Features<W>,
     zero_splits: Vec<ZeroSplit<W>>,
     leaf_start: Vec<u32>,
     leaf_value: Vec<f64>,
+}
+
+#[derive(Debug, Clone)]
+enum Features<W: Word> {
+    Tables(Vec<Table<W>>),
+    Prefixes(Vec<Prefix<W>>),
+}
+
+impl<W: Word> Features<W> {
+    fn new(entries: &[Vec<Entry<W>>]) -> Self {
+        let mut tables = Vec::with_capacity(entries.len());
+        let mut len = 0;
+        for entries in entries {
+            // the square bounds the work of building a table that is then dropped
+            if entries.len() * entries.len() > 8 * TABLE_LEN_MAX {
+                len = usize::MAX;
+                break;
+            }
+            let table = Table::new(entries);
+            len += table.len();
+            tables.push(table);
+        }
+        if len <= TABLE_LEN_MAX {
+            Features::Tables(tables)
+        } else {
+            Features::Prefixes(entries.iter().map(|e| Prefix::new(e)).collect())
+        }
+    }
 }
 
 impl<W: Word> QuickScore<W> {
     /// No tree may have more leaves than a word has bits.
     pub fn new(trees: &Trees) -> Self {
         let mut out = QuickScore {
-            features: Vec::new(),
+            features: Features::Tables(Vec::new()),
             zero_splits: Vec::new(),
             leaf_start: Vec::new(),
             leaf_value: Vec::new(),
@@ -163,7 +133,7 @@ impl<W: Word> QuickScore<W> {
             out.leaf_value
                 .extend(leaves.iter().map(|&l| tree.leaves[l as usize].value));
         }
-        out.features = entries.into_iter().map(lists).collect();
+        out.features = Features::new(&entries);
         out
     }
 
@@ -171,25 +141,19 @@ impl<W: Word> QuickScore<W> {
         bits.clear();
         bits.resize(self.leaf_start.len(), W::ALL);
         let bits = bits.as_mut_slice();
-        for (lists, &x) in self.features.iter().zip(row) {
-            if x.is_nan() {
-                lists.missing.iter().for_each(|clear| clear.apply(bits));
-                continue;
+        match &self.features {
+            Features::Tables(tables) => {
+                tables
+                    .iter()
+                    .zip(row)
+                    .for_each(|(table, &x)| table.apply(x, bits));
             }
-            let above = lists
-                .above
-                .thresholds
-                .partition_point(|&threshold| threshold < x);
-            lists.above.clears[..above]
-                .iter()
-                .for_each(|clear| clear.apply(bits));
-            let below = lists
-                .below
-                .thresholds
-                .partition_point(|&threshold| threshold >= x);
-            lists.below.clears[..below]
-                .iter()
-                .for_each(|clear| clear.apply(bits));
+            Features::Prefixes(prefixes) => {
+                prefixes
+                    .iter()
+                    .zip(row)
+                    .for_each(|(prefix, &x)| prefix.apply(x, bits));
+            }
         }
         for split in &self.zero_splits {
             let left = goes_left(row[split.feature as usize], split.threshold, split.flags);
@@ -211,26 +175,6 @@ struct Entry<W: Word> {
     expects_left: bool,
     on_missing: bool,
     clear: Clear<W>,
-}
-
-fn lists<W: Word>(mut entries: Vec<Entry<W>>) -> FeatureLists<W> {
-    let list = |entries: Vec<&Entry<W>>| List {
-        thresholds: entries.iter().map(|e| e.threshold).collect(),
-        clears: entries.iter().map(|e| e.clear).collect(),
-    };
-    let missing = entries
-        .iter()
-        .filter(|e| e.on_missing)
-        .map(|e| e.clear)
-        .collect();
-    entries.sort_by(|a, b| a.threshold.total_cmp(&b.threshold));
-    let above = list(entries.iter().filter(|e| e.expects_left).collect());
-    let below = list(entries.iter().rev().filter(|e| !e.expects_left).collect());
-    FeatureLists {
-        above,
-        below,
-        missing,
-    }
 }
 
 /// Per split: did more training rows go left?

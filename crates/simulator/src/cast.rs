@@ -202,7 +202,15 @@ impl World<'_> {
     ) -> MerchantNo {
         let daily = [Category::Grocery, Category::Restaurant, Category::Fuel];
         match typology {
-            Typology::CardTesting => self.market.online(Category::Digital, dice.unit()),
+            // where small sums are common
+            Typology::CardTesting => {
+                let small = [
+                    Category::Digital,
+                    Category::Restaurant,
+                    Category::Entertainment,
+                ];
+                self.market.online(dice.pick(&small), dice.unit())
+            }
             // where many cards pass
             Typology::CompromisedTerminal => {
                 let city = self.places.pick(dice);

@@ -56,6 +56,7 @@ pub struct Labels {
 #[serde(deny_unknown_fields)]
 pub struct Outcomes {
     pub declined: f64,
+    pub failed: f64,
     pub challenged: f64,
     pub reversed: f64,
     pub refunded: f64,
@@ -220,6 +221,7 @@ impl Params {
             ("labels.false_share", self.labels.false_share, 0.0, 0.5),
             ("labels.corrected", self.labels.corrected, 0.0, 1.0),
             ("outcomes.declined", self.outcomes.declined, 0.0, 0.5),
+            ("outcomes.failed", self.outcomes.failed, 0.0, 0.5),
             ("outcomes.challenged", self.outcomes.challenged, 0.0, 0.5),
             ("outcomes.reversed", self.outcomes.reversed, 0.0, 0.2),
             ("outcomes.refunded", self.outcomes.refunded, 0.0, 0.2),

@@ -78,12 +78,19 @@ impl Rings {
         if watcher == 0 {
             return;
         }
+        let tainted = self.is_tainted(account);
         let Some(ring) = &mut self.slots[watcher as usize - 1] else {
             return;
         };
         let known = ring.cast.contains(&Some(account));
+        let fraud = ring.fraud;
         match ring.cast.iter_mut().find(|part| part.is_none()) {
-            Some(part) if !known => *part = Some(account),
+            Some(part) if !known && !tainted => {
+                *part = Some(account);
+                if fraud {
+                    self.taint(account);
+                }
+            }
             Some(_) => {}
             None => self.watch[terminal.index()] = 0,
         }

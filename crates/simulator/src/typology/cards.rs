@@ -56,12 +56,7 @@ pub(super) fn merchant_collusion(draft: &mut Draft) {
         if draft.shape.chance(0.5) {
             draft.wait(1500.0, 0.6);
             draft.at_an_hour();
-            draft.fraud(
-                owner,
-                Action::Send(helper, Sum::Usual(3.0)),
-                Via::Owner,
-                Stage::Move,
-            );
+            draft.send(owner, helper, Sum::Usual(3.0), Via::Owner, Stage::Move);
         }
     }
 }

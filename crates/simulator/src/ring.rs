@@ -168,10 +168,11 @@ impl World<'_> {
             let start = Time::of_day(day) + (dice.unit() * days * DAY_MS as f64) as i64;
             let shape = Dice::new(self.params.seed, Purpose::Shape, dice.bits(), 0);
             let script = typology.script(start, cap, shape.clone(), self.manner(true, &mut dice));
+            let end = Time::of_day(day + days_left.min(7));
             let now = script
                 .steps
                 .iter()
-                .filter(|step| step.fraud && self.week(step.at) == week);
+                .filter(|step| step.fraud && step.at < end);
             let now = now.count() as f64;
             if now > open && dice.chance(1.0 - open / now) {
                 break;

@@ -38,6 +38,7 @@ pub struct Activity {
 pub struct Fraud {
     pub hard_negatives_per_ring: u32,
     pub recurrent_mules: f64,
+    pub recurrent_devices: f64,
     pub ring_share_max: f64,
 }
 
@@ -195,6 +196,12 @@ impl Params {
             (
                 "fraud.recurrent_mules",
                 self.fraud.recurrent_mules,
+                0.0,
+                1.0,
+            ),
+            (
+                "fraud.recurrent_devices",
+                self.fraud.recurrent_devices,
                 0.0,
                 1.0,
             ),

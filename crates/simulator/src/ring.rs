@@ -1,6 +1,6 @@
 //! Rings and their hard negatives: when they are planned, who plays in them, what they have received.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::act::Truth;
 use crate::agenda::Task;
@@ -44,6 +44,8 @@ pub struct Rings {
     /// Accounts that have been in a fraud; they are not drawn again.
     tainted: Vec<bool>,
     pub(crate) mules: Vec<AccountNo>,
+    /// Devices of the latest rings.
+    pub(crate) machines: VecDeque<DeviceNo>,
     /// Fraudulent steps planned by week of the span.
     planned: BTreeMap<i64, u32>,
     events_at_week: u64,
@@ -65,6 +67,7 @@ impl Rings {
             watch: vec![0; terminals as usize],
             tainted: Vec::new(),
             mules: Vec::new(),
+            machines: VecDeque::new(),
             planned: BTreeMap::new(),
             events_at_week: 0,
             borrowers: everybody.filter(borrows).map(PersonNo).collect(),

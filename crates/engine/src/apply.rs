@@ -1,0 +1,182 @@
+//! One record at a time into the state.
+
+use event::record::{Activation, Config, ConfigSection, Record, ServingPart};
+use event::{Event, Position, Schema};
+use graph::sample::SampleParts;
+use graph::{Graph, Input, Sample};
+
+use crate::policy::Policy;
+use crate::rates::RateTable;
+
+/// What a record did, for the shell to act on.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// State advanced, nothing to do.
+    None,
+    /// The label came past the horizon: counted, not applied.
+    LabelTooLate,
+    /// Another model serves from here on.
+    Activated(Activation),
+    /// A config section changed to this version.
+    Configured(ConfigSection, u32),
+    /// A config record in the log does not parse; the section stays as it was.
+    ConfigIgnored {
+        section: ConfigSection,
+        version: u32,
+        reason: String,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub struct Engine {
+    pub(crate) graph: Graph,
+    pub(crate) policy: Policy,
+    /// The policy document as it stands in the log; what a snapshot carries.
+    pub(crate) policy_body: String,
+    pub(crate) policy_version: u32,
+    pub(crate) rates: RateTable,
+    pub(crate) champion: Option<[u8; 32]>,
+    /// The position the next record must have.
+    pub(crate) next: Position,
+}
+
+impl Engine {
+    pub fn new(schema: &Schema) -> Engine {
+        Engine {
+            graph: Graph::new(schema),
+            policy: Policy::default(),
+            policy_body: String::new(),
+            policy_version: 0,
+            rates: RateTable::default(),
+            champion: None,
+            next: Position(0),
+        }
+    }
+
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    pub fn policy_version(&self) -> u32 {
+        self.policy_version
+    }
+
+    /// SHA-256 of the artifact that serves.
+    pub fn champion(&self) -> Option<[u8; 32]> {
+        self.champion
+    }
+
+    pub fn next(&self) -> Position {
+        self.next
+    }
+
+    /// The event's amount in base currency, major units; `None` without an amount or a rate.
+    pub fn base_amount(&self, event: &Event) -> Option<f32> {
+        self.rates
+            .to_base(event.amount?, self.graph.schema().base_currency)
+    }
+
+    /// Samples an event that is about to be applied: sees only the records before it (I2).
+    pub fn sample(&mut self, event: &Event, parts: SampleParts, sample: &mut Sample) {
+        let amount = self.base_amount(event);
+        self.graph.sample(event, amount, parts, sample);
+    }
+
+    /// Applies the record at `position`.
+    pub fn apply(&mut self, position: Position, record: &Record) -> Effect {
+        debug_assert_eq!(
+            position, self.next,
+            "records are applied in log order, none left out"
+        );
+        self.next = Position(position.0 + 1);
+        match record {
+            Record::Event(event) => {
+                let amount = self.base_amount(event);
+                self.graph.fold_event(Input {
+                    event,
+                    position,
+                    amount,
+                });
+                Effect::None
+            }
+            Record::Label(label) => {
+                if self.graph.fold_label(label) {
+                    Effect::None
+                } else {
+                    Effect::LabelTooLate
+                }
+            }
+            Record::Outcome(outcome) => {
+                self.graph.fold_outcome(outcome);
+                Effect::None
+            }
+            Record::Decision(decision) => {
+                self.graph.fold_decision(decision);
+                Effect::None
+            }
+            Record::Tick(tick) => {
+                self.graph.advance(tick.at);
+                Effect::None
+            }
+            Record::Config(config) => self.configure(config),
+            Record::Activation(activation) => {
+                if activation.part == ServingPart::Champion {
+                    self.champion = Some(activation.artifact);
+                }
+                Effect::Activated(activation.clone())
+            }
+        }
+    }
+
+    fn configure(&mut self, config: &Config) -> Effect {
+        let (section, version) = (config.section, config.version);
+        let outcome = match section {
+            ConfigSection::Schema => self.check_schema(&config.body),
+            ConfigSection::Policy => match Policy::parse(&config.body, self.graph.schema()) {
+                Ok(policy) => {
+                    self.policy = policy;
+                    self.policy_body = config.body.clone();
+                    self.policy_version = version;
+                    Ok(())
+                }
+                Err(error) => Err(error.to_string()),
+            },
+            ConfigSection::Rates => match RateTable::parse(&config.body) {
+                Ok(rates) => {
+                    self.rates = rates;
+                    Ok(())
+                }
+                Err(error) => Err(error.to_string()),
+            },
+            ConfigSection::Rules | ConfigSection::Lists => {
+                Err("this build has no rules and no lists".to_owned())
+            }
+        };
+        match outcome {
+            Ok(()) => Effect::Configured(section, version),
+            Err(reason) => Effect::ConfigIgnored {
+                section,
+                version,
+                reason,
+            },
+        }
+    }
+
+    /// The schema of a log is its first record; a later one must mean the same.
+    fn check_schema(&self, body: &str) -> Result<(), String> {
+        let schema = Schema::parse(body).map_err(|error| error.to_string())?;
+        let (got, held) = (schema.hash(), self.graph.schema().hash());
+        if got == held {
+            return Ok(());
+        }
+        Err(format!(
+            "schema {} cannot replace schema {}",
+            got.hex(),
+            held.hex()
+        ))
+    }
+}

@@ -1,0 +1,65 @@
+//! Exchange rates to the base currency, as the log holds them.
+
+use std::collections::BTreeMap;
+
+use event::{Currency, Money};
+use thiserror::Error;
+
+/// Base currency for one major unit of another; sorted by code.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RateTable {
+    rates: Vec<(Currency, f64)>,
+    body: String,
+}
+
+#[derive(Clone, Debug, Error, PartialEq)]
+pub enum RatesError {
+    #[error("rates are not valid TOML: {0}")]
+    Toml(String),
+    #[error("rates: {0:?} is no ISO 4217 currency")]
+    Currency(String),
+    #[error("rates.{currency} must be between 1e-6 and 1e6, got {value}")]
+    Range { currency: String, value: f64 },
+}
+
+impl RateTable {
+    /// Parses lines such as `USD = 0.92`.
+    pub fn parse(text: &str) -> Result<RateTable, RatesError> {
+        let file: BTreeMap<String, f64> =
+            toml::from_str(text).map_err(|e| RatesError::Toml(e.to_string().trim().to_owned()))?;
+        let mut rates = Vec::with_capacity(file.len());
+        for (code, value) in file {
+            let currency =
+                Currency::parse(&code).map_err(|_| RatesError::Currency(code.clone()))?;
+            if !(1e-6..=1e6).contains(&value) {
+                return Err(RatesError::Range {
+                    currency: code,
+                    value,
+                });
+            }
+            rates.push((currency, value));
+        }
+        Ok(RateTable {
+            rates,
+            body: text.to_owned(),
+        })
+    }
+
+    pub fn body(&self) -> &str {
+        &self.body
+    }
+
+    /// Major units of the base currency; `None` when no rate is known.
+    pub fn to_base(&self, money: Money, base: Currency) -> Option<f32> {
+        let major = money.minor as f64 / money.currency.minor_per_major() as f64;
+        if money.currency == base {
+            return Some(major as f32);
+        }
+        let rate = self
+            .rates
+            .iter()
+            .find(|(currency, _)| *currency == money.currency)?
+            .1;
+        Some((major * rate) as f32)
+    }
+}

@@ -1,0 +1,219 @@
+//! The feature list of a schema: what each number of a sample means.
+//!
+//! Every group describes its features and fills them in the same file, in the same order; a test holds
+//! the two together. The list's version changes when a meaning changes; models carry its hash.
+
+pub(crate) mod entity;
+pub(crate) mod flow;
+pub(crate) mod neighbours;
+pub(crate) mod pair;
+pub(crate) mod place;
+pub(crate) mod recent;
+pub(crate) mod squash;
+pub(crate) mod subject;
+pub(crate) mod transaction;
+
+use event::Schema;
+use event::schema::Part;
+use sha2::{Digest, Sha256};
+
+use crate::state::RoleNodes;
+
+/// Changes when a feature's meaning changes without its name.
+pub const FEATURES_VERSION: u32 = 1;
+
+/// What a feature is made from: the rungs of the evaluation ladder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FeatureGroup {
+    Transaction,
+    History,
+    Graph,
+    Suspicion,
+    Labels,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Feature {
+    pub name: String,
+    pub group: FeatureGroup,
+    pub meaning: String,
+    pub unit: &'static str,
+    pub window: Option<String>,
+    /// When the value is missing (NaN).
+    pub missing: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct FeatureList {
+    features: Vec<Feature>,
+}
+
+impl FeatureGroup {
+    pub const ALL: [FeatureGroup; 5] = [
+        FeatureGroup::Transaction,
+        FeatureGroup::History,
+        FeatureGroup::Graph,
+        FeatureGroup::Suspicion,
+        FeatureGroup::Labels,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            FeatureGroup::Transaction => "transaction",
+            FeatureGroup::History => "history",
+            FeatureGroup::Graph => "graph",
+            FeatureGroup::Suspicion => "suspicion",
+            FeatureGroup::Labels => "labels",
+        }
+    }
+}
+
+impl FeatureList {
+    pub fn new(schema: &Schema) -> FeatureList {
+        let mut list = Describe {
+            schema,
+            features: Vec::new(),
+        };
+        transaction::describe(&mut list);
+        for role in order(schema) {
+            entity::describe(&mut list, role);
+        }
+        subject::describe(&mut list);
+        place::describe(&mut list);
+        for role in order(schema).into_iter().skip(1) {
+            pair::describe(&mut list, role);
+        }
+        flow::describe(&mut list);
+        neighbours::describe(&mut list);
+        FeatureList {
+            features: list.features,
+        }
+    }
+
+    pub fn features(&self) -> &[Feature] {
+        &self.features
+    }
+
+    pub fn len(&self) -> usize {
+        self.features.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.features.is_empty()
+    }
+
+    pub fn names(&self) -> Vec<String> {
+        self.features
+            .iter()
+            .map(|feature| feature.name.clone())
+            .collect()
+    }
+
+    /// SHA-256 over version, names and windows in order: two lists with one hash mean the same numbers.
+    pub fn hash(&self) -> [u8; 32] {
+        let mut digest = Sha256::new();
+        digest.update(FEATURES_VERSION.to_le_bytes());
+        for feature in &self.features {
+            digest.update(feature.name.as_bytes());
+            digest.update(b"\n");
+        }
+        digest.finalize().into()
+    }
+}
+
+/// Roles in the order features are written: the subject, then the others as declared.
+pub(crate) fn order(schema: &Schema) -> Vec<usize> {
+    let subject = schema
+        .roles
+        .iter()
+        .position(|role| role.part == Part::Subject)
+        .unwrap_or(0);
+    let others = (0..schema.roles.len()).filter(|role| *role != subject);
+    std::iter::once(subject).chain(others).collect()
+}
+
+/// Collects descriptions.
+pub(crate) struct Describe<'a> {
+    pub schema: &'a Schema,
+    features: Vec<Feature>,
+}
+
+pub(crate) const NEVER: &str = "never";
+
+impl Describe<'_> {
+    pub fn add(
+        &mut self,
+        group: FeatureGroup,
+        name: String,
+        meaning: impl Into<String>,
+        unit: &'static str,
+        missing: &'static str,
+    ) {
+        let meaning = meaning.into();
+        self.features.push(Feature {
+            name,
+            group,
+            meaning,
+            unit,
+            window: None,
+            missing,
+        });
+    }
+
+    /// One feature for each of the given windows (by index), the window's label appended to the name.
+    pub fn add_windows(
+        &mut self,
+        group: FeatureGroup,
+        windows: &[usize],
+        name: &str,
+        meaning: &str,
+        unit: &'static str,
+        missing: &'static str,
+    ) {
+        for window in windows {
+            let label = self.window(*window);
+            self.features.push(Feature {
+                name: format!("{name}_{label}"),
+                group,
+                meaning: meaning.to_owned(),
+                unit,
+                window: Some(label),
+                missing,
+            });
+        }
+    }
+
+    pub fn window(&self, window: usize) -> String {
+        self.schema.time.windows[window].label(self.schema.time.unit)
+    }
+
+    pub fn role(&self, role: usize) -> &str {
+        &self.schema.roles[role].name
+    }
+}
+
+/// What the groups fill from.
+pub(crate) struct Moment<'a> {
+    pub graph: &'a crate::state::Graph,
+    pub event: &'a event::Event,
+    pub now: event::EventTime,
+    pub amount: Option<f32>,
+    pub nodes: RoleNodes,
+    pub recent: &'a [recent::Recent],
+}
+
+pub(crate) const MISSING: f32 = f32::NAN;
+
+/// Hours between two times; never negative.
+pub(crate) fn hours(now: event::EventTime, then: event::EventTime) -> f32 {
+    now.since(then).millis().max(0) as f32 / 3_600_000.0
+}
+
+pub(crate) fn hours_since(now: event::EventTime, then: Option<event::EventTime>) -> f32 {
+    then.map_or(MISSING, |then| hours(now, then))
+}
+
+/// `a / b`, missing where `b` is not positive.
+pub(crate) fn ratio(a: f32, b: f32) -> f32 {
+    if b > 0.0 { a / b } else { MISSING }
+}

@@ -1,0 +1,223 @@
+//! One pass over a node's interactions, newest first: everything the windowed features need.
+
+use event::EventTime;
+use event::schema::WINDOWS;
+
+use crate::hub::WindowCounts;
+use crate::interaction::{Direction, Interaction, signs, state};
+use crate::known::day_of;
+use crate::slab::NONE;
+use crate::state::{Graph, Plan};
+
+/// A z-score from here on counts as high, in eighths of a standard deviation.
+const HIGH_Z8: i8 = 20;
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Recent {
+    /// Counts per window; a longer window contains the shorter ones.
+    pub windows: [WindowCounts; WINDOWS],
+    /// Interactions per window shifted back by the label maturity.
+    pub matured: [f32; WINDOWS],
+    pub suspicion: [Suspicion; 2],
+    /// Interactions of the longest window by direction, and how many of them bear each sign.
+    pub by_direction: [Signs; 2],
+    /// High z-scores within the second and third window, and the highest of the third.
+    pub high_z: [u32; 2],
+    pub high_z_max: f32,
+    /// Time of the newest interaction that moved money, by direction.
+    pub last_flow: [Option<EventTime>; 2],
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Suspicion {
+    pub max: f32,
+    pub sum: f32,
+    pub count: u32,
+    /// Highest suspicion with weight falling linearly to 0 at the end of the longest window.
+    pub faded: f32,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Signs {
+    pub count: u32,
+    pub new_pair: u32,
+    pub quiet_peer: u32,
+    pub amount_match: u32,
+}
+
+/// Times at which windows begin, computed once per event.
+#[derive(Clone, Copy, Debug)]
+pub struct Edges {
+    pub now: EventTime,
+    /// An interaction later than this is inside the window.
+    begin: [EventTime; WINDOWS],
+    /// Delay-shifted windows cover `[mature_begin, mature_end)`, cut at whole days of the history.
+    mature_begin: [EventTime; WINDOWS],
+    mature_end: EventTime,
+    /// First and last day of each delay-shifted window: `(from, to]`.
+    pub days: [(i64, i64); WINDOWS],
+    longest_ms: f32,
+}
+
+impl Edges {
+    pub fn new(plan: &Plan, now: EventTime) -> Edges {
+        let length = plan.clock.day_length;
+        let mature = now.minus(plan.schema.labels.maturity);
+        let to = day_of(mature, length);
+        let days = plan
+            .windows
+            .map(|span| (day_of(mature.minus(span), length), to));
+        Edges {
+            now,
+            begin: plan.windows.map(|span| now.minus(span)),
+            mature_begin: days.map(|(from, _)| EventTime::from_millis((from + 1) * length)),
+            mature_end: EventTime::from_millis((to + 1) * length),
+            days,
+            longest_ms: plan.longest().millis() as f32,
+        }
+    }
+}
+
+impl Recent {
+    pub fn of(graph: &Graph, node: u32, edges: &Edges) -> Recent {
+        let mut recent = Recent::default();
+        if node == NONE {
+            return recent;
+        }
+        let node = graph.nodes.get(node);
+        recent.scan(graph.rings.items(node.ring), edges);
+        recent.accumulate();
+        if node.hub != NONE {
+            let hub = graph.hubs.get(node.hub);
+            for window in 0..WINDOWS {
+                recent.windows[window] = hub.window(window, edges.now, &graph.plan.clock);
+                let (from, to) = edges.days[window];
+                recent.matured[window] = hub.days_between(from, to) as f32;
+            }
+        }
+        recent
+    }
+
+    fn scan(&mut self, items: &[Interaction], edges: &Edges) {
+        let mut peers = [Seen::new(), Seen::new()];
+        let mut devices = Seen::new();
+        let oldest = edges.begin[WINDOWS - 1].min(edges.mature_begin[WINDOWS - 1]);
+        for item in items.iter().rev() {
+            if item.time < oldest {
+                break;
+            }
+            if item.time < edges.mature_end {
+                for window in 0..WINDOWS {
+                    let inside = item.time >= edges.mature_begin[window];
+                    self.matured[window] += f32::from(u8::from(inside));
+                }
+            }
+            if item.time <= edges.begin[WINDOWS - 1] {
+                continue;
+            }
+            let outside = edges
+                .begin
+                .iter()
+                .filter(|begin| item.time <= **begin)
+                .count();
+            let at = &mut self.windows[outside];
+            let direction = item.direction as usize;
+            at.count[direction] += 1;
+            let flow = item.flow();
+            at.sum[direction] += flow;
+            at.max = at.max.max(flow);
+            at.declined += u32::from(item.has(state::DECLINED));
+            at.peers[direction] += f32::from(u8::from(peers[direction].add(item.peer)));
+            at.devices += f32::from(u8::from(devices.add(item.device)));
+            self.note(item, outside, edges);
+        }
+    }
+
+    fn note(&mut self, item: &Interaction, outside: usize, edges: &Edges) {
+        let direction = item.direction as usize;
+        let bearing = &mut self.by_direction[direction];
+        bearing.count += 1;
+        bearing.new_pair += u32::from(item.signs & signs::NEW_PAIR != 0);
+        bearing.quiet_peer += u32::from(item.signs & signs::QUIET_PEER != 0);
+        bearing.amount_match += u32::from(item.signs & signs::AMOUNT_MATCH != 0);
+        if item.moved() && self.last_flow[direction].is_none() {
+            self.last_flow[direction] = Some(item.time);
+        }
+        if item.suspicion != 0 {
+            let score = f32::from(item.suspicion) / 65_535.0;
+            let age = edges.now.since(item.time).millis().max(0) as f32;
+            let held = &mut self.suspicion[direction];
+            held.max = held.max.max(score);
+            held.sum += score;
+            held.count += 1;
+            held.faded = held
+                .faded
+                .max(score * (1.0 - age / edges.longest_ms).max(0.0));
+        }
+        if outside <= 2 && item.direction == Direction::Out {
+            self.high_z[1] += u32::from(item.z8 >= HIGH_Z8);
+            self.high_z[0] += u32::from(item.z8 >= HIGH_Z8 && outside <= 1);
+            self.high_z_max = self.high_z_max.max(f32::from(item.z8) / 8.0);
+        }
+    }
+
+    /// Turns "in this ring of windows" into "in this window".
+    fn accumulate(&mut self) {
+        for window in 1..WINDOWS {
+            let inner = self.windows[window - 1];
+            let outer = &mut self.windows[window];
+            for direction in 0..2 {
+                outer.count[direction] += inner.count[direction];
+                outer.sum[direction] += inner.sum[direction];
+                outer.peers[direction] += inner.peers[direction];
+            }
+            outer.max = outer.max.max(inner.max);
+            outer.declined += inner.declined;
+            outer.devices += inner.devices;
+        }
+    }
+}
+
+/// Ids met so far, for at most 64 of them.
+pub struct Seen {
+    slots: [u32; 128],
+}
+
+impl Seen {
+    pub fn new() -> Seen {
+        Seen { slots: [NONE; 128] }
+    }
+
+    /// Whether the id is new; `NONE` never is.
+    pub fn add(&mut self, id: u32) -> bool {
+        if id == NONE {
+            return false;
+        }
+        let mut at = Seen::home(id);
+        loop {
+            if self.slots[at] == id {
+                return false;
+            }
+            if self.slots[at] == NONE {
+                self.slots[at] = id;
+                return true;
+            }
+            at = (at + 1) & 127;
+        }
+    }
+
+    pub fn holds(&self, id: u32) -> bool {
+        let mut at = Seen::home(id);
+        while self.slots[at] != NONE {
+            if self.slots[at] == id {
+                return true;
+            }
+            at = (at + 1) & 127;
+        }
+        false
+    }
+
+    fn home(id: u32) -> usize {
+        (id.wrapping_mul(0x9e37_79b9) >> 25) as usize
+    }
+}

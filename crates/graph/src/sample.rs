@@ -1,0 +1,337 @@
+//! What a model sees of one event: plain arrays of fixed shape.
+//!
+//! Values are finite, or the one canonical NaN that marks a missing tabular value. Sequence and
+//! neighbourhood hold no NaN; unused steps and slots are all zero and counted out by their lengths.
+
+use event::schema::ROLES_MAX;
+use event::{Event, Position};
+
+use crate::features::recent::{Edges, Recent};
+use crate::features::squash::squash;
+use crate::features::{self, MISSING, Moment, hours};
+use crate::interaction::{Direction, Interaction, state};
+use crate::slab::NONE;
+use crate::state::{Graph, RoleNodes};
+
+/// Steps of the sequence: the subject's last events.
+pub const STEPS: usize = 64;
+pub const STEP_WIDTH: usize = 14;
+/// Interactions looked at per entity.
+pub const NEIGHBOURS: usize = 16;
+pub const EDGE_WIDTH: usize = 8;
+pub const NODE_WIDTH: usize = 8;
+pub const NEIGHBOUR_WIDTH: usize = EDGE_WIDTH + NODE_WIDTH;
+/// Positions kept as evidence for a decision that is not approve.
+pub const EVIDENCE_MAX: usize = 16;
+
+/// Column names of a sequence step.
+pub const STEP_COLUMNS: [&str; STEP_WIDTH] = [
+    "age",
+    "gap",
+    "recent",
+    "amount",
+    "direction",
+    "event_type",
+    "same_peer",
+    "same_device",
+    "amount_z",
+    "declined",
+    "label",
+    "suspicion",
+    "new_pair",
+    "new_device",
+];
+
+/// Column names of a neighbour: the edge, then the node on its other end.
+pub const NEIGHBOUR_COLUMNS: [&str; NEIGHBOUR_WIDTH] = [
+    "age",
+    "amount",
+    "direction",
+    "label",
+    "declined",
+    "suspicion",
+    "new_pair",
+    "is_subject",
+    "peer_events",
+    "peer_tenure",
+    "peer_idle",
+    "peer_frauds",
+    "peer_in",
+    "peer_out",
+    "peer_amount_mean",
+    "peer_is_hub",
+];
+
+/// Reused between events: filling it allocates nothing once it is warm.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sample {
+    /// One value per feature of the list.
+    pub tabular: Vec<f32>,
+    /// `STEPS` x `STEP_WIDTH`, oldest first, the used steps first.
+    pub sequence: Vec<f32>,
+    pub steps: usize,
+    /// Summary of each role's own entity, roles x `NODE_WIDTH`.
+    pub entities: Vec<f32>,
+    /// Roles x `NEIGHBOURS` x `NEIGHBOUR_WIDTH`, newest first.
+    pub neighbourhood: Vec<f32>,
+    pub neighbours: [u8; ROLES_MAX],
+    /// Interactions a person would want to see, newest first.
+    pub evidence: Vec<Position>,
+    recent: Vec<Recent>,
+}
+
+// `Recent` is scratch: two samples are equal when their arrays are.
+impl PartialEq for Recent {
+    fn eq(&self, _: &Recent) -> bool {
+        true
+    }
+}
+
+/// How much of a sample is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SampleParts {
+    /// Features only, as trees use them.
+    Tabular,
+    /// Features, sequence and neighbourhood.
+    Full,
+}
+
+impl Sample {
+    /// Every bit of the arrays, for comparisons that must be exact.
+    pub fn bits(&self) -> Vec<u32> {
+        let arrays = [
+            &self.tabular,
+            &self.sequence,
+            &self.entities,
+            &self.neighbourhood,
+        ];
+        let mut bits: Vec<u32> = arrays
+            .into_iter()
+            .flatten()
+            .map(|value| value.to_bits())
+            .collect();
+        bits.push(self.steps as u32);
+        bits.extend(self.neighbours.iter().map(|count| u32::from(*count)));
+        bits.extend(
+            self.evidence
+                .iter()
+                .flat_map(|it| [it.0 as u32, (it.0 >> 32) as u32]),
+        );
+        bits
+    }
+}
+
+impl Graph {
+    /// Samples an event that is about to be folded in: sees only what was folded before it.
+    ///
+    /// Event time is advanced to the event's first, exactly as folding it would.
+    pub fn sample(
+        &mut self,
+        event: &Event,
+        amount: Option<f32>,
+        parts: SampleParts,
+        sample: &mut Sample,
+    ) {
+        self.advance(event.event_timestamp);
+        let nodes = self.role_nodes(event);
+        let edges = Edges::new(&self.plan, event.event_timestamp);
+        let mut recent = std::mem::take(&mut sample.recent);
+        recent.clear();
+        recent.extend(
+            (0..self.plan.schema.roles.len()).map(|role| Recent::of(self, nodes[role], &edges)),
+        );
+        let now = event.event_timestamp;
+        let moment = Moment {
+            graph: self,
+            event,
+            now,
+            amount,
+            nodes,
+            recent: &recent,
+        };
+        fill_tabular(&moment, &mut sample.tabular);
+        sample.evidence.clear();
+        if parts == SampleParts::Full {
+            fill_sequence(&moment, sample);
+            fill_neighbourhood(&moment, sample);
+            fill_evidence(&moment, &mut sample.evidence);
+        }
+        sample.recent = recent;
+    }
+}
+
+fn fill_tabular(moment: &Moment<'_>, out: &mut Vec<f32>) {
+    let schema = moment.graph.schema();
+    let subject = moment.graph.plan.subject.index();
+    let others = (0..schema.roles.len()).filter(|role| *role != subject);
+    out.clear();
+    features::transaction::fill(moment, out);
+    for role in std::iter::once(subject).chain(others.clone()) {
+        features::entity::fill(moment, role, &moment.recent[role], out);
+    }
+    features::subject::fill(moment, out);
+    features::place::fill(moment, out);
+    for role in others.clone() {
+        features::pair::fill(moment, role, out);
+    }
+    features::flow::fill(moment, out);
+    for role in std::iter::once(subject).chain(others) {
+        features::neighbours::fill(moment, role, out);
+    }
+    for value in out.iter_mut() {
+        // One NaN only, and nothing a model could overflow on.
+        *value = if value.is_nan() {
+            MISSING
+        } else {
+            value.clamp(-1e15, 1e15)
+        };
+    }
+    debug_assert_eq!(out.len(), moment.graph.features.len());
+}
+
+fn label_of(item: &Interaction) -> f32 {
+    f32::from(u8::from(item.has(state::FRAUD))) - f32::from(u8::from(item.has(state::LEGITIMATE)))
+}
+
+fn sign(held: bool) -> f32 {
+    f32::from(u8::from(held))
+}
+
+fn direction_of(item: &Interaction) -> f32 {
+    if item.direction == Direction::Out {
+        -1.0
+    } else {
+        1.0
+    }
+}
+
+fn amount_of(item: &Interaction) -> f32 {
+    squash(if item.amount.is_nan() {
+        0.0
+    } else {
+        item.amount
+    })
+}
+
+fn fill_sequence(moment: &Moment<'_>, sample: &mut Sample) {
+    let graph = moment.graph;
+    let time = &graph.schema().time;
+    sample.sequence.clear();
+    let subject = moment.nodes[graph.plan.subject.index()];
+    let items = if subject == NONE {
+        &[]
+    } else {
+        graph.rings.items(graph.nodes.get(subject).ring)
+    };
+    let from = moment.now.minus(time.sequence);
+    let first = items.partition_point(|item| item.time <= from);
+    let items = &items[first..];
+    let at = |role: Option<event::RoleIx>| role.map_or(NONE, |role| moment.nodes[role.index()]);
+    let (peer, device) = (at(graph.plan.counterparty), at(graph.plan.device));
+    let recent = moment.now.minus(time.recent);
+    for (step, item) in items.iter().enumerate() {
+        let gap = if step == 0 {
+            0.0
+        } else {
+            hours(item.time, items[step - 1].time)
+        };
+        sample.sequence.extend_from_slice(&[
+            squash(hours(moment.now, item.time) * 60.0),
+            squash(gap * 60.0),
+            sign(item.time > recent),
+            amount_of(item),
+            direction_of(item),
+            f32::from(item.event_type().0),
+            sign(item.peer != NONE && item.peer == peer),
+            sign(item.device != NONE && item.device == device),
+            f32::from(item.z8) / 8.0,
+            sign(item.has(state::DECLINED)),
+            label_of(item),
+            f32::from(item.suspicion) / 65_535.0,
+            sign(item.signs & crate::interaction::signs::NEW_PAIR != 0),
+            sign(item.signs & crate::interaction::signs::NEW_DEVICE != 0),
+        ]);
+    }
+    sample.steps = items.len();
+    sample.sequence.resize(STEPS * STEP_WIDTH, 0.0);
+}
+
+fn fill_neighbourhood(moment: &Moment<'_>, sample: &mut Sample) {
+    let graph = moment.graph;
+    let roles = graph.schema().roles.len();
+    let subject = moment.nodes[graph.plan.subject.index()];
+    sample.neighbourhood.clear();
+    sample.entities.clear();
+    sample.neighbours = [0; ROLES_MAX];
+    for role in 0..roles {
+        let ix = moment.nodes[role];
+        sample.entities.extend_from_slice(&summary(moment, ix));
+        let items = if ix == NONE {
+            &[]
+        } else {
+            graph.rings.items(graph.nodes.get(ix).ring)
+        };
+        let items = items.iter().rev().take(NEIGHBOURS);
+        sample.neighbours[role] = items.len() as u8;
+        for item in items {
+            sample.neighbourhood.extend_from_slice(&[
+                squash(hours(moment.now, item.time) * 60.0),
+                amount_of(item),
+                direction_of(item),
+                label_of(item),
+                sign(item.has(state::DECLINED)),
+                f32::from(item.suspicion) / 65_535.0,
+                sign(item.signs & crate::interaction::signs::NEW_PAIR != 0),
+                sign(item.peer != NONE && item.peer == subject),
+            ]);
+            sample
+                .neighbourhood
+                .extend_from_slice(&summary(moment, item.peer));
+        }
+        sample
+            .neighbourhood
+            .resize((role + 1) * NEIGHBOURS * NEIGHBOUR_WIDTH, 0.0);
+    }
+}
+
+/// What a neighbour shows of itself; all from the hot half of its record.
+fn summary(moment: &Moment<'_>, ix: u32) -> [f32; NODE_WIDTH] {
+    if ix == NONE || !moment.graph.is_alive(ix) {
+        return [0.0; NODE_WIDTH];
+    }
+    let node = moment.graph.nodes.get(ix);
+    [
+        squash(node.events as f32),
+        squash(hours(moment.now, node.first_seen)),
+        squash(hours(moment.now, node.last_seen)),
+        squash(f32::from(node.fraud_known)),
+        squash(node.flow[1]),
+        squash(node.flow[0]),
+        squash(node.amounts.mean),
+        sign(node.hub != NONE),
+    ]
+}
+
+/// Known frauds near the event first, then the newest interactions of the rarer entities.
+fn fill_evidence(moment: &Moment<'_>, evidence: &mut Vec<Position>) {
+    let graph = moment.graph;
+    let rings = |nodes: RoleNodes| {
+        nodes
+            .into_iter()
+            .filter(|ix| *ix != NONE)
+            .map(|ix| graph.rings.items(graph.nodes.get(ix).ring))
+    };
+    for wanted_fraud in [true, false] {
+        for items in rings(moment.nodes) {
+            for item in items.iter().rev().take(NEIGHBOURS) {
+                if evidence.len() == EVIDENCE_MAX {
+                    return;
+                }
+                let position = item.position();
+                if item.has(state::FRAUD) == wanted_fraud && !evidence.contains(&position) {
+                    evidence.push(position);
+                }
+            }
+        }
+    }
+}

@@ -126,7 +126,7 @@ fn burst(draft: &mut Draft, actor: u16, via: Via) {
         draft.fraud(actor, Action::Pay(shop, Sum::Price(3.0)), via, Stage::Spend);
         draft.wait(150.0, 1.2);
     }
-    if draft.shape.chance(0.6) {
+    if draft.shape.chance(0.35) {
         draft.fraud(actor, Action::Cash(Sum::Drain(0.4)), via, Stage::CashOut);
     }
 }

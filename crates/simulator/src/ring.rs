@@ -7,7 +7,7 @@ use crate::agenda::Task;
 use crate::cohort::Rhythm;
 use crate::population::Population;
 use crate::random::{Dice, Purpose};
-use crate::row::{AccountNo, CityNo, DeviceNo, MerchantNo, PersonNo, RingNo, TerminalNo};
+use crate::row::{AccountNo, CardNo, CityNo, DeviceNo, MerchantNo, PersonNo, RingNo, TerminalNo};
 use crate::secret::{Belief, Secret};
 use crate::time::{DAY_MS, Time};
 use crate::typology::{Manner, Script, Typology};
@@ -22,6 +22,8 @@ pub struct Ring {
     pub script: Script,
     /// The account of each part; visitors are unknown until the terminal has seen them.
     pub cast: Vec<Option<AccountNo>>,
+    /// The card of each part as it was stolen; a replaced one is of no more use.
+    pub cards: Vec<Option<CardNo>>,
     /// Received within the ring and not yet passed on, by part.
     pub received: Vec<i64>,
     pub devices: Vec<DeviceNo>,
@@ -76,7 +78,7 @@ impl Rings {
     }
 
     /// A card went through a terminal; a ring that watches it takes note.
-    pub fn see_card(&mut self, terminal: TerminalNo, account: AccountNo) {
+    pub fn see_card(&mut self, terminal: TerminalNo, account: AccountNo, card: CardNo) {
         let watcher = self.watch[terminal.index()];
         if watcher == 0 {
             return;
@@ -87,9 +89,10 @@ impl Rings {
         };
         let known = ring.cast.contains(&Some(account));
         let fraud = ring.fraud;
-        match ring.cast.iter_mut().find(|part| part.is_none()) {
+        match ring.cast.iter().position(Option::is_none) {
             Some(part) if !known && !tainted => {
-                *part = Some(account);
+                ring.cast[part] = Some(account);
+                ring.cards[part] = Some(card);
                 if fraud {
                     self.taint(account);
                 }
@@ -259,11 +262,16 @@ impl World<'_> {
         };
         let devices = self.ring_devices(&script, fraud, anchor, first, dice);
         let merchant = self.ring_merchant(typology, city, dice);
+        let card = |account: &Option<AccountNo>| {
+            account.map(|account| self.population.accounts[account.index()].card)
+        };
+        let cards = cast.iter().map(card).collect();
         let ring = Ring {
             no,
             typology,
             fraud,
             received: vec![0; cast.len()],
+            cards,
             cast,
             devices,
             city,

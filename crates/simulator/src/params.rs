@@ -135,6 +135,9 @@ pub enum ParamError {
     NoTypology,
 }
 
+/// Field, value, and the least and the most it may be.
+type Range = (&'static str, f64, f64, f64);
+
 const DEFAULT: &str = include_str!("../presets/default.toml");
 
 pub const PRESETS: [(&str, &str); 4] = [
@@ -162,7 +165,34 @@ impl Params {
 
     pub fn validate(&self) -> Result<(), ParamError> {
         self.start_day()?;
-        let ranges = [
+        for (field, value, low, high) in self.world_ranges().into_iter().chain(self.record_ranges())
+        {
+            if !(low..=high).contains(&value) {
+                return Err(ParamError::OutOfRange {
+                    field,
+                    value,
+                    low,
+                    high,
+                });
+            }
+        }
+        for typology in Typology::ALL {
+            let value = f64::from(self.typologies.of(typology));
+            if !(0.0..=1000.0).contains(&value) {
+                let field = typology.name();
+                return Err(ParamError::OutOfRange {
+                    field,
+                    value,
+                    low: 0.0,
+                    high: 1000.0,
+                });
+            }
+        }
+        self.validate_fraud()
+    }
+
+    fn world_ranges(&self) -> [Range; 13] {
+        [
             ("days", f64::from(self.days), 1.0, 3660.0),
             ("accounts", f64::from(self.accounts), 200.0, 50_000_000.0),
             ("banks", f64::from(self.banks), 1.0, 16.0),
@@ -211,6 +241,11 @@ impl Params {
                 0.001,
                 1.0,
             ),
+        ]
+    }
+
+    fn record_ranges(&self) -> [Range; 13] {
+        [
             (
                 "labels.delay_median_days",
                 self.labels.delay_median_days,
@@ -239,30 +274,7 @@ impl Params {
                 -0.5,
                 5.0,
             ),
-        ];
-        for (field, value, low, high) in ranges {
-            if !(low..=high).contains(&value) {
-                return Err(ParamError::OutOfRange {
-                    field,
-                    value,
-                    low,
-                    high,
-                });
-            }
-        }
-        for typology in Typology::ALL {
-            let value = f64::from(self.typologies.of(typology));
-            if !(0.0..=1000.0).contains(&value) {
-                let field = typology.name();
-                return Err(ParamError::OutOfRange {
-                    field,
-                    value,
-                    low: 0.0,
-                    high: 1000.0,
-                });
-            }
-        }
-        self.validate_fraud()
+        ]
     }
 
     fn validate_fraud(&self) -> Result<(), ParamError> {

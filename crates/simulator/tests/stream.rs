@@ -273,5 +273,6 @@ fn the_world_is_the_one_that_was_measured() {
         digest(&files["stream.jsonl"]),
         digest(&files["oracle.jsonl"]),
     );
-    expect_test::expect!["bd8081372935ae6b ed3d287130577b56"].assert_eq(&format!("{stream:016x} {oracle:016x}"));
+    expect_test::expect!["bd8081372935ae6b ed3d287130577b56"]
+        .assert_eq(&format!("{stream:016x} {oracle:016x}"));
 }

@@ -91,23 +91,27 @@ impl World<'_> {
     ) -> bool {
         let no = EventNo(self.counts.events);
         self.counts.events += 1;
-        let event = self.row_of(no, at, &deed);
-        self.rows.push(Row::Event(event));
+        let mut event = self.row_of(no, at, &deed);
         let verdict = self.authorise(&deed, dice);
+        let moves = matches!(verdict, None | Some(OutcomeKind::ChallengePassed));
+        if !moves {
+            // what is stopped never reaches the other bank
+            event.banks.1 = event.banks.0;
+        }
+        self.rows.push(Row::Event(event));
         if let Some(kind) = verdict {
             let wait = match kind {
-                OutcomeKind::Declined => dice.between(40, 900),
+                OutcomeKind::Declined | OutcomeKind::Failed => dice.between(40, 900),
                 _ => dice.between(4 * SECOND_MS, 150 * SECOND_MS),
             };
             let outcome = OutcomeRow {
                 event: no,
                 time: at + wait,
                 kind,
-                banks: event.banks,
+                bank: event.banks.0,
             };
             self.agenda.push(outcome.time, Task::Outcome(outcome));
         }
-        let moves = matches!(verdict, None | Some(OutcomeKind::ChallengePassed));
         let mut undo = None;
         if moves && let Some(amount) = deed.amount {
             undo = self.move_money(&event, &deed, amount, dice);
@@ -166,6 +170,10 @@ impl World<'_> {
         if short || account.frozen || spends && whim < self.params.outcomes.declined {
             return Some(OutcomeKind::Declined);
         }
+        let failed = self.params.outcomes.declined + self.params.outcomes.failed;
+        if spends && whim < failed {
+            return Some(OutcomeKind::Failed);
+        }
         // merchant-initiated payments and openings have nobody to ask
         if deed.screen.is_none() || deed.kind == EventKind::AccountOpening {
             return None;
@@ -215,7 +223,7 @@ impl World<'_> {
                 event: event.no,
                 time,
                 kind: OutcomeKind::Reversed,
-                banks: event.banks,
+                bank: event.banks.0,
             };
             self.agenda.push(time, Task::Reverse { outcome, undo });
             return None;

@@ -13,6 +13,8 @@ use crate::world::World;
 
 /// Draws before an account that was in a fraud before is taken after all.
 const TRIES: u32 = 60;
+/// Machines of late rings that a new ring may go on using.
+const MACHINES_MAX: usize = 48;
 /// Not yet a customer: the opening sets the day.
 const LATER: i64 = i32::MAX as i64 - 1;
 
@@ -182,7 +184,20 @@ impl World<'_> {
                 } else {
                     own
                 };
-                devices.push(self.population.add_device(kind));
+                let keeps = dice.chance(self.params.fraud.recurrent_devices);
+                let known = self.rings.machines.len() as u32;
+                let kept = (keeps && known > 0).then(|| dice.below(known) as usize);
+                let device = match kept {
+                    Some(place) => self.rings.machines[place],
+                    None => self.population.add_device(kind),
+                };
+                if kept.is_none() {
+                    self.rings.machines.push_back(device);
+                    if self.rings.machines.len() > MACHINES_MAX {
+                        self.rings.machines.pop_front();
+                    }
+                }
+                devices.push(device);
             } else if dice.chance(0.6) {
                 self.buy_device(start, anchor, dice);
                 devices.push(self.population.people[anchor.index()].devices[0]);
@@ -202,7 +217,15 @@ impl World<'_> {
     ) -> MerchantNo {
         let daily = [Category::Grocery, Category::Restaurant, Category::Fuel];
         match typology {
-            Typology::CardTesting => self.market.online(Category::Digital, dice.unit()),
+            // where small sums are common
+            Typology::CardTesting => {
+                let small = [
+                    Category::Digital,
+                    Category::Restaurant,
+                    Category::Entertainment,
+                ];
+                self.market.online(dice.pick(&small), dice.unit())
+            }
             // where many cards pass
             Typology::CompromisedTerminal => {
                 let city = self.places.pick(dice);

@@ -112,26 +112,26 @@ impl World<'_> {
         self.agenda.push(time, task);
         if let Some(undo) = undo.filter(|_| source == LabelSource::Chargeback) {
             let time = time + dice.between(2 * HOUR_MS, 96 * HOUR_MS);
-            let (event, banks) = (event.no, event.banks);
+            let (event, bank) = (event.no, event.banks.0);
             let outcome = OutcomeRow {
                 event,
                 time,
                 kind: OutcomeKind::Refunded,
-                banks,
+                bank,
             };
             self.agenda.push(time, Task::Reverse { outcome, undo });
         }
         // false labels are a share of all fraud labels
         if slip < labels.false_share / (1.0 - labels.false_share) {
-            self.plan_false_label(time);
+            self.plan_false_label(event.time);
         }
     }
 
-    fn plan_false_label(&mut self, around: Time) {
+    fn plan_false_label(&mut self, now: Time) {
         if self.suspects.recent.is_empty() {
             return;
         }
-        let mut dice = Dice::new(self.params.seed, Purpose::FalseLabel, around.0 as u64, 0);
+        let mut dice = Dice::new(self.params.seed, Purpose::FalseLabel, now.0 as u64, 0);
         let Suspect {
             event,
             time: at,
@@ -141,8 +141,8 @@ impl World<'_> {
             banks,
         } = dice.pick(&self.suspects.recent);
         let delay = delay_ms(&self.params.labels, dice.bits(), &mut dice).max(SECOND_MS);
-        // the event may be older than the one whose label brought this one
-        let time = (at + delay).max(around);
+        // the event lies in the past already
+        let time = (at + delay).max(now + SECOND_MS);
         let (source, reason) = match (kind, channel) {
             (EventKind::Transfer, _) => (LabelSource::CustomerReport, Reason::UnauthorisedTransfer),
             (_, Channel::Pos | Channel::Atm) => (LabelSource::Chargeback, Reason::CardPresent),

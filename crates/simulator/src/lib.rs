@@ -8,6 +8,7 @@
 mod world;
 
 mod params;
+mod picture;
 mod row;
 mod secret;
 mod stream;
@@ -33,6 +34,7 @@ mod time;
 pub use market::Category;
 pub use name::Names;
 pub use params::{Activity, Drift, Fraud, Labels, Outcomes, PRESETS, ParamError, Params, Weights};
+pub use picture::picture;
 pub use row::{
     AccountNo, CardNo, Change, Channel, CityNo, DeviceNo, DeviceType, EventKind, EventNo, EventRow,
     Ip, LabelRow, LabelSource, MerchantNo, Minor, OutcomeKind, OutcomeRow, PersonNo, Point, Reason,

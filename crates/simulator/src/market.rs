@@ -243,22 +243,28 @@ impl Market {
 
 /// A price of the category for somebody who spends `taste` times the usual.
 pub fn price(category: Category, taste: f64, level: f64, dice: &mut Dice) -> Minor {
-    let Trade { median, sigma, .. } = TRADES[category as usize];
-    let raw = dice
-        .lognormal(median * taste * level, sigma)
-        .clamp(50.0, 2_000_000.0);
-    price_point(raw, dice)
+    price_point(raw_price(category, taste, level, dice), dice)
 }
 
-/// Shop prices: many end in .99, .95, .90, .50 or .00, the others anywhere.
+/// The same before it is put on a label.
+pub fn raw_price(category: Category, taste: f64, level: f64, dice: &mut Dice) -> f64 {
+    let Trade { median, sigma, .. } = TRADES[category as usize];
+    dice.lognormal(median * taste * level, sigma)
+        .min(2_000_000.0)
+}
+
+/// Shop prices: many end in .99, .95, .90, .50 or .00, the others anywhere. The least is half a unit, by
+/// a shift: a floor would gather the small ones on one price.
 pub fn price_point(raw: f64, dice: &mut Dice) -> Minor {
-    let raw = raw as i64;
+    let raw = raw as i64 + 50;
     let endings = [99, 95, 90, 50, 0];
-    if dice.chance(0.45) {
-        let whole = raw / 100 * 100;
-        return Minor((whole + dice.pick(&endings)).max(50));
-    }
-    Minor(raw.max(50))
+    let (rounds, ending) = (dice.chance(0.45), dice.pick(&endings));
+    let whole = raw / 100 * 100;
+    Minor(if rounds && whole > 0 {
+        whole + ending
+    } else {
+        raw
+    })
 }
 
 /// Amounts people type themselves: more than half are round. The same for everybody.

@@ -38,6 +38,7 @@ pub struct Activity {
 pub struct Fraud {
     pub hard_negatives_per_ring: u32,
     pub recurrent_mules: f64,
+    pub recurrent_devices: f64,
     pub ring_share_max: f64,
 }
 
@@ -56,6 +57,7 @@ pub struct Labels {
 #[serde(deny_unknown_fields)]
 pub struct Outcomes {
     pub declined: f64,
+    pub failed: f64,
     pub challenged: f64,
     pub reversed: f64,
     pub refunded: f64,
@@ -133,6 +135,9 @@ pub enum ParamError {
     NoTypology,
 }
 
+/// Field, value, and the least and the most it may be.
+type Range = (&'static str, f64, f64, f64);
+
 const DEFAULT: &str = include_str!("../presets/default.toml");
 
 pub const PRESETS: [(&str, &str); 4] = [
@@ -160,7 +165,34 @@ impl Params {
 
     pub fn validate(&self) -> Result<(), ParamError> {
         self.start_day()?;
-        let ranges = [
+        for (field, value, low, high) in self.world_ranges().into_iter().chain(self.record_ranges())
+        {
+            if !(low..=high).contains(&value) {
+                return Err(ParamError::OutOfRange {
+                    field,
+                    value,
+                    low,
+                    high,
+                });
+            }
+        }
+        for typology in Typology::ALL {
+            let value = f64::from(self.typologies.of(typology));
+            if !(0.0..=1000.0).contains(&value) {
+                let field = typology.name();
+                return Err(ParamError::OutOfRange {
+                    field,
+                    value,
+                    low: 0.0,
+                    high: 1000.0,
+                });
+            }
+        }
+        self.validate_fraud()
+    }
+
+    fn world_ranges(&self) -> [Range; 13] {
+        [
             ("days", f64::from(self.days), 1.0, 3660.0),
             ("accounts", f64::from(self.accounts), 200.0, 50_000_000.0),
             ("banks", f64::from(self.banks), 1.0, 16.0),
@@ -198,11 +230,22 @@ impl Params {
                 1.0,
             ),
             (
+                "fraud.recurrent_devices",
+                self.fraud.recurrent_devices,
+                0.0,
+                1.0,
+            ),
+            (
                 "fraud.ring_share_max",
                 self.fraud.ring_share_max,
                 0.001,
                 1.0,
             ),
+        ]
+    }
+
+    fn record_ranges(&self) -> [Range; 13] {
+        [
             (
                 "labels.delay_median_days",
                 self.labels.delay_median_days,
@@ -220,6 +263,7 @@ impl Params {
             ("labels.false_share", self.labels.false_share, 0.0, 0.5),
             ("labels.corrected", self.labels.corrected, 0.0, 1.0),
             ("outcomes.declined", self.outcomes.declined, 0.0, 0.5),
+            ("outcomes.failed", self.outcomes.failed, 0.0, 0.5),
             ("outcomes.challenged", self.outcomes.challenged, 0.0, 0.5),
             ("outcomes.reversed", self.outcomes.reversed, 0.0, 0.2),
             ("outcomes.refunded", self.outcomes.refunded, 0.0, 0.2),
@@ -230,30 +274,7 @@ impl Params {
                 -0.5,
                 5.0,
             ),
-        ];
-        for (field, value, low, high) in ranges {
-            if !(low..=high).contains(&value) {
-                return Err(ParamError::OutOfRange {
-                    field,
-                    value,
-                    low,
-                    high,
-                });
-            }
-        }
-        for typology in Typology::ALL {
-            let value = f64::from(self.typologies.of(typology));
-            if !(0.0..=1000.0).contains(&value) {
-                let field = typology.name();
-                return Err(ParamError::OutOfRange {
-                    field,
-                    value,
-                    low: 0.0,
-                    high: 1000.0,
-                });
-            }
-        }
-        self.validate_fraud()
+        ]
     }
 
     fn validate_fraud(&self) -> Result<(), ParamError> {

@@ -129,9 +129,16 @@ impl Population {
             let city = places.pick(&mut dice);
             let household = population.settle(city, places.around(city, &mut dice));
             // households of the EU: mostly one and two, a tail of five and more (shared flats, dorms)
-            let size = 1 + dice.weighted(&[0.36, 0.33, 0.14, 0.11, 0.04, 0.02]);
+            let dorm = dice.chance(0.004);
+            let people = 1 + dice.weighted(&[0.36, 0.33, 0.14, 0.11, 0.04, 0.02]);
+            let size = if dorm {
+                10 + dice.below(30) as usize
+            } else {
+                people
+            };
             for _ in 0..size {
-                let cohort = Cohort::ALL[dice.weighted(&shares)];
+                let drawn = Cohort::ALL[dice.weighted(&shares)];
+                let cohort = if dorm { Cohort::Student } else { drawn };
                 let arrival = Arrival {
                     household,
                     cohort,

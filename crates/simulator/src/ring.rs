@@ -1,13 +1,13 @@
 //! Rings and their hard negatives: when they are planned, who plays in them, what they have received.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::act::Truth;
 use crate::agenda::Task;
 use crate::cohort::Rhythm;
 use crate::population::Population;
 use crate::random::{Dice, Purpose};
-use crate::row::{AccountNo, CityNo, DeviceNo, MerchantNo, PersonNo, RingNo, TerminalNo};
+use crate::row::{AccountNo, CardNo, CityNo, DeviceNo, MerchantNo, PersonNo, RingNo, TerminalNo};
 use crate::secret::{Belief, Secret};
 use crate::time::{DAY_MS, Time};
 use crate::typology::{Manner, Script, Typology};
@@ -22,6 +22,8 @@ pub struct Ring {
     pub script: Script,
     /// The account of each part; visitors are unknown until the terminal has seen them.
     pub cast: Vec<Option<AccountNo>>,
+    /// The card of each part as it was stolen; a replaced one is of no more use.
+    pub cards: Vec<Option<CardNo>>,
     /// Received within the ring and not yet passed on, by part.
     pub received: Vec<i64>,
     pub devices: Vec<DeviceNo>,
@@ -44,6 +46,8 @@ pub struct Rings {
     /// Accounts that have been in a fraud; they are not drawn again.
     tainted: Vec<bool>,
     pub(crate) mules: Vec<AccountNo>,
+    /// Devices of the latest rings.
+    pub(crate) machines: VecDeque<DeviceNo>,
     /// Fraudulent steps planned by week of the span.
     planned: BTreeMap<i64, u32>,
     events_at_week: u64,
@@ -65,6 +69,7 @@ impl Rings {
             watch: vec![0; terminals as usize],
             tainted: Vec::new(),
             mules: Vec::new(),
+            machines: VecDeque::new(),
             planned: BTreeMap::new(),
             events_at_week: 0,
             borrowers: everybody.filter(borrows).map(PersonNo).collect(),
@@ -73,17 +78,25 @@ impl Rings {
     }
 
     /// A card went through a terminal; a ring that watches it takes note.
-    pub fn see_card(&mut self, terminal: TerminalNo, account: AccountNo) {
+    pub fn see_card(&mut self, terminal: TerminalNo, account: AccountNo, card: CardNo) {
         let watcher = self.watch[terminal.index()];
         if watcher == 0 {
             return;
         }
+        let tainted = self.is_tainted(account);
         let Some(ring) = &mut self.slots[watcher as usize - 1] else {
             return;
         };
         let known = ring.cast.contains(&Some(account));
-        match ring.cast.iter_mut().find(|part| part.is_none()) {
-            Some(part) if !known => *part = Some(account),
+        let fraud = ring.fraud;
+        match ring.cast.iter().position(Option::is_none) {
+            Some(part) if !known && !tainted => {
+                ring.cast[part] = Some(account);
+                ring.cards[part] = Some(card);
+                if fraud {
+                    self.taint(account);
+                }
+            }
             Some(_) => {}
             None => self.watch[terminal.index()] = 0,
         }
@@ -161,10 +174,11 @@ impl World<'_> {
             let start = Time::of_day(day) + (dice.unit() * days * DAY_MS as f64) as i64;
             let shape = Dice::new(self.params.seed, Purpose::Shape, dice.bits(), 0);
             let script = typology.script(start, cap, shape.clone(), self.manner(true, &mut dice));
+            let end = Time::of_day(day + days_left.min(7));
             let now = script
                 .steps
                 .iter()
-                .filter(|step| step.fraud && self.week(step.at) == week);
+                .filter(|step| step.fraud && step.at < end);
             let now = now.count() as f64;
             if now > open && dice.chance(1.0 - open / now) {
                 break;
@@ -248,11 +262,16 @@ impl World<'_> {
         };
         let devices = self.ring_devices(&script, fraud, anchor, first, dice);
         let merchant = self.ring_merchant(typology, city, dice);
+        let card = |account: &Option<AccountNo>| {
+            account.map(|account| self.population.accounts[account.index()].card)
+        };
+        let cards = cast.iter().map(card).collect();
         let ring = Ring {
             no,
             typology,
             fraud,
             received: vec![0; cast.len()],
+            cards,
             cast,
             devices,
             city,

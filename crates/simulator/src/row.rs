@@ -102,13 +102,15 @@ pub struct EventRow {
     pub balance_before: Minor,
     /// Needed by the payee's bank in a world of several; never in the payer's stream.
     pub payee_balance_before: Option<Minor>,
-    /// The banks of the account and of the payee (the same when there is no payee).
+    /// The banks of the account and of the payee: the same where no money reaches another bank.
     pub banks: (u8, u8),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutcomeKind {
     Declined,
+    /// A technical fault.
+    Failed,
     Reversed,
     Refunded,
     ChallengePassed,
@@ -121,7 +123,8 @@ pub struct OutcomeRow {
     pub event: EventNo,
     pub time: Time,
     pub kind: OutcomeKind,
-    pub banks: (u8, u8),
+    /// The account's bank; the payee's learns nothing of how a payment was authorised.
+    pub bank: u8,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -123,7 +123,7 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> WriteError {
 pub fn write_row_line(names: &Names, row: &Row, bank: u8, out: &mut Vec<u8>) -> bool {
     let banks = match row {
         Row::Event(event) => event.banks,
-        Row::Outcome(outcome) => outcome.banks,
+        Row::Outcome(outcome) => (outcome.bank, outcome.bank),
         Row::Label(label) => label.banks,
     };
     if bank != banks.0 && bank != banks.1 {
@@ -332,6 +332,7 @@ pub(crate) fn change_name(value: Change) -> &'static str {
 pub(crate) fn outcome_name(value: OutcomeKind) -> &'static str {
     match value {
         OutcomeKind::Declined => "declined",
+        OutcomeKind::Failed => "failed",
         OutcomeKind::Reversed => "reversed",
         OutcomeKind::Refunded => "refunded",
         OutcomeKind::ChallengePassed => "challenge_passed",

@@ -5,6 +5,8 @@
 mod cards;
 mod flows;
 mod identities;
+#[cfg(test)]
+mod tests;
 
 use crate::cohort::Rhythm;
 use crate::random::Dice;
@@ -276,6 +278,18 @@ impl Draft {
 
     fn cover(&mut self, actor: u16, action: Action, via: Via, stage: Stage) {
         self.push(actor, action, via, stage, false);
+    }
+
+    /// A transfer, as everybody makes them: mostly with a login some moments before. The login to
+    /// somebody else's account is part of the offence.
+    fn send(&mut self, actor: u16, to: u16, sum: Sum, via: Via, stage: Stage) {
+        let (first, wait) = (self.shape.chance(0.6), self.shape.between(12_000, 240_000));
+        if first {
+            let stolen = self.script.parts[usize::from(actor)] == Part::Victim && via != Via::Owner;
+            self.push(actor, Action::Login, via, Stage::Enter, stolen);
+            self.clock = self.clock + wait;
+        }
+        self.fraud(actor, Action::Send(to, sum), via, stage);
     }
 
     fn push(&mut self, actor: u16, action: Action, via: Via, stage: Stage, fraud: bool) {

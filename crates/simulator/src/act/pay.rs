@@ -71,7 +71,8 @@ impl World<'_> {
         deed.terminal = Some(terminal);
         deed.amount = Some(sum);
         if truth.is_none() {
-            self.rings.see_card(terminal, account);
+            let card = self.population.accounts[account.index()].card;
+            self.rings.see_card(terminal, account, card);
         }
         self.perform(at, deed, truth, dice)
     }

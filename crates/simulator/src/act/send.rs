@@ -2,7 +2,7 @@
 
 use super::{Deed, Truth};
 use crate::agenda::Task;
-use crate::market::{price, typed_amount};
+use crate::market::{raw_price, typed_amount};
 use crate::population::{AccountKind, NOBODY, STATE};
 use crate::random::{Dice, Purpose, hash};
 use crate::row::{AccountNo, Channel, EventKind, Minor, PersonNo};
@@ -53,7 +53,7 @@ impl World<'_> {
             // a seller, a builder, somebody met once
             _ => {
                 let category = person.cohort.profile().category(&mut dice);
-                let sum = price(category, taste * 1.8, self.level, &mut dice).0 as f64;
+                let sum = raw_price(category, taste * 1.8, self.level, &mut dice);
                 (self.seller_account(&mut dice), typed_amount(sum, &mut dice))
             }
         };
@@ -118,7 +118,8 @@ impl World<'_> {
         } else {
             1.0
         };
-        let sum = Minor((person.income.0 as f64 * extra * self.level) as i64);
+        let mut fixed = Dice::new(self.params.seed, Purpose::Person, u64::from(who.0), 11);
+        let sum = typed_amount(person.income.0 as f64 * extra * self.level, &mut fixed);
         if person.employer == STATE || !firm.customer {
             let place = (person.city, self.places.cities[person.city.index()].at);
             let mut deed = Deed::new(EventKind::Deposit, Channel::Bank, person.account, place);
@@ -172,7 +173,9 @@ impl World<'_> {
             let pool = &self.population.outside;
             pool[(bits >> 8) as usize % (pool.len() / 30 + 1)]
         };
-        let sum = Minor((person.income.0 as f64 * 0.3) as i64 / 1_000 * 1_000);
+        // the same sum every month
+        let mut fixed = Dice::new(self.params.seed, Purpose::Person, u64::from(who.0), 10);
+        let sum = typed_amount(person.income.0 as f64 * 0.3, &mut fixed);
         if landlord == person.account || sum > self.population.available(person.account) {
             return;
         }
@@ -193,10 +196,10 @@ impl World<'_> {
         if state.defaulted || state.frozen || due < 500 {
             return;
         }
-        let sum = due.min(self.population.available(person.account).0);
-        if sum >= 500 {
+        let sum = typed_amount(due as f64, dice);
+        if sum <= self.population.available(person.account) {
             let screen = self.screen_of(who, at, dice);
-            self.transfer(at, person.account, credit, Minor(sum), screen, None, dice);
+            self.transfer(at, person.account, credit, sum, screen, None, dice);
         }
     }
 

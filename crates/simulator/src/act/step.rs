@@ -41,7 +41,12 @@ impl World<'_> {
         let scene = ring.cast.get(part).copied().flatten().and_then(|account| {
             let person = self.population.accounts[account.index()].owner;
             let lives = (person.index()) < self.population.people.len();
-            let open = !self.population.accounts[account.index()].frozen;
+            let state = &self.population.accounts[account.index()];
+            let stolen = ring.fraud && step.via != Via::Owner;
+            let pays = matches!(step.action, Action::Pay(..) | Action::Cash(_));
+            // the holder has been sent another card
+            let useless = stolen && pays && ring.cards[part] != Some(state.card);
+            let open = !state.frozen && !useless;
             let blends = !ring.fraud || dice.chance(self.params.camouflage);
             let truth = Truth { slot, index };
             let scene = Scene {

@@ -56,12 +56,7 @@ pub(super) fn merchant_collusion(draft: &mut Draft) {
         if draft.shape.chance(0.5) {
             draft.wait(1500.0, 0.6);
             draft.at_an_hour();
-            draft.fraud(
-                owner,
-                Action::Send(helper, Sum::Usual(3.0)),
-                Via::Owner,
-                Stage::Move,
-            );
+            draft.send(owner, helper, Sum::Usual(3.0), Via::Owner, Stage::Move);
         }
     }
 }
@@ -80,8 +75,8 @@ pub(super) fn compromised_terminal(draft: &mut Draft) {
         for _ in 0..draft.shape.between(1, 3) {
             draft.wait(45.0, 1.0);
             let action = match draft.shape.below(10) {
-                0..3 => Action::Cash(Sum::Price(2.0)),
-                3..8 => Action::Pay(Shop::Counter, Sum::Price(2.5)),
+                0..2 => Action::Cash(Sum::Price(2.0)),
+                2..8 => Action::Pay(Shop::Counter, Sum::Price(2.5)),
                 _ => Action::Pay(Shop::Online, Sum::Price(2.5)),
             };
             draft.fraud(visitor, action, Via::Ring(0), Stage::Spend);

@@ -15,23 +15,13 @@ pub(super) fn mule_ring(draft: &mut Draft) {
         draft.at_an_hour();
         let own = draft.shape.chance(0.5);
         let via = if own { Via::Owner } else { Via::Ring(0) };
-        draft.fraud(
-            victim,
-            Action::Send(collector, Sum::Usual(4.0)),
-            via,
-            Stage::Collect,
-        );
+        draft.send(victim, collector, Sum::Usual(4.0), via, Stage::Collect);
     }
     dwell(draft);
     let share = 0.9 / mules.len() as f64;
     for &mule in &mules {
         draft.wait(20.0, 1.0);
-        draft.fraud(
-            collector,
-            Action::Send(mule, Sum::Pass(share)),
-            Via::Ring(1),
-            Stage::Move,
-        );
+        draft.send(collector, mule, Sum::Pass(share), Via::Ring(1), Stage::Move);
     }
     for &mule in &mules {
         dwell(draft);
@@ -56,17 +46,12 @@ pub(super) fn scatter_gather(draft: &mut Draft) {
     for &hand in &hands {
         draft.wait(30.0, 1.0);
         let sum = Sum::Pass(0.9 / f64::from(width));
-        draft.fraud(source, Action::Send(hand, sum), Via::Ring(0), Stage::Move);
+        draft.send(source, hand, sum, Via::Ring(0), Stage::Move);
     }
     for &hand in &hands {
         draft.wait(180.0, 0.9);
         draft.at_an_hour();
-        draft.fraud(
-            hand,
-            Action::Send(sink, Sum::Pass(0.95)),
-            Via::Owner,
-            Stage::Collect,
-        );
+        draft.send(hand, sink, Sum::Pass(0.95), Via::Owner, Stage::Collect);
     }
     dwell(draft);
     cash_out(draft, sink);
@@ -83,23 +68,13 @@ pub(super) fn gather_scatter(draft: &mut Draft) {
     for source in sources {
         draft.wait(150.0, 1.0);
         draft.at_an_hour();
-        draft.fraud(
-            source,
-            Action::Send(hub, Sum::Usual(3.0)),
-            Via::Owner,
-            Stage::Collect,
-        );
+        draft.send(source, hub, Sum::Usual(3.0), Via::Owner, Stage::Collect);
     }
     dwell(draft);
     let share = 0.95 / sinks.len() as f64;
     for sink in sinks {
         draft.wait(40.0, 1.0);
-        draft.fraud(
-            hub,
-            Action::Send(sink, Sum::Pass(share)),
-            Via::Ring(0),
-            Stage::Move,
-        );
+        draft.send(hub, sink, Sum::Pass(share), Via::Ring(0), Stage::Move);
     }
 }
 
@@ -121,7 +96,7 @@ pub(super) fn cycle(draft: &mut Draft) {
         } else {
             Via::Owner
         };
-        draft.fraud(member, Action::Send(next, sum), via, Stage::Move);
+        draft.send(member, next, sum, via, Stage::Move);
         draft.wait(420.0, 1.0);
         draft.at_an_hour();
     }
@@ -148,12 +123,7 @@ pub(super) fn layering(draft: &mut Draft) {
                 let payee = layer[(place + hop) % layer.len()];
                 draft.wait(45.0, 1.0);
                 let via = Via::Ring(draft.shape.below(2) as u8);
-                draft.fraud(
-                    payer,
-                    Action::Send(payee, Sum::Pass(0.48)),
-                    via,
-                    Stage::Move,
-                );
+                draft.send(payer, payee, Sum::Pass(0.48), via, Stage::Move);
             }
         }
         dwell(draft);
@@ -179,10 +149,5 @@ pub(super) fn cash_out(draft: &mut Draft, actor: u16) {
         draft.wait(90.0, 0.9);
     }
     let out = draft.part(Part::Outside);
-    draft.fraud(
-        actor,
-        Action::Send(out, Sum::Pass(0.9)),
-        Via::Owner,
-        Stage::CashOut,
-    );
+    draft.send(actor, out, Sum::Pass(0.9), Via::Owner, Stage::CashOut);
 }

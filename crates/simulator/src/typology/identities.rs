@@ -20,12 +20,7 @@ pub(super) fn account_takeover(draft: &mut Draft) {
     }
     for _ in 0..draft.shape.between(1, 3) {
         let share = 0.25 + 0.5 * draft.shape.unit();
-        draft.fraud(
-            victim,
-            Action::Send(mule, Sum::Drain(share)),
-            Via::Ring(0),
-            Stage::Move,
-        );
+        draft.send(victim, mule, Sum::Drain(share), Via::Ring(0), Stage::Move);
         draft.wait(60.0, 1.5);
     }
     if inside {
@@ -42,7 +37,7 @@ pub(super) fn app_scam(draft: &mut Draft) {
     for round in 0..draft.shape.between(1, 4) {
         draft.at_an_hour();
         let sum = Sum::Usual(2.0 + 1.5 * round as f64);
-        draft.fraud(victim, Action::Send(mule, sum), Via::Owner, Stage::Collect);
+        draft.send(victim, mule, sum, Via::Owner, Stage::Collect);
         draft.wait(900.0, 1.0);
     }
     if inside {
@@ -79,12 +74,7 @@ pub(super) fn device_farm(draft: &mut Draft) {
             );
             draft.wait(400.0, 1.0);
         }
-        draft.fraud(
-            account,
-            Action::Send(collector, Sum::Drain(0.8)),
-            via,
-            Stage::Collect,
-        );
+        draft.send(account, collector, Sum::Drain(0.8), via, Stage::Collect);
         draft.clock = opened;
     }
 }
@@ -136,7 +126,7 @@ fn burst(draft: &mut Draft, actor: u16, via: Via) {
         draft.fraud(actor, Action::Pay(shop, Sum::Price(3.0)), via, Stage::Spend);
         draft.wait(150.0, 1.2);
     }
-    if draft.shape.chance(0.6) {
+    if draft.shape.chance(0.35) {
         draft.fraud(actor, Action::Cash(Sum::Drain(0.4)), via, Stage::CashOut);
     }
 }

@@ -215,13 +215,7 @@ fn thresholds(
 fn metrics(raw: &[f64], labels: &[bool], negative_rate: f64) -> BTreeMap<String, f64> {
     let weights: Vec<f64> = labels
         .iter()
-        .map(|fraud| {
-            if *fraud {
-                1.0
-            } else {
-                1.0 / negative_rate
-            }
-        })
+        .map(|fraud| if *fraud { 1.0 } else { 1.0 / negative_rate })
         .collect();
     let ap = boost::average_precision(raw, labels, Some(&weights));
     let auc = crate::metric::auc(raw, labels);

@@ -233,7 +233,7 @@ fn cut(distinct: &[(f32, usize)], max_bin: usize) -> Vec<usize> {
         return (0..distinct.len()).collect();
     }
     let (rows, bins) = spread_budget(distinct, max_bin);
-    let (mut body, growth) = bin_sizes(rows, bins);
+    let (mut body, mut growth) = bin_sizes(rows, bins);
     // Ties at heavy values make some bins larger than asked: begin below, and use the budget up.
     body *= 0.9;
     loop {
@@ -242,6 +242,9 @@ fn cut(distinct: &[(f32, usize)], max_bin: usize) -> Vec<usize> {
             return last;
         }
         body *= 1.03;
+        // Tails that never grow would keep one value a bin whatever the body's size: let them reach
+        // it by the middle at least, so that the bins become fewer with every turn.
+        growth = growth.max((body - 1.0) / (rows / 2.0));
     }
 }
 
@@ -310,6 +313,22 @@ mod tests {
 
     fn bins_of(values: &[f32], max_bin: usize) -> FeatureBins {
         FeatureBins::new(values.iter().copied(), max_bin)
+    }
+
+    #[test]
+    fn slightly_more_values_than_bins_end_within_the_budget() {
+        for more in [1_u32, 2, 7, 100, 1000] {
+            let values: Vec<f32> = (0..1023 + more).map(|n| n as f32).collect();
+            let bins = bins_of(&values, 1023);
+            assert!(
+                bins.upper.len() <= 1023 && bins.upper.len() > 400,
+                "{}",
+                bins.upper.len()
+            );
+        }
+        let mut heavy: Vec<f32> = (0..1030).map(|n| n as f32).collect();
+        heavy.extend(std::iter::repeat_n(5.0, 40_000));
+        assert!(bins_of(&heavy, 1023).upper.len() <= 1023);
     }
 
     #[test]

@@ -175,7 +175,9 @@ fn split_stream(stream: &Path, schema: &Schema) -> Result<SplitStream> {
     out.flush()?;
     for line in lines(&stream.join("oracle.jsonl"))? {
         let secret: serde_json::Value = serde_json::from_str(&line?)?;
-        if let Some(event_id) = secret["event_id"].as_str() {
+        if secret["role"] == "fraud"
+            && let Some(event_id) = secret["event_id"].as_str()
+        {
             frauds.push(event_id.to_owned());
         }
     }

@@ -5,4 +5,4 @@ mod expiry;
 mod label;
 mod outcome;
 
-pub(crate) use self::event::{MATCH_RATIO, Waiting};
+pub(crate) use self::event::{MATCH_RATIO, News, Waiting};

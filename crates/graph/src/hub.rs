@@ -18,11 +18,16 @@ pub const SKETCH: usize = 256;
 const DEVICE_SKETCH: usize = 64;
 /// Sketch stamps count sixteenths of the shortest window.
 const STAMPS_PER_SHORTEST: i64 = 16;
+/// With stamps of 2 s at least, 32 bits of them reach past the last accepted event time.
+const STAMP_MS_MIN: i64 = 2000;
+const _: () = assert!(EventTime::END.millis() / STAMP_MS_MIN < u32::MAX as i64);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Cell {
-    pub epoch: u32,
+    pub epoch: i64,
     pub count: [u32; 2],
+    /// Interactions whose money moved, and how much of it.
+    pub moved: [u32; 2],
     pub sum: [f32; 2],
     pub max: f32,
     pub declined: u32,
@@ -34,8 +39,8 @@ pub struct Hub {
     pub days: [u32; DAYS],
     pub newest_day: i64,
     /// Stamp of the last hit per cell and direction; 0 is never.
-    pub peers: [Box<[u32]>; 2],
-    pub devices: Box<[u32]>,
+    pub peers: [[u32; SKETCH]; 2],
+    pub devices: [u32; DEVICE_SKETCH],
 }
 
 impl Default for Hub {
@@ -44,8 +49,8 @@ impl Default for Hub {
             cells: Default::default(),
             days: [0; DAYS],
             newest_day: 0,
-            peers: [vec![0; SKETCH].into(), vec![0; SKETCH].into()],
-            devices: vec![0; DEVICE_SKETCH].into(),
+            peers: [[0; SKETCH]; 2],
+            devices: [0; DEVICE_SKETCH],
         }
     }
 }
@@ -61,6 +66,7 @@ pub struct HubClock {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct WindowCounts {
     pub count: [u32; 2],
+    pub moved: [u32; 2],
     pub sum: [f32; 2],
     pub max: f32,
     pub declined: u32,
@@ -69,13 +75,13 @@ pub struct WindowCounts {
 }
 
 impl HubClock {
-    fn epoch(&self, window: usize, time: EventTime) -> u32 {
+    fn epoch(&self, window: usize, time: EventTime) -> i64 {
         let length = (self.windows[window].millis() / CELLS as i64).max(1);
-        (time.millis() / length) as u32
+        time.millis().div_euclid(length)
     }
 
     fn stamp_length(&self) -> i64 {
-        (self.windows[0].millis() / STAMPS_PER_SHORTEST).max(1)
+        (self.windows[0].millis() / STAMPS_PER_SHORTEST).max(STAMP_MS_MIN)
     }
 
     fn stamp(&self, time: EventTime) -> u32 {
@@ -88,7 +94,7 @@ impl Hub {
         let direction = item.direction as usize;
         for (window, cells) in self.cells.iter_mut().enumerate() {
             let epoch = clock.epoch(window, item.time);
-            let cell = &mut cells[epoch as usize % CELLS];
+            let cell = &mut cells[place(epoch)];
             if cell.epoch > epoch {
                 continue;
             }
@@ -99,6 +105,7 @@ impl Hub {
                 };
             }
             cell.count[direction] += 1;
+            cell.moved[direction] += u32::from(item.paid().is_some());
             cell.sum[direction] += item.flow();
             cell.max = cell.max.max(item.flow());
             cell.declined += u32::from(item.has(state::DECLINED));
@@ -122,28 +129,33 @@ impl Hub {
         }
     }
 
-    /// The interaction's money did not move after all, or it was declined.
-    pub fn amend(&mut self, item: &Interaction, flow_back: f32, declined: bool, clock: &HubClock) {
+    /// The interaction's money did not move after all, or it was declined. A window's maximum keeps it.
+    pub fn amend(&mut self, item: &Interaction, declined: bool, clock: &HubClock) {
+        let direction = item.direction as usize;
         for (window, cells) in self.cells.iter_mut().enumerate() {
             let epoch = clock.epoch(window, item.time);
-            let cell = &mut cells[epoch as usize % CELLS];
+            let cell = &mut cells[place(epoch)];
             if cell.epoch == epoch {
-                cell.sum[item.direction as usize] -= flow_back;
+                let moved = u32::from(item.paid().is_some());
+                cell.moved[direction] = cell.moved[direction].saturating_sub(moved);
+                cell.sum[direction] = (cell.sum[direction] - item.flow()).max(0.0);
                 cell.declined += u32::from(declined);
             }
         }
     }
 
+    /// Counts of the window that ends at `now`. As in a ring, what the log already holds but is dated
+    /// later counts as now.
     pub fn window(&self, window: usize, now: EventTime, clock: &HubClock) -> WindowCounts {
-        let newest = clock.epoch(window, now);
-        let oldest = newest.saturating_sub(CELLS as u32 - 1);
+        let oldest = clock.epoch(window, now) - (CELLS as i64 - 1);
         let mut counts = WindowCounts::default();
         for cell in &self.cells[window] {
-            if cell.epoch < oldest || cell.epoch > newest {
+            if cell.epoch < oldest {
                 continue;
             }
             for direction in 0..2 {
                 counts.count[direction] += cell.count[direction];
+                counts.moved[direction] += cell.moved[direction];
                 counts.sum[direction] += cell.sum[direction];
             }
             counts.max = counts.max.max(cell.max);
@@ -165,6 +177,10 @@ impl Hub {
             .map(|day| self.days[day.rem_euclid(DAYS as i64) as usize])
             .sum()
     }
+}
+
+fn place(epoch: i64) -> usize {
+    epoch.rem_euclid(CELLS as i64) as usize
 }
 
 fn hit(sketch: &mut [u32], id: u32, stamp: u32) {

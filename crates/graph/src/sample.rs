@@ -3,7 +3,7 @@
 //! Values are finite, or the one canonical NaN that marks a missing tabular value. Sequence and
 //! neighbourhood hold no NaN; unused steps and slots are all zero and counted out by their lengths.
 
-use event::schema::ROLES_MAX;
+use event::schema::{RING_MAX, ROLES_MAX};
 use event::{Event, Position};
 
 use crate::features::recent::{Edges, Recent};
@@ -11,10 +11,11 @@ use crate::features::squash::squash;
 use crate::features::{self, MISSING, Moment, hours};
 use crate::interaction::{Direction, Interaction, state};
 use crate::slab::NONE;
-use crate::state::{Graph, RoleNodes};
+use crate::state::Graph;
 
 /// Steps of the sequence: the subject's last events.
 pub const STEPS: usize = 64;
+const _: () = assert!(STEPS >= RING_MAX as usize);
 pub const STEP_WIDTH: usize = 14;
 /// Interactions looked at per entity.
 pub const NEIGHBOURS: usize = 16;
@@ -90,13 +91,22 @@ impl PartialEq for Recent {
 /// How much of a sample is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SampleParts {
-    /// Features only, as trees use them.
+    /// Features only, as trees use them; the other arrays are left empty.
     Tabular,
     /// Features, sequence and neighbourhood.
     Full,
 }
 
 impl Sample {
+    fn clear_arrays(&mut self) {
+        self.sequence.clear();
+        self.steps = 0;
+        self.entities.clear();
+        self.neighbourhood.clear();
+        self.neighbours = [0; ROLES_MAX];
+        self.evidence.clear();
+    }
+
     /// Every bit of the arrays, for comparisons that must be exact.
     pub fn bits(&self) -> Vec<u32> {
         let arrays = [
@@ -150,7 +160,7 @@ impl Graph {
             recent: &recent,
         };
         fill_tabular(&moment, &mut sample.tabular);
-        sample.evidence.clear();
+        sample.clear_arrays();
         if parts == SampleParts::Full {
             fill_sequence(&moment, sample);
             fill_neighbourhood(&moment, sample);
@@ -216,13 +226,8 @@ fn amount_of(item: &Interaction) -> f32 {
 fn fill_sequence(moment: &Moment<'_>, sample: &mut Sample) {
     let graph = moment.graph;
     let time = &graph.schema().time;
-    sample.sequence.clear();
     let subject = moment.nodes[graph.plan.subject.index()];
-    let items = if subject == NONE {
-        &[]
-    } else {
-        graph.rings.items(graph.nodes.get(subject).ring)
-    };
+    let items = graph.remembered(subject);
     let from = moment.now.minus(time.sequence);
     let first = items.partition_point(|item| item.time <= from);
     let items = &items[first..];
@@ -260,18 +265,10 @@ fn fill_neighbourhood(moment: &Moment<'_>, sample: &mut Sample) {
     let graph = moment.graph;
     let roles = graph.schema().roles.len();
     let subject = moment.nodes[graph.plan.subject.index()];
-    sample.neighbourhood.clear();
-    sample.entities.clear();
-    sample.neighbours = [0; ROLES_MAX];
     for role in 0..roles {
         let ix = moment.nodes[role];
         sample.entities.extend_from_slice(&summary(moment, ix));
-        let items = if ix == NONE {
-            &[]
-        } else {
-            graph.rings.items(graph.nodes.get(ix).ring)
-        };
-        let items = items.iter().rev().take(NEIGHBOURS);
+        let items = graph.remembered(ix).iter().rev().take(NEIGHBOURS);
         sample.neighbours[role] = items.len() as u8;
         for item in items {
             sample.neighbourhood.extend_from_slice(&[
@@ -296,7 +293,7 @@ fn fill_neighbourhood(moment: &Moment<'_>, sample: &mut Sample) {
 
 /// What a neighbour shows of itself; all from the hot half of its record.
 fn summary(moment: &Moment<'_>, ix: u32) -> [f32; NODE_WIDTH] {
-    if ix == NONE || !moment.graph.is_alive(ix) {
+    if ix == NONE {
         return [0.0; NODE_WIDTH];
     }
     let node = moment.graph.nodes.get(ix);
@@ -314,15 +311,9 @@ fn summary(moment: &Moment<'_>, ix: u32) -> [f32; NODE_WIDTH] {
 
 /// Known frauds near the event first, then the newest interactions of the rarer entities.
 fn fill_evidence(moment: &Moment<'_>, evidence: &mut Vec<Position>) {
-    let graph = moment.graph;
-    let rings = |nodes: RoleNodes| {
-        nodes
-            .into_iter()
-            .filter(|ix| *ix != NONE)
-            .map(|ix| graph.rings.items(graph.nodes.get(ix).ring))
-    };
     for wanted_fraud in [true, false] {
-        for items in rings(moment.nodes) {
+        for ix in moment.nodes {
+            let items = moment.graph.remembered(ix);
             for item in items.iter().rev().take(NEIGHBOURS) {
                 if evidence.len() == EVIDENCE_MAX {
                     return;

@@ -225,11 +225,11 @@ impl Graph {
             frauds_known: known.map_or(0, |known| known.fraud_total),
             legitimate_known: known.map_or(0, |known| known.legitimate_total),
             is_hub: node.hub != NONE,
-            interactions: self.rings.items(node.ring),
+            interactions: self.remembered(ix),
         })
     }
 
-    /// Kind and name of the node on the other end of an interaction, if it is still held.
+    /// Kind and name of the node on the other end of an interaction of [`NodeView::interactions`].
     pub fn peer(&self, item: &Interaction) -> Option<(KindIx, &str)> {
         let alive = item.peer != NONE && self.is_alive(item.peer);
         alive.then(|| (KindIx(self.nodes.get(item.peer).kind), self.name(item.peer)))
@@ -265,6 +265,19 @@ impl Graph {
     pub(crate) fn is_alive(&self, node: u32) -> bool {
         let node = self.nodes.get(node);
         node.kind != FREE_KIND && !self.is_stale(node.touched)
+    }
+
+    /// A node's interactions that are not forgotten, oldest first.
+    ///
+    /// Only in these may `peer` and `device` be followed: what they point to was touched no earlier, so its
+    /// index cannot have been reclaimed and given to another entity.
+    pub(crate) fn remembered(&self, ix: u32) -> &[Interaction] {
+        if ix == NONE {
+            return &[];
+        }
+        let items = self.rings.items(self.nodes.get(ix).ring);
+        let first = items.iter().position(|item| !self.is_stale(item.time));
+        &items[first.unwrap_or(items.len())..]
     }
 
     pub(crate) fn is_stale(&self, touched: EventTime) -> bool {

@@ -1,8 +1,6 @@
 //! Open addressing over many small shards. A shard doubles on its own, so growth costs microseconds at any
 //! size of the graph instead of one long stop.
 
-const SHARD_BITS: u32 = 12;
-const SHARDS: usize = 1 << SHARD_BITS;
 const SHARD_MIN: usize = 8;
 
 /// What a table stores inline. The hash is recomputed from the slot when a shard grows or closes a gap.
@@ -14,7 +12,7 @@ pub trait Slot: Copy {
 }
 
 #[derive(Clone, Debug)]
-pub struct Table<S> {
+pub struct Table<S, const SHARD_BITS: u32 = 12> {
     shards: Vec<Shard<S>>,
     len: usize,
 }
@@ -25,15 +23,17 @@ struct Shard<S> {
     held: usize,
 }
 
-impl<S: Slot> Table<S> {
-    pub fn new() -> Table<S> {
+impl<S: Slot, const SHARD_BITS: u32> Table<S, SHARD_BITS> {
+    pub const SHARDS: usize = 1 << SHARD_BITS;
+
+    pub fn new() -> Self {
         Table {
             shards: vec![
                 Shard {
                     slots: Vec::new(),
                     held: 0
                 };
-                SHARDS
+                Self::SHARDS
             ],
             len: 0,
         }
@@ -44,13 +44,13 @@ impl<S: Slot> Table<S> {
     }
 
     pub fn find(&self, hash: u64, same: impl Fn(&S) -> bool) -> Option<&S> {
-        let shard = &self.shards[shard_of(hash)];
+        let shard = &self.shards[Self::shard_of(hash)];
         let at = shard.find(hash, same)?;
         Some(&shard.slots[at])
     }
 
     pub fn find_mut(&mut self, hash: u64, same: impl Fn(&S) -> bool) -> Option<&mut S> {
-        let shard = &mut self.shards[shard_of(hash)];
+        let shard = &mut self.shards[Self::shard_of(hash)];
         let at = shard.find(hash, same)?;
         Some(&mut shard.slots[at])
     }
@@ -58,11 +58,11 @@ impl<S: Slot> Table<S> {
     /// The caller has checked that no equal slot is held.
     pub fn insert(&mut self, slot: S) {
         self.len += 1;
-        self.shards[shard_of(slot.hash())].insert(slot);
+        self.shards[Self::shard_of(slot.hash())].insert(slot);
     }
 
     pub fn remove(&mut self, hash: u64, same: impl Fn(&S) -> bool) {
-        let shard = &mut self.shards[shard_of(hash)];
+        let shard = &mut self.shards[Self::shard_of(hash)];
         if let Some(at) = shard.find(hash, same) {
             shard.remove(at);
             self.len -= 1;
@@ -72,10 +72,10 @@ impl<S: Slot> Table<S> {
     /// Visits the slot under a hand that walks the whole table; returns the next place of the hand.
     /// A removed slot is replaced by a later one, so the hand then stays where it is.
     pub fn sweep(&mut self, hand: (u32, u32), dead: impl Fn(&S) -> bool) -> (u32, u32) {
-        let (shard_ix, slot_ix) = (hand.0 as usize % SHARDS, hand.1 as usize);
+        let (shard_ix, slot_ix) = (hand.0 as usize % Self::SHARDS, hand.1 as usize);
         let shard = &mut self.shards[shard_ix];
         if slot_ix >= shard.slots.len() {
-            return (((shard_ix + 1) % SHARDS) as u32, 0);
+            return (((shard_ix + 1) % Self::SHARDS) as u32, 0);
         }
         let slot = &shard.slots[slot_ix];
         if !slot.is_empty() && dead(slot) {
@@ -91,7 +91,7 @@ impl<S: Slot> Table<S> {
         self.shards.iter().map(|shard| shard.slots.as_slice())
     }
 
-    pub fn restore(shards: Vec<Vec<S>>) -> Table<S> {
+    pub fn restore(shards: Vec<Vec<S>>) -> Self {
         let held = |slots: &Vec<S>| slots.iter().filter(|slot| !slot.is_empty()).count();
         let shards: Vec<Shard<S>> = shards
             .into_iter()
@@ -104,11 +104,10 @@ impl<S: Slot> Table<S> {
         Table { shards, len }
     }
 
-    pub const SHARDS: usize = SHARDS;
-}
-
-fn shard_of(hash: u64) -> usize {
-    (hash >> (64 - SHARD_BITS)) as usize
+    fn shard_of(hash: u64) -> usize {
+        // In two steps, because a single shard takes no bits and a shift by 64 is none.
+        (hash >> 32 >> (32 - SHARD_BITS)) as usize
+    }
 }
 
 impl<S: Slot> Shard<S> {

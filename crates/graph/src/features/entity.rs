@@ -58,7 +58,7 @@ pub fn describe(list: &mut Describe<'_>, role: usize) {
     let way = if part == Part::Counterparty {
         "incoming"
     } else {
-        "own"
+        "outgoing"
     };
     let meaning = format!("{way} events in the window");
     list.add_windows(group, &ALL, &one("count"), &meaning, "count", absent);
@@ -115,7 +115,7 @@ fn describe_labels(list: &mut Describe<'_>, name: &str) {
         "count",
         "role absent",
     );
-    let meaning = "known frauds that happened in the longest window";
+    let meaning = "known frauds that happened in the longest window, at most 16";
     list.add(group, one("frauds_recent"), meaning, "count", "role absent");
     let meaning = "smoothed known-fraud rate in the window that ended one label maturity ago";
     list.add_windows(
@@ -149,12 +149,7 @@ fn describe_labels(list: &mut Describe<'_>, name: &str) {
 const COUNT: usize = 3 + 4 + 4 + 2 + 2 + 4 + 2 + 9 + 3;
 
 pub fn fill(moment: &Moment<'_>, role: usize, recent: &Recent, out: &mut Vec<f32>) {
-    let held = moment
-        .event
-        .entities
-        .iter()
-        .any(|(at, _)| at.index() == role);
-    if !held {
+    if !moment.has(role) {
         out.extend_from_slice(&[MISSING; COUNT]);
         return;
     }
@@ -189,10 +184,10 @@ pub fn fill(moment: &Moment<'_>, role: usize, recent: &Recent, out: &mut Vec<f32
 }
 
 fn mean(window: &WindowCounts, way: usize) -> f32 {
-    if window.count[way] == 0 {
+    if window.moved[way] == 0 {
         0.0
     } else {
-        window.sum[way] / window.count[way] as f32
+        window.sum[way] / window.moved[way] as f32
     }
 }
 

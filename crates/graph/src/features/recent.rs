@@ -79,14 +79,15 @@ impl Edges {
 }
 
 impl Recent {
+    /// What the log already holds but is dated later than `now` counts as now.
     pub fn of(graph: &Graph, node: u32, edges: &Edges) -> Recent {
         let mut recent = Recent::default();
         if node == NONE {
             return recent;
         }
-        let node = graph.nodes.get(node);
-        recent.scan(graph.rings.items(node.ring), edges);
+        recent.scan(graph.remembered(node), edges);
         recent.accumulate();
+        let node = graph.nodes.get(node);
         if node.hub != NONE {
             let hub = graph.hubs.get(node.hub);
             for window in 0..WINDOWS {
@@ -123,6 +124,7 @@ impl Recent {
             let at = &mut self.windows[outside];
             let direction = item.direction as usize;
             at.count[direction] += 1;
+            at.moved[direction] += u32::from(item.paid().is_some());
             let flow = item.flow();
             at.sum[direction] += flow;
             at.max = at.max.max(flow);
@@ -168,6 +170,7 @@ impl Recent {
             let outer = &mut self.windows[window];
             for direction in 0..2 {
                 outer.count[direction] += inner.count[direction];
+                outer.moved[direction] += inner.moved[direction];
                 outer.sum[direction] += inner.sum[direction];
                 outer.peers[direction] += inner.peers[direction];
             }

@@ -117,7 +117,11 @@ pub fn fill(moment: &Moment<'_>, out: &mut Vec<f32>) {
         .into_iter()
         .flatten()
     {
-        let balance = moment.event.number(attribute).unwrap_or(f64::NAN) as f32;
-        out.push(ratio(amount, balance));
+        // Balances are given in the event's own currency, so no rate comes in.
+        let own = moment.event.amount.map_or(f64::NAN, |money| {
+            money.minor as f64 / money.currency.minor_per_major() as f64
+        });
+        let balance = moment.event.number(attribute).unwrap_or(f64::NAN);
+        out.push(ratio(own as f32, balance as f32));
     }
 }

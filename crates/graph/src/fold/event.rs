@@ -1,6 +1,6 @@
 //! An event enters: its entities are found or made, pairs, rings, hubs and counters take it in.
 
-use event::record::AttributeValue;
+use event::record::{AttributeValue, Verdict};
 use event::schema::{EVENT_TYPES_MAX, EventClass, ROLES_MAX};
 use event::{Event, EventTime, KindIx, Position, RoleIx};
 
@@ -17,8 +17,17 @@ pub struct Waiting {
     pub event: Event,
     pub position: Position,
     pub amount: Option<f32>,
+    pub news: News,
+}
+
+/// What became known of an event before it was folded in.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct News {
     pub suspicion: u16,
     pub declined: bool,
+    /// The money did not move, or came back.
+    pub stopped: bool,
+    pub verdict: Option<Verdict>,
 }
 
 /// Amounts within this ratio of one another count as the same money passing through.
@@ -29,16 +38,24 @@ impl Graph {
     pub fn fold_event(&mut self, input: Input<'_>) {
         self.advance(input.event.event_timestamp);
         if !self.plan.hidden {
-            self.fold(&input, 0, false);
+            self.fold(&input, News::default());
             return;
         }
         self.waiting.push(Waiting {
             event: input.event.clone(),
             position: input.position,
             amount: input.amount,
-            suspicion: 0,
-            declined: false,
+            news: News::default(),
         });
+    }
+
+    /// What is known of the event at `position`, while it waits for its instant to end.
+    pub(crate) fn waiting_news(&mut self, position: Position) -> Option<&mut News> {
+        // Waiting in log order, so by ascending position.
+        let found = self
+            .waiting
+            .binary_search_by_key(&position, |it| it.position);
+        found.ok().map(|at| &mut self.waiting[at].news)
     }
 
     /// Event time has reached `time`: whatever waited for the previous instant to end is folded in.
@@ -57,13 +74,13 @@ impl Graph {
                     position: it.position,
                     amount: it.amount,
                 };
-                self.fold(&input, it.suspicion, it.declined);
+                self.fold(&input, it.news);
             }
         }
         self.now = self.now.max(time);
     }
 
-    fn fold(&mut self, input: &Input<'_>, suspicion: u16, declined: bool) {
+    fn fold(&mut self, input: &Input<'_>, news: News) {
         self.sweep();
         let event = input.event;
         let time = event.event_timestamp;
@@ -72,25 +89,31 @@ impl Graph {
         if self.now.since(time) > self.plan.longest() {
             self.counts.events_past_windows += 1;
         }
-        let nodes = self.touch_all(event);
-        let item = self.interaction(input, &nodes, suspicion, declined);
+        let nodes = self.touch_all(event, input.position);
+        let item = self.interaction(input, &nodes, news);
         self.fold_pairs(&nodes, &item);
         for (role, _) in &event.entities {
             self.fold_role(*role, &nodes, item, input.amount);
         }
         self.fold_profile(event, &nodes, &item);
         self.fold_values(event, input.amount);
+        if let Some(verdict) = news.verdict {
+            self.count_label(&event.subject(input.position), verdict, true);
+        }
         self.undecided.push_back((input.position, nodes));
         if self.undecided.len() > UNDECIDED_MAX {
             self.undecided.pop_front();
         }
     }
 
-    fn touch_all(&mut self, event: &Event) -> RoleNodes {
+    fn touch_all(&mut self, event: &Event, position: Position) -> RoleNodes {
         let mut nodes = [NONE; ROLES_MAX];
         for (role, id) in &event.entities {
             let kind = self.plan.schema.roles[role.index()].kind;
-            nodes[role.index()] = self.touch(kind, id.as_str(), event.event_timestamp);
+            let ix = self.touch(kind, id.as_str(), event.event_timestamp);
+            let born = &mut self.nodes.get_mut(ix).born;
+            *born = (*born).min(position);
+            nodes[role.index()] = ix;
         }
         nodes
     }
@@ -120,13 +143,7 @@ impl Graph {
     }
 
     /// The event as its subject keeps it; other roles change `peer` and `direction`.
-    fn interaction(
-        &self,
-        input: &Input<'_>,
-        nodes: &RoleNodes,
-        suspicion: u16,
-        declined: bool,
-    ) -> Interaction {
+    fn interaction(&self, input: &Input<'_>, nodes: &RoleNodes, news: News) -> Interaction {
         let event = input.event;
         let class = self.plan.class(event.event_type);
         let at = |role: Option<RoleIx>| role.map_or(NONE, |role| nodes[role.index()]);
@@ -137,15 +154,18 @@ impl Graph {
             peer,
             device,
             amount: input.amount.unwrap_or(f32::NAN),
-            suspicion,
+            suspicion: news.suspicion,
             signs: self.signs(subject, peer, device, input.amount, event.event_timestamp),
             ..Interaction::default()
         };
         if class.moves_money() {
             item.state |= state::MONEY;
         }
-        if declined {
-            item.state |= state::DECLINED | state::NOT_MOVED;
+        if news.stopped {
+            item.state |= state::NOT_MOVED;
+        }
+        if news.declined {
+            item.state |= state::DECLINED;
         }
         if class == EventClass::Deposit {
             item.direction = Direction::In;
@@ -182,9 +202,6 @@ impl Graph {
             }
         }
         let held = self.nodes.get(subject);
-        if held.events == 0 || time.since(held.first_seen) <= self.plan.windows[1] {
-            found |= signs::YOUNG_SUBJECT;
-        }
         let from = time.minus(self.plan.longest());
         let matches = |item: &Interaction, amount: f32| {
             item.direction == Direction::In
@@ -276,9 +293,6 @@ impl Graph {
         node.flow[item.direction as usize] += item.flow() * libm::exp2f(-weight / half_life);
         node.last_seen = node.last_seen.max(item.time);
         node.events = node.events.saturating_add(1);
-        node.declined = node
-            .declined
-            .saturating_add(u8::from(item.has(state::DECLINED)));
         // An account's own history is what it spends; what it receives is somebody else's.
         let owns_amounts = is_subject || kind != subject_kind;
         if let Some(amount) = amount.filter(|_| owns_amounts && item.has(state::MONEY)) {
@@ -336,7 +350,9 @@ impl Graph {
         if item.has(state::DECLINED) {
             profile.last_declined = profile.last_declined.max(Some(time));
         }
-        if let Some((latitude, longitude)) = place {
+        if let Some((latitude, longitude)) = place
+            && profile.place.is_none_or(|(_, _, then)| then <= time)
+        {
             profile.place = Some((latitude, longitude, time));
         }
     }

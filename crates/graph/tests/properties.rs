@@ -8,7 +8,7 @@ mod history;
 use std::collections::BTreeMap;
 
 use event::{EventTime, Position, Record, Schema};
-use fold::{replay, sample};
+use fold::sample;
 use history::{Step, Writer, history, shape, step};
 use proptest::prelude::*;
 use ringfence_graph::{FeatureList, Graph, Sample};
@@ -19,6 +19,18 @@ fn config(cases: u32) -> ProptestConfig {
         max_shrink_iters: 2000,
         ..ProptestConfig::default()
     }
+}
+
+/// Folds everything; the sample of every event, in log order.
+fn replay(graph: &mut Graph, records: &[Record]) -> Vec<Sample> {
+    let mut samples = Vec::new();
+    for (at, record) in records.iter().enumerate() {
+        if let Record::Event(event) = record {
+            samples.push(sample(graph, event));
+        }
+        fold::fold(graph, Position(at as u64), record);
+    }
+    samples
 }
 
 fn snapshot(graph: &Graph) -> Vec<u8> {

@@ -35,15 +35,3 @@ pub fn sample(graph: &mut Graph, event: &Event) -> Sample {
     graph.sample(event, amount, SampleParts::Full, &mut sample);
     sample
 }
-
-/// Folds everything; the sample of every event, in log order.
-pub fn replay(graph: &mut Graph, records: &[Record]) -> Vec<Sample> {
-    let mut samples = Vec::new();
-    for (at, record) in records.iter().enumerate() {
-        if let Record::Event(event) = record {
-            samples.push(sample(graph, event));
-        }
-        fold(graph, Position(at as u64), record);
-    }
-    samples
-}

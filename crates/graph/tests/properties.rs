@@ -15,7 +15,7 @@ use ringfence_graph::{FeatureList, Graph, Sample};
 
 fn config(cases: u32) -> ProptestConfig {
     ProptestConfig {
-        cases,
+        cases: ProptestConfig::default().cases.max(cases),
         max_shrink_iters: 2000,
         ..ProptestConfig::default()
     }
@@ -44,7 +44,7 @@ fn bits(samples: &[Sample]) -> Vec<Vec<u32>> {
 }
 
 proptest! {
-    #![proptest_config(config(96))]
+    #![proptest_config(config(256))]
 
     /// I2: whatever comes after an event, its sample is the same to the bit.
     #[test]

@@ -21,7 +21,7 @@ fn agree(got: f32, expected: f64) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, max_shrink_iters: 5000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(400), max_shrink_iters: 5000, ..ProptestConfig::default() })]
 
     #[test]
     fn features_agree_with_a_scan_over_everything(past in history(vec![64], 60)) {

@@ -187,10 +187,13 @@ fn hit(sketch: &mut [u32], id: u32, stamp: u32) {
     if id == crate::slab::NONE {
         return;
     }
-    let mixed = u64::from(id)
-        .wrapping_add(1)
-        .wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let cell = (mixed >> 40) as usize % sketch.len();
+    // Linear counting wants cells like dice: a plain multiply spreads neighbouring ids evenly, which
+    // fills the sketch too early. Finaliser of MurmurHash3 (Appleby).
+    let mut mixed = id;
+    mixed = (mixed ^ (mixed >> 16)).wrapping_mul(0x85eb_ca6b);
+    mixed = (mixed ^ (mixed >> 13)).wrapping_mul(0xc2b2_ae35);
+    mixed ^= mixed >> 16;
+    let cell = mixed as usize % sketch.len();
     sketch[cell] = sketch[cell].max(stamp);
 }
 

@@ -115,3 +115,26 @@ impl Amounts {
 }
 
 const _: () = assert!(std::mem::size_of::<Node>() == 128);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_history_of_zeros_does_not_clip_for_ever() {
+        let mut amounts = Amounts::default();
+        (0..10).for_each(|_| amounts.add(0.0));
+        amounts.add(110.0);
+        assert_eq!(amounts.mean, 10.0);
+        assert!(amounts.z(110.0).is_some());
+    }
+
+    #[test]
+    fn one_large_amount_does_not_become_normal() {
+        let mut amounts = Amounts::default();
+        (0..20).for_each(|n| amounts.add(if n % 2 == 0 { 9.0 } else { 11.0 }));
+        amounts.add(10_000.0);
+        assert!(amounts.mean < 10.5 && amounts.max == 10_000.0);
+        assert!(amounts.z(10_000.0).is_some_and(|z| z > 1000.0));
+    }
+}

@@ -72,3 +72,49 @@ impl<T: Clone + Default> Slab<T> {
         self.free = free;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    proptest! {
+        #[test]
+        fn slots_keep_their_values_and_come_back_as_new(ops in prop::collection::vec(any::<Option<u16>>(), 1..400)) {
+            // 64 KiB a value: four to a chunk.
+            let mut slab: Slab<Big> = Slab::new();
+            let mut model: BTreeMap<u32, u16> = BTreeMap::new();
+            for op in ops {
+                let leaving = model.keys().nth(usize::from(op.unwrap_or(3)) % (model.len() + 1)).copied();
+                match (op, leaving) {
+                    (Some(value), _) if model.len() < 40 => {
+                        let slot = slab.take();
+                        prop_assert_eq!(slab.get(slot).0[0], 0);
+                        slab.get_mut(slot).0[0] = u64::from(value);
+                        prop_assert_eq!(model.insert(slot, value), None);
+                    }
+                    (_, Some(slot)) => {
+                        slab.give_back(slot);
+                        model.remove(&slot);
+                    }
+                    _ => {}
+                }
+                prop_assert_eq!(slab.live(), model.len());
+                for (slot, value) in &model {
+                    prop_assert_eq!(slab.get(*slot).0[0], u64::from(*value));
+                }
+            }
+            prop_assert!(slab.used() <= 41);
+        }
+    }
+
+    #[derive(Clone)]
+    struct Big([u64; 8192]);
+
+    impl Default for Big {
+        fn default() -> Big {
+            Big([0; 8192])
+        }
+    }
+}

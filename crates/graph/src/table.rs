@@ -169,3 +169,101 @@ impl<S: Slot> Shard<S> {
         self.held -= 1;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    /// A key and a value; few distinct homes, so that runs collide, wrap around and close gaps.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    struct Held(u16, u32);
+
+    impl Slot for Held {
+        const EMPTY: Held = Held(u16::MAX, 0);
+
+        fn is_empty(&self) -> bool {
+            self.0 == u16::MAX
+        }
+
+        fn hash(&self) -> u64 {
+            hash(self.0)
+        }
+    }
+
+    fn hash(key: u16) -> u64 {
+        u64::from(key % 37 / 3) << 32
+    }
+
+    #[derive(Clone, Debug)]
+    enum Op {
+        Put(u16, u32),
+        Remove(u16),
+        Sweep(u8, u16),
+    }
+
+    fn op() -> impl Strategy<Value = Op> {
+        prop_oneof![
+            4 => (0_u16..120, any::<u32>()).prop_map(|(key, value)| Op::Put(key, value)),
+            3 => (0_u16..120).prop_map(Op::Remove),
+            1 => (1_u8..60, 2_u16..7).prop_map(|(steps, divisor)| Op::Sweep(steps, divisor)),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn behaves_like_a_map(ops in prop::collection::vec(op(), 1..300)) {
+            let mut table: Table<Held, 0> = Table::new();
+            let mut model: BTreeMap<u16, u32> = BTreeMap::new();
+            for op in ops {
+                match op {
+                    Op::Put(key, value) => {
+                        match table.find_mut(hash(key), |held| held.0 == key) {
+                            Some(held) => held.1 = value,
+                            None => table.insert(Held(key, value)),
+                        }
+                        model.insert(key, value);
+                    }
+                    Op::Remove(key) => {
+                        table.remove(hash(key), |held| held.0 == key);
+                        model.remove(&key);
+                    }
+                    Op::Sweep(steps, divisor) => {
+                        let mut hand = (0, 0);
+                        let before = table.len();
+                        for _ in 0..steps {
+                            hand = table.sweep(hand, |held| held.0 % divisor == 0);
+                        }
+                        model.retain(|key, _| {
+                            key % divisor != 0 || table.find(hash(*key), |held| held.0 == *key).is_some()
+                        });
+                        prop_assert!(before >= table.len());
+                    }
+                }
+                prop_assert_eq!(table.len(), model.len());
+                for key in 0..120 {
+                    let found = table.find(hash(key), |held| held.0 == key).map(|held| held.1);
+                    prop_assert_eq!(found, model.get(&key).copied());
+                }
+            }
+        }
+
+        /// Once around, the hand has met every dead slot, whatever moved under it.
+        #[test]
+        fn a_full_turn_of_the_hand_leaves_no_dead_slot(keys in prop::collection::btree_set(0_u16..400, 1..200)) {
+            let mut table: Table<Held, 2> = Table::new();
+            keys.iter().for_each(|key| table.insert(Held(*key, 0)));
+            let mut hand = (0, 0);
+            for _ in 0..table.shards().map(|slots| slots.len() + 1).sum::<usize>() + keys.len() {
+                hand = table.sweep(hand, |held| held.0 % 2 == 0);
+            }
+            prop_assert_eq!(table.len(), keys.iter().filter(|key| **key % 2 == 1).count());
+            let restored: Table<Held, 2> = Table::restore(table.shards().map(<[Held]>::to_vec).collect());
+            for key in keys {
+                let found = restored.find(hash(key), |held| held.0 == key);
+                prop_assert_eq!(found.is_some(), key % 2 == 1);
+            }
+        }
+    }
+}

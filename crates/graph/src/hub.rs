@@ -18,9 +18,11 @@ pub const SKETCH: usize = 256;
 const DEVICE_SKETCH: usize = 64;
 /// Sketch stamps count sixteenths of the shortest window.
 const STAMPS_PER_SHORTEST: i64 = 16;
-/// With stamps of 2 s at least, 32 bits of them reach past the last accepted event time.
-const STAMP_MS_MIN: i64 = 2000;
-const _: () = assert!(EventTime::END.millis() / STAMP_MS_MIN < u32::MAX as i64);
+/// With stamps of 4 s at least, 31 bits of them reach past the last accepted event time.
+const STAMP_MS_MIN: i64 = 4000;
+const _: () = assert!(EventTime::END.millis() / STAMP_MS_MIN < i32::MAX as i64);
+/// What one busy entity costs beyond an ordinary one, whatever its number of neighbours (I6).
+const _: () = assert!(std::mem::size_of::<Hub>() <= 5400);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Cell {
@@ -39,8 +41,8 @@ pub struct Hub {
     pub days: [u32; DAYS],
     pub newest_day: i64,
     /// Stamp of the last hit per cell and direction; 0 is never.
-    pub peers: [[u32; SKETCH]; 2],
-    pub devices: [u32; DEVICE_SKETCH],
+    pub peers: [[i32; SKETCH]; 2],
+    pub devices: [i32; DEVICE_SKETCH],
 }
 
 impl Default for Hub {
@@ -74,6 +76,20 @@ pub struct WindowCounts {
     pub devices: f32,
 }
 
+impl WindowCounts {
+    /// Without a branch: which of a hub's cells are current is anybody's guess.
+    fn add(&mut self, cell: &Cell, inside: bool) {
+        let (whole, share) = (u32::from(inside), f32::from(u8::from(inside)));
+        for direction in 0..2 {
+            self.count[direction] += whole * cell.count[direction];
+            self.moved[direction] += whole * cell.moved[direction];
+            self.sum[direction] += share * cell.sum[direction];
+        }
+        self.max = self.max.max(share * cell.max);
+        self.declined += whole * cell.declined;
+    }
+}
+
 impl HubClock {
     fn epoch(&self, window: usize, time: EventTime) -> i64 {
         let length = (self.windows[window].millis() / CELLS as i64).max(1);
@@ -84,8 +100,8 @@ impl HubClock {
         (self.windows[0].millis() / STAMPS_PER_SHORTEST).max(STAMP_MS_MIN)
     }
 
-    fn stamp(&self, time: EventTime) -> u32 {
-        (time.millis() / self.stamp_length()) as u32
+    fn stamp(&self, time: EventTime) -> i32 {
+        (time.millis().max(0) / self.stamp_length()) as i32
     }
 }
 
@@ -144,30 +160,33 @@ impl Hub {
         }
     }
 
-    /// Counts of the window that ends at `now`. As in a ring, what the log already holds but is dated
-    /// later counts as now.
-    pub fn window(&self, window: usize, now: EventTime, clock: &HubClock) -> WindowCounts {
-        let oldest = clock.epoch(window, now) - (CELLS as i64 - 1);
-        let mut counts = WindowCounts::default();
-        for cell in &self.cells[window] {
-            if cell.epoch < oldest {
-                continue;
-            }
-            for direction in 0..2 {
-                counts.count[direction] += cell.count[direction];
-                counts.moved[direction] += cell.moved[direction];
-                counts.sum[direction] += cell.sum[direction];
-            }
-            counts.max = counts.max.max(cell.max);
-            counts.declined += cell.declined;
+    /// Counts of the windows that end at `now`. As in a ring, what the log already holds but is dated
+    /// later counts as now. Devices are counted only where they are asked for.
+    pub fn windows(
+        &self,
+        now: EventTime,
+        clock: &HubClock,
+        devices: bool,
+    ) -> [WindowCounts; WINDOWS] {
+        let mut windows = [WindowCounts::default(); WINDOWS];
+        for (window, counts) in windows.iter_mut().enumerate() {
+            let oldest = clock.epoch(window, now) - (CELLS as i64 - 1);
+            self.cells[window]
+                .iter()
+                .for_each(|cell| counts.add(cell, cell.epoch >= oldest));
         }
-        let length = clock.stamp_length();
-        let since = (now.minus(clock.windows[window]).millis() / length).max(0) as u32;
-        for direction in [Direction::Out, Direction::In] {
-            counts.peers[direction as usize] = distinct(&self.peers[direction as usize], since);
+        let since = clock.windows.map(|span| clock.stamp(now.minus(span)));
+        for direction in [Direction::Out as usize, Direction::In as usize] {
+            if windows[WINDOWS - 1].count[direction] != 0 {
+                let peers = distinct(&self.peers[direction], since);
+                (0..WINDOWS).for_each(|window| windows[window].peers[direction] = peers[window]);
+            }
         }
-        counts.devices = distinct(&self.devices, since);
-        counts
+        if devices {
+            let devices = distinct(&self.devices, since);
+            (0..WINDOWS).for_each(|window| windows[window].devices = devices[window]);
+        }
+        windows
     }
 
     /// Interactions whose day lies in `(from, to]`.
@@ -183,7 +202,7 @@ fn place(epoch: i64) -> usize {
     epoch.rem_euclid(CELLS as i64) as usize
 }
 
-fn hit(sketch: &mut [u32], id: u32, stamp: u32) {
+fn hit(sketch: &mut [i32], id: u32, stamp: i32) {
     if id == crate::slab::NONE {
         return;
     }
@@ -197,11 +216,21 @@ fn hit(sketch: &mut [u32], id: u32, stamp: u32) {
     sketch[cell] = sketch[cell].max(stamp);
 }
 
-fn distinct(sketch: &[u32], since: u32) -> f32 {
+/// Distinct ids hit after each of the given stamps.
+fn distinct(sketch: &[i32], since: [i32; WINDOWS]) -> [f32; WINDOWS] {
+    let mut hit = [0_i32; WINDOWS];
+    for window in 0..WINDOWS {
+        // A plain sum over signed compares: the compiler makes vectors of it.
+        hit[window] = sketch
+            .iter()
+            .map(|stamp| i32::from(*stamp > since[window]))
+            .sum();
+    }
     let cells = sketch.len() as f32;
-    let hit = sketch.iter().filter(|stamp| **stamp > since).count() as f32;
-    let empty = (cells - hit).max(1.0);
-    cells * libm::logf(cells / empty)
+    hit.map(|hit| {
+        let empty = (cells - hit as f32).max(1.0);
+        cells * libm::logf(cells / empty)
+    })
 }
 
 #[cfg(test)]
@@ -242,7 +271,7 @@ mod tests {
         }
         let now = items.last().unwrap().time;
         for (window, span) in CLOCK.windows.iter().enumerate() {
-            let seen = hub.window(window, now, &CLOCK);
+            let seen = hub.windows(now, &CLOCK, true)[window];
             let exact = items
                 .iter()
                 .filter(|one| now.since(one.time) < *span)
@@ -255,12 +284,12 @@ mod tests {
             );
             assert_eq!(f64::from(seen.sum[0]), count * 2.0);
         }
-        let month = hub.window(3, now, &CLOCK).peers[0];
+        let month = hub.windows(now, &CLOCK, true)[3].peers[0];
         assert!(
             (560.0..840.0).contains(&month),
             "700 peers estimated as {month}"
         );
-        let hour = hub.window(0, now, &CLOCK).peers[0];
+        let hour = hub.windows(now, &CLOCK, true)[0].peers[0];
         assert!((50.0..70.0).contains(&hour), "59 peers estimated as {hour}");
     }
 }

@@ -143,12 +143,15 @@ impl Graph {
         sample: &mut Sample,
     ) {
         self.advance(event.event_timestamp);
+        self.warm(event);
         let nodes = self.role_nodes(event);
         let edges = Edges::new(&self.plan, event.event_timestamp);
+        let subject = self.plan.subject.index();
         let mut recent = std::mem::take(&mut sample.recent);
         recent.clear();
         recent.extend(
-            (0..self.plan.schema.roles.len()).map(|role| Recent::of(self, nodes[role], &edges)),
+            (0..self.plan.schema.roles.len())
+                .map(|role| Recent::of(self, nodes[role], &edges, role == subject)),
         );
         let now = event.event_timestamp;
         let moment = Moment {

@@ -293,6 +293,14 @@ impl Graph {
         nodes
     }
 
+    /// The node whose name has this hash, most probably.
+    pub(crate) fn guess(&self, kind: KindIx, name: &str) -> u32 {
+        let hash = name_hash(kind, name);
+        let tag = (hash >> 32) as u32;
+        let found = self.name_table.find(hash, |slot| slot.tag == tag);
+        found.map_or(NONE, |slot| slot.node)
+    }
+
     /// Share of known labels that are fraud over the whole tenant, with a weak prior of 1 %.
     pub(crate) fn base_rate(&self) -> f32 {
         let fraud = self.counts.fraud_known as f32;

@@ -79,19 +79,19 @@ impl Edges {
 }
 
 impl Recent {
-    /// What the log already holds but is dated later than `now` counts as now.
-    pub fn of(graph: &Graph, node: u32, edges: &Edges) -> Recent {
+    /// Devices are counted only where they are asked for. What the log already holds but is dated later than `now` counts as now.
+    pub fn of(graph: &Graph, node: u32, edges: &Edges, devices: bool) -> Recent {
         let mut recent = Recent::default();
         if node == NONE {
             return recent;
         }
-        recent.scan(graph.remembered(node), edges);
+        recent.scan(graph.remembered(node), edges, devices);
         recent.accumulate();
         let node = graph.nodes.get(node);
         if node.hub != NONE {
             let hub = graph.hubs.get(node.hub);
+            recent.windows = hub.windows(edges.now, &graph.plan.clock, devices);
             for window in 0..WINDOWS {
-                recent.windows[window] = hub.window(window, edges.now, &graph.plan.clock);
                 let (from, to) = edges.days[window];
                 recent.matured[window] = hub.days_between(from, to) as f32;
             }
@@ -99,7 +99,7 @@ impl Recent {
         recent
     }
 
-    fn scan(&mut self, items: &[Interaction], edges: &Edges) {
+    fn scan(&mut self, items: &[Interaction], edges: &Edges, with_devices: bool) {
         let mut peers = [Seen::new(), Seen::new()];
         let mut devices = Seen::new();
         let oldest = edges.begin[WINDOWS - 1].min(edges.mature_begin[WINDOWS - 1]);
@@ -130,7 +130,9 @@ impl Recent {
             at.max = at.max.max(flow);
             at.declined += u32::from(item.has(state::DECLINED));
             at.peers[direction] += f32::from(u8::from(peers[direction].add(item.peer)));
-            at.devices += f32::from(u8::from(devices.add(item.device)));
+            if with_devices {
+                at.devices += f32::from(u8::from(devices.add(item.device)));
+            }
             self.note(item, outside, edges);
         }
     }

@@ -219,14 +219,11 @@ impl In<'_> {
             cell.max = self.f32()?;
         }
         hub.newest_day = self.u64()? as i64;
-        let sketches = hub.peers.iter_mut().flat_map(|sketch| sketch.iter_mut());
-        for value in hub
-            .days
-            .iter_mut()
-            .chain(sketches)
-            .chain(hub.devices.iter_mut())
-        {
+        for value in &mut hub.days {
             *value = self.u32()?;
+        }
+        for stamp in hub.peers.iter_mut().flatten().chain(&mut hub.devices) {
+            *stamp = self.u32()? as i32;
         }
         Ok(hub)
     }

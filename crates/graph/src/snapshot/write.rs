@@ -168,13 +168,11 @@ impl Out<'_> {
             }
         }
         self.u64(hub.newest_day as u64)?;
-        let sketches = hub
-            .peers
-            .iter()
-            .flat_map(|sketch| sketch.iter())
-            .chain(hub.devices.iter());
-        for value in hub.days.iter().chain(sketches) {
-            self.u32(*value)?;
+        for value in hub.days {
+            self.u32(value)?;
+        }
+        for stamp in hub.peers.iter().flatten().chain(&hub.devices) {
+            self.u32(*stamp as u32)?;
         }
         Ok(())
     }

@@ -300,16 +300,19 @@ fn summary(moment: &Moment<'_>, ix: u32) -> [f32; NODE_WIDTH] {
         return [0.0; NODE_WIDTH];
     }
     let node = moment.graph.nodes.get(ix);
-    [
-        squash(node.events as f32),
-        squash(hours(moment.now, node.first_seen)),
-        squash(hours(moment.now, node.last_seen)),
-        squash(f32::from(node.fraud_known)),
-        squash(node.flow[1]),
-        squash(node.flow[0]),
-        squash(node.amounts.mean),
-        sign(node.hub != NONE),
-    ]
+    let raw = [
+        node.events as f32,
+        hours(moment.now, node.first_seen),
+        hours(moment.now, node.last_seen),
+        f32::from(node.fraud_known),
+        node.flow[1],
+        node.flow[0],
+        node.amounts.mean,
+        0.0,
+    ];
+    let mut summary = raw.map(squash);
+    summary[NODE_WIDTH - 1] = sign(node.hub != NONE);
+    summary
 }
 
 /// Known frauds near the event first, then the newest interactions of the rarer entities.

@@ -47,6 +47,12 @@ impl Graph {
             let pair = crate::pair::find(&self.pairs, subject, *to);
             seen ^= pair.map_or(0, |pair| pair.count);
         }
+        if self.plan.transfers
+            && let Some(role) = self.plan.counterparty
+        {
+            let back = crate::pair::find(&self.pairs, nodes[role.index()], subject);
+            seen ^= back.map_or(0, |pair| pair.count);
+        }
         black_box(seen);
     }
 

@@ -1,4 +1,4 @@
-//! One pass over a node's interactions, newest first: everything the windowed features need.
+//! A node's interactions, newest first: everything the windowed features need.
 
 use event::EventTime;
 use event::schema::WINDOWS;
@@ -76,6 +76,14 @@ impl Edges {
             longest_ms: plan.longest().millis() as f32,
         }
     }
+
+    /// How many of the windows, shortest first, the interaction is too old for.
+    fn outside(&self, item: &Interaction) -> usize {
+        self.begin
+            .iter()
+            .filter(|begin| item.time <= **begin)
+            .count()
+    }
 }
 
 impl Recent {
@@ -85,21 +93,23 @@ impl Recent {
         if node == NONE {
             return recent;
         }
-        recent.scan(graph.remembered(node), edges, devices);
-        recent.accumulate();
+        let items = graph.remembered(node);
+        recent.scan_signs(items, edges);
         let node = graph.nodes.get(node);
-        if node.hub != NONE {
-            let hub = graph.hubs.get(node.hub);
-            recent.windows = hub.windows(edges.now, &graph.plan.clock, devices);
-            for window in 0..WINDOWS {
-                let (from, to) = edges.days[window];
-                recent.matured[window] = hub.days_between(from, to) as f32;
-            }
+        if node.hub == NONE {
+            recent.scan_counts(items, edges, devices);
+            recent.accumulate();
+            return recent;
+        }
+        let hub = graph.hubs.get(node.hub);
+        recent.windows = hub.windows(edges.now, &graph.plan.clock, devices);
+        for (matured, (from, to)) in recent.matured.iter_mut().zip(edges.days) {
+            *matured = hub.days_between(from, to) as f32;
         }
         recent
     }
 
-    fn scan(&mut self, items: &[Interaction], edges: &Edges, with_devices: bool) {
+    fn scan_counts(&mut self, items: &[Interaction], edges: &Edges, with_devices: bool) {
         let mut peers = [Seen::new(), Seen::new()];
         let mut devices = Seen::new();
         let oldest = edges.begin[WINDOWS - 1].min(edges.mature_begin[WINDOWS - 1]);
@@ -116,12 +126,7 @@ impl Recent {
             if item.time <= edges.begin[WINDOWS - 1] {
                 continue;
             }
-            let outside = edges
-                .begin
-                .iter()
-                .filter(|begin| item.time <= **begin)
-                .count();
-            let at = &mut self.windows[outside];
+            let at = &mut self.windows[edges.outside(item)];
             let direction = item.direction as usize;
             at.count[direction] += 1;
             at.moved[direction] += u32::from(item.paid().is_some());
@@ -133,7 +138,14 @@ impl Recent {
             if with_devices {
                 at.devices += f32::from(u8::from(devices.add(item.device)));
             }
-            self.note(item, outside, edges);
+        }
+    }
+
+    /// What no hub counts: the signs of the interactions that the ring still holds.
+    fn scan_signs(&mut self, items: &[Interaction], edges: &Edges) {
+        let longest = edges.begin[WINDOWS - 1];
+        for item in items.iter().rev().take_while(|item| item.time > longest) {
+            self.note(item, edges.outside(item), edges);
         }
     }
 

@@ -229,28 +229,25 @@ impl Graph {
             if to == NONE || role == self.plan.subject.index() {
                 continue;
             }
-            let stale = self.live_pair(subject, to).is_none();
-            let hash = pair_hash(subject, to);
-            let same = |held: &Pair| held.from == subject && held.to == to;
             let fresh = Pair {
                 from: subject,
                 to,
                 first: item.time,
                 last: item.time,
-                count: 0,
-                sum: 0.0,
+                count: 1,
+                sum: item.flow(),
             };
-            if self.pairs.find(hash, same).is_none() {
-                self.pairs.insert(fresh);
-            }
-            if let Some(pair) = self.pairs.find_mut(hash, same) {
-                if stale {
-                    *pair = fresh;
+            let (now, idle) = (self.now, self.plan.schema.time.idle_expiry);
+            let same = |held: &Pair| held.from == subject && held.to == to;
+            match self.pairs.find_mut(pair_hash(subject, to), same) {
+                None => self.pairs.insert(fresh),
+                Some(pair) if now.since(pair.last) > idle => *pair = fresh,
+                Some(pair) => {
+                    pair.first = pair.first.min(item.time);
+                    pair.last = pair.last.max(item.time);
+                    pair.count = pair.count.saturating_add(1);
+                    pair.sum += item.flow();
                 }
-                pair.first = pair.first.min(item.time);
-                pair.last = pair.last.max(item.time);
-                pair.count = pair.count.saturating_add(1);
-                pair.sum += item.flow();
             }
         }
     }
@@ -283,14 +280,18 @@ impl Graph {
         );
         let half_life = self.plan.windows[2].millis() as f32;
         let node = self.nodes.get_mut(ix);
-        let gap = item.time.since(node.last_seen).millis() as f32;
         if node.events == 0 {
             node.last_seen = item.time;
         }
-        let (faded, weight) = if gap >= 0.0 { (gap, 0.0) } else { (0.0, -gap) };
-        let fade = libm::exp2f(-faded / half_life);
-        node.flow = [node.flow[0] * fade, node.flow[1] * fade];
-        node.flow[item.direction as usize] += item.flow() * libm::exp2f(-weight / half_life);
+        let gap = item.time.since(node.last_seen).millis() as f32;
+        let mut flow = item.flow();
+        if gap > 0.0 {
+            let fade = libm::exp2f(-gap / half_life);
+            node.flow = node.flow.map(|held| held * fade);
+        } else if gap < 0.0 {
+            flow *= libm::exp2f(gap / half_life);
+        }
+        node.flow[item.direction as usize] += flow;
         node.last_seen = node.last_seen.max(item.time);
         node.events = node.events.saturating_add(1);
         // An account's own history is what it spends; what it receives is somebody else's.

@@ -1,5 +1,8 @@
 //! Scores into decisions.
 
+// Helpers of tests lie outside the `#[test]` functions that clippy exempts.
+#![allow(clippy::unwrap_used)]
+
 use event::draft::{AmountText, Draft, DraftAmount};
 use event::record::{DecisionKind, DecisionSource, ModelVersion, degraded};
 use event::{Event, EventTime, Position, RoleIx, Schema};

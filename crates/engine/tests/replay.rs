@@ -1,5 +1,8 @@
 //! I1 through the engine: the same log gives the same state and the same samples, however it is cut.
 
+// Helpers of tests lie outside the `#[test]` functions that clippy exempts.
+#![allow(clippy::unwrap_used)]
+
 #[path = "../../graph/tests/history/mod.rs"]
 mod history;
 

@@ -6,6 +6,7 @@
 pub(crate) mod entity;
 pub(crate) mod flow;
 pub(crate) mod neighbours;
+mod page;
 pub(crate) mod pair;
 pub(crate) mod place;
 pub(crate) mod recent;

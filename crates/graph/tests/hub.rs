@@ -1,6 +1,9 @@
 //! I6: an entity that everybody uses costs what a small one costs, and its sample stays right within the
 //! bounds that `hub.rs` states.
 
+// Helpers of tests lie outside the `#[test]` functions that clippy exempts.
+#![allow(clippy::unwrap_used)]
+
 use event::draft::{AmountText, Draft, DraftAmount};
 use event::{Event, EventTime, Position, RoleIx, Schema};
 use ringfence_graph::sample::SampleParts;

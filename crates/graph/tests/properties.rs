@@ -1,6 +1,9 @@
 //! Properties of samples over generated histories. A failing case is shrunk, and its seed is kept in
 //! `proptest-regressions`; run it again with `cargo test -p ringfence-graph --test properties`.
 
+// Helpers of tests lie outside the `#[test]` functions that clippy exempts.
+#![allow(clippy::unwrap_used)]
+
 #[path = "history/fold.rs"]
 mod fold;
 mod history;

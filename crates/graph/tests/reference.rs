@@ -1,5 +1,8 @@
 //! The graph against a naive implementation that remembers everything and scans it for every question.
 
+// Helpers of tests lie outside the `#[test]` functions that clippy exempts.
+#![allow(clippy::unwrap_used)]
+
 #[path = "history/fold.rs"]
 mod fold;
 mod history;

@@ -215,6 +215,7 @@ pub(crate) struct Moment<'a> {
     pub now: event::EventTime,
     pub amount: Option<f32>,
     pub nodes: RoleNodes,
+    pub edges: &'a recent::Edges,
     pub recent: &'a [recent::Recent],
 }
 

@@ -64,6 +64,15 @@ pub struct HubClock {
     pub day_length: i64,
 }
 
+/// Where windows begin for a hub, computed once per event.
+#[derive(Clone, Copy, Debug)]
+pub struct HubEdges {
+    /// First epoch inside each window.
+    oldest: [i64; WINDOWS],
+    /// Last stamp before each window.
+    since: [i32; WINDOWS],
+}
+
 /// Counts of one window.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct WindowCounts {
@@ -91,6 +100,15 @@ impl WindowCounts {
 }
 
 impl HubClock {
+    pub fn edges(&self, now: EventTime) -> HubEdges {
+        let mut oldest = [0; WINDOWS];
+        for (window, oldest) in oldest.iter_mut().enumerate() {
+            *oldest = self.epoch(window, now) - (CELLS as i64 - 1);
+        }
+        let since = self.windows.map(|span| self.stamp(now.minus(span)));
+        HubEdges { oldest, since }
+    }
+
     fn epoch(&self, window: usize, time: EventTime) -> i64 {
         let length = (self.windows[window].millis() / CELLS as i64).max(1);
         time.millis().div_euclid(length)
@@ -160,31 +178,28 @@ impl Hub {
         }
     }
 
-    /// Counts of the windows that end at `now`. As in a ring, what the log already holds but is dated
+    /// Counts of the windows that end where the edges say. As in a ring, what the log already holds but is dated
     /// later counts as now. Devices are counted only where they are asked for.
-    pub fn windows(
-        &self,
-        now: EventTime,
-        clock: &HubClock,
-        devices: bool,
-    ) -> [WindowCounts; WINDOWS] {
+    pub fn windows(&self, edges: &HubEdges, devices: bool) -> [WindowCounts; WINDOWS] {
         let mut windows = [WindowCounts::default(); WINDOWS];
-        for (window, counts) in windows.iter_mut().enumerate() {
-            let oldest = clock.epoch(window, now) - (CELLS as i64 - 1);
-            self.cells[window]
-                .iter()
-                .for_each(|cell| counts.add(cell, cell.epoch >= oldest));
+        for ((counts, cells), oldest) in windows.iter_mut().zip(&self.cells).zip(edges.oldest) {
+            for cell in cells {
+                counts.add(cell, cell.epoch >= oldest);
+            }
         }
-        let since = clock.windows.map(|span| clock.stamp(now.minus(span)));
         for direction in [Direction::Out as usize, Direction::In as usize] {
             if windows[WINDOWS - 1].count[direction] != 0 {
-                let peers = distinct(&self.peers[direction], since);
-                (0..WINDOWS).for_each(|window| windows[window].peers[direction] = peers[window]);
+                let peers = distinct(&self.peers[direction], edges.since);
+                for (counts, peers) in windows.iter_mut().zip(peers) {
+                    counts.peers[direction] = peers;
+                }
             }
         }
         if devices {
-            let devices = distinct(&self.devices, since);
-            (0..WINDOWS).for_each(|window| windows[window].devices = devices[window]);
+            let devices = distinct(&self.devices, edges.since);
+            for (counts, devices) in windows.iter_mut().zip(devices) {
+                counts.devices = devices;
+            }
         }
         windows
     }
@@ -219,12 +234,9 @@ fn hit(sketch: &mut [i32], id: u32, stamp: i32) {
 /// Distinct ids hit after each of the given stamps.
 fn distinct(sketch: &[i32], since: [i32; WINDOWS]) -> [f32; WINDOWS] {
     let mut hit = [0_i32; WINDOWS];
-    for window in 0..WINDOWS {
+    for (hit, since) in hit.iter_mut().zip(since) {
         // A plain sum over signed compares: the compiler makes vectors of it.
-        hit[window] = sketch
-            .iter()
-            .map(|stamp| i32::from(*stamp > since[window]))
-            .sum();
+        *hit = sketch.iter().map(|stamp| i32::from(*stamp > since)).sum();
     }
     let cells = sketch.len() as f32;
     hit.map(|hit| {
@@ -271,7 +283,7 @@ mod tests {
         }
         let now = items.last().unwrap().time;
         for (window, span) in CLOCK.windows.iter().enumerate() {
-            let seen = hub.windows(now, &CLOCK, true)[window];
+            let seen = hub.windows(&CLOCK.edges(now), true)[window];
             let exact = items
                 .iter()
                 .filter(|one| now.since(one.time) < *span)
@@ -284,12 +296,12 @@ mod tests {
             );
             assert_eq!(f64::from(seen.sum[0]), count * 2.0);
         }
-        let month = hub.windows(now, &CLOCK, true)[3].peers[0];
+        let month = hub.windows(&CLOCK.edges(now), true)[3].peers[0];
         assert!(
             (560.0..840.0).contains(&month),
             "700 peers estimated as {month}"
         );
-        let hour = hub.windows(now, &CLOCK, true)[0].peers[0];
+        let hour = hub.windows(&CLOCK.edges(now), true)[0].peers[0];
         assert!((50.0..70.0).contains(&hour), "59 peers estimated as {hour}");
     }
 }

@@ -143,8 +143,8 @@ impl Graph {
         sample: &mut Sample,
     ) {
         self.advance(event.event_timestamp);
-        self.warm(event);
-        let nodes = self.role_nodes(event);
+        let guessed = self.warm(event);
+        let nodes = self.role_nodes(event, &guessed);
         let edges = Edges::new(&self.plan, event.event_timestamp);
         let subject = self.plan.subject.index();
         let mut recent = std::mem::take(&mut sample.recent);
@@ -160,6 +160,7 @@ impl Graph {
             now,
             amount,
             nodes,
+            edges: &edges,
             recent: &recent,
         };
         fill_tabular(&moment, &mut sample.tabular);
@@ -268,39 +269,60 @@ fn fill_neighbourhood(moment: &Moment<'_>, sample: &mut Sample) {
     let graph = moment.graph;
     let roles = graph.schema().roles.len();
     let subject = moment.nodes[graph.plan.subject.index()];
-    for role in 0..roles {
+    let role_width = NEIGHBOURS * NEIGHBOUR_WIDTH;
+    sample.neighbourhood.resize(roles * role_width, 0.0);
+    sample.entities.resize(roles * NODE_WIDTH, 0.0);
+    let entities = sample.entities.chunks_exact_mut(NODE_WIDTH);
+    let blocks = sample.neighbourhood.chunks_exact_mut(role_width);
+    for (role, (entity, block)) in entities.zip(blocks).enumerate() {
         let ix = moment.nodes[role];
-        sample.entities.extend_from_slice(&summary(moment, ix));
+        entity.copy_from_slice(&summary(moment, ix));
+        squash_columns(entity, &SQUASHED[EDGE_WIDTH..]);
         let items = graph.remembered(ix).iter().rev().take(NEIGHBOURS);
         sample.neighbours[role] = items.len() as u8;
-        for item in items {
-            sample.neighbourhood.extend_from_slice(&[
-                squash(hours(moment.now, item.time) * 60.0),
-                amount_of(item),
-                direction_of(item),
-                label_of(item),
-                sign(item.has(state::DECLINED)),
-                f32::from(item.suspicion) / 65_535.0,
-                sign(item.signs & crate::interaction::signs::NEW_PAIR != 0),
-                sign(item.peer != NONE && item.peer == subject),
-            ]);
-            sample
-                .neighbourhood
-                .extend_from_slice(&summary(moment, item.peer));
+        for (item, row) in items.zip(block.chunks_exact_mut(NEIGHBOUR_WIDTH)) {
+            row[..EDGE_WIDTH].copy_from_slice(&edge(moment, item, subject));
+            row[EDGE_WIDTH..].copy_from_slice(&summary(moment, item.peer));
+            squash_columns(row, &SQUASHED);
         }
-        sample
-            .neighbourhood
-            .resize((role + 1) * NEIGHBOURS * NEIGHBOUR_WIDTH, 0.0);
     }
 }
 
-/// What a neighbour shows of itself; all from the hot half of its record.
+/// The columns of a neighbour that grow without bound.
+const SQUASHED: [bool; NEIGHBOUR_WIDTH] = [
+    true, true, false, false, false, false, false, false, // edge
+    true, true, true, true, true, true, true, false, // node
+];
+
+/// Squashes all columns and keeps those that are wanted: cheaper than picking them one by one.
+fn squash_columns(row: &mut [f32], columns: &[bool]) {
+    for (value, wanted) in row.iter_mut().zip(columns) {
+        let squashed = squash(*value);
+        *value = if *wanted { squashed } else { *value };
+    }
+}
+
+fn edge(moment: &Moment<'_>, item: &Interaction, subject: u32) -> [f32; EDGE_WIDTH] {
+    [
+        hours(moment.now, item.time) * 60.0,
+        // Unknown is nothing: squashing takes NaN for 0.
+        item.amount,
+        direction_of(item),
+        label_of(item),
+        sign(item.has(state::DECLINED)),
+        f32::from(item.suspicion) / 65_535.0,
+        sign(item.signs & crate::interaction::signs::NEW_PAIR != 0),
+        sign(item.peer != NONE && item.peer == subject),
+    ]
+}
+
+/// What a neighbour shows of itself, not squashed yet; all from the hot half of its record.
 fn summary(moment: &Moment<'_>, ix: u32) -> [f32; NODE_WIDTH] {
     if ix == NONE {
         return [0.0; NODE_WIDTH];
     }
     let node = moment.graph.nodes.get(ix);
-    let raw = [
+    [
         node.events as f32,
         hours(moment.now, node.first_seen),
         hours(moment.now, node.last_seen),
@@ -308,11 +330,8 @@ fn summary(moment: &Moment<'_>, ix: u32) -> [f32; NODE_WIDTH] {
         node.flow[1],
         node.flow[0],
         node.amounts.mean,
-        0.0,
-    ];
-    let mut summary = raw.map(squash);
-    summary[NODE_WIDTH - 1] = sign(node.hub != NONE);
-    summary
+        sign(node.hub != NONE),
+    ]
 }
 
 /// Known frauds near the event first, then the newest interactions of the rarer entities.

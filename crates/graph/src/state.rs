@@ -253,10 +253,7 @@ impl Graph {
         let hash = name_hash(kind, name);
         let tag = (hash >> 32) as u32;
         let found = self.name_table.find(hash, |slot| {
-            slot.tag == tag && {
-                let node = self.nodes.get(slot.node);
-                node.kind == kind.0 && self.names.bytes(node.name) == name.as_bytes()
-            }
+            slot.tag == tag && self.is_named(slot.node, kind, name)
         });
         found.map_or(NONE, |slot| slot.node)
     }
@@ -284,13 +281,30 @@ impl Graph {
         self.now.since(touched) > self.plan.schema.time.idle_expiry
     }
 
-    pub(crate) fn role_nodes(&self, event: &Event) -> RoleNodes {
+    /// The nodes of an event; `guessed` are those of [`Graph::warm`].
+    pub(crate) fn role_nodes(&self, event: &Event, guessed: &RoleNodes) -> RoleNodes {
         let mut nodes = [NONE; ROLES_MAX];
         for (role, id) in &event.entities {
             let kind = self.plan.schema.roles[role.index()].kind;
-            nodes[role.index()] = self.find(kind, id.as_str());
+            let guess = guessed[role.index()];
+            nodes[role.index()] = if guess == NONE || self.is_named(guess, kind, id.as_str()) {
+                guess
+            } else {
+                self.find_slot(kind, id.as_str())
+            };
         }
-        nodes
+        nodes.map(|ix| {
+            if ix != NONE && self.is_alive(ix) {
+                ix
+            } else {
+                NONE
+            }
+        })
+    }
+
+    fn is_named(&self, ix: u32, kind: KindIx, name: &str) -> bool {
+        let node = self.nodes.get(ix);
+        node.kind == kind.0 && self.names.bytes(node.name) == name.as_bytes()
     }
 
     /// The node whose name has this hash, most probably.

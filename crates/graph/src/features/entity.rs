@@ -217,8 +217,7 @@ fn fill_labels(moment: &Moment<'_>, node_ix: u32, recent: &Recent, out: &mut Vec
     };
     out.push(known.fraud_total as f32);
     out.push(known.frauds_since(moment.now.minus(graph.plan.longest())) as f32);
-    let edges = super::recent::Edges::new(&graph.plan, moment.now);
-    for (window, (from, to)) in edges.days.iter().enumerate() {
+    for (window, (from, to)) in moment.edges.days.iter().enumerate() {
         let (fraud, legitimate) = known.counts(*from, *to);
         let (fraud, legitimate) = (fraud as f32, legitimate as f32);
         let base = label_base(moment, fraud, legitimate, recent.matured[window]);

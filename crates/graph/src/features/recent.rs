@@ -3,7 +3,7 @@
 use event::EventTime;
 use event::schema::WINDOWS;
 
-use crate::hub::WindowCounts;
+use crate::hub::{HubEdges, WindowCounts};
 use crate::interaction::{Direction, Interaction, signs, state};
 use crate::known::day_of;
 use crate::slab::NONE;
@@ -56,6 +56,7 @@ pub struct Edges {
     mature_end: EventTime,
     /// First and last day of each delay-shifted window: `(from, to]`.
     pub days: [(i64, i64); WINDOWS],
+    hub: HubEdges,
     longest_ms: f32,
 }
 
@@ -73,6 +74,7 @@ impl Edges {
             mature_begin: days.map(|(from, _)| EventTime::from_millis((from + 1) * length)),
             mature_end: EventTime::from_millis((to + 1) * length),
             days,
+            hub: plan.clock.edges(now),
             longest_ms: plan.longest().millis() as f32,
         }
     }
@@ -102,7 +104,7 @@ impl Recent {
             return recent;
         }
         let hub = graph.hubs.get(node.hub);
-        recent.windows = hub.windows(edges.now, &graph.plan.clock, devices);
+        recent.windows = hub.windows(&edges.hub, devices);
         for (matured, (from, to)) in recent.matured.iter_mut().zip(edges.days) {
             *matured = hub.days_between(from, to) as f32;
         }

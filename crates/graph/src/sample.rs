@@ -276,30 +276,30 @@ fn fill_neighbourhood(moment: &Moment<'_>, sample: &mut Sample) {
     let blocks = sample.neighbourhood.chunks_exact_mut(role_width);
     for (role, (entity, block)) in entities.zip(blocks).enumerate() {
         let ix = moment.nodes[role];
-        entity.copy_from_slice(&summary(moment, ix));
-        squash_columns(entity, &SQUASHED[EDGE_WIDTH..]);
+        entity.copy_from_slice(&row(&[0.0; EDGE_WIDTH], &summary(moment, ix))[EDGE_WIDTH..]);
         let items = graph.remembered(ix).iter().rev().take(NEIGHBOURS);
         sample.neighbours[role] = items.len() as u8;
-        for (item, row) in items.zip(block.chunks_exact_mut(NEIGHBOUR_WIDTH)) {
-            row[..EDGE_WIDTH].copy_from_slice(&edge(moment, item, subject));
-            row[EDGE_WIDTH..].copy_from_slice(&summary(moment, item.peer));
-            squash_columns(row, &SQUASHED);
+        for (item, place) in items.zip(block.chunks_exact_mut(NEIGHBOUR_WIDTH)) {
+            let edge = edge(moment, item, subject);
+            place.copy_from_slice(&row(&edge, &summary(moment, item.peer)));
         }
     }
 }
 
-/// The columns of a neighbour that grow without bound.
-const SQUASHED: [bool; NEIGHBOUR_WIDTH] = [
-    true, true, false, false, false, false, false, false, // edge
-    true, true, true, true, true, true, true, false, // node
-];
-
-/// Squashes all columns and keeps those that are wanted: cheaper than picking them one by one.
-fn squash_columns(row: &mut [f32], columns: &[bool]) {
-    for (value, wanted) in row.iter_mut().zip(columns) {
-        let squashed = squash(*value);
-        *value = if *wanted { squashed } else { *value };
+/// Edge and node side by side, with the columns squashed that grow without bound: age and amount of the
+/// edge, all of the node but the mark of a hub.
+fn row(edge: &[f32; EDGE_WIDTH], node: &[f32; NODE_WIDTH]) -> [f32; NEIGHBOUR_WIDTH] {
+    let mut raw = [0.0; NEIGHBOUR_WIDTH];
+    raw[..EDGE_WIDTH].copy_from_slice(edge);
+    raw[EDGE_WIDTH..].copy_from_slice(node);
+    // All of them: as a vector that costs less than picking some.
+    let mut row = raw;
+    for value in &mut row {
+        *value = squash(*value);
     }
+    row[2..EDGE_WIDTH].copy_from_slice(&raw[2..EDGE_WIDTH]);
+    row[NEIGHBOUR_WIDTH - 1] = raw[NEIGHBOUR_WIDTH - 1];
+    row
 }
 
 fn edge(moment: &Moment<'_>, item: &Interaction, subject: u32) -> [f32; EDGE_WIDTH] {

@@ -55,6 +55,31 @@ pub fn describe(list: &mut Describe<'_>, role: usize) {
         "hours",
         unseen,
     );
+    describe_windows(list, &name, part, group);
+    describe_labels(list, &name);
+    let suspicion = FeatureGroup::Suspicion;
+    let none = "no suspicion scored";
+    list.add(
+        suspicion,
+        one("suspicion_max"),
+        "highest suspicion in the longest window",
+        "0-1",
+        none,
+    );
+    list.add(
+        suspicion,
+        one("suspicion_mean"),
+        "mean suspicion in the longest window",
+        "0-1",
+        none,
+    );
+    let meaning = "highest suspicion, weight falling linearly over the longest window";
+    list.add(suspicion, one("suspicion_faded"), meaning, "0-1", none);
+}
+
+fn describe_windows(list: &mut Describe<'_>, name: &str, part: Part, group: FeatureGroup) {
+    let one = |suffix: &str| format!("{name}_{suffix}");
+    let absent = "role absent";
     let way = if part == Part::Counterparty {
         "incoming"
     } else {
@@ -84,25 +109,6 @@ pub fn describe(list: &mut Describe<'_>, role: usize) {
     list.add_windows(group, &ALL, &one("peers"), &meaning, "count", absent);
     let meaning = "declined or failed events in the window";
     list.add_windows(group, &[1, 2], &one("declined"), meaning, "count", absent);
-    describe_labels(list, &name);
-    let suspicion = FeatureGroup::Suspicion;
-    let none = "no suspicion scored";
-    list.add(
-        suspicion,
-        one("suspicion_max"),
-        "highest suspicion in the longest window",
-        "0-1",
-        none,
-    );
-    list.add(
-        suspicion,
-        one("suspicion_mean"),
-        "mean suspicion in the longest window",
-        "0-1",
-        none,
-    );
-    let meaning = "highest suspicion, weight falling linearly over the longest window";
-    list.add(suspicion, one("suspicion_faded"), meaning, "0-1", none);
 }
 
 fn describe_labels(list: &mut Describe<'_>, name: &str) {

@@ -164,11 +164,13 @@ impl Graph {
             recent: &recent,
         };
         fill_tabular(&moment, &mut sample.tabular);
-        sample.clear_arrays();
-        if parts == SampleParts::Full {
-            fill_sequence(&moment, sample);
-            fill_neighbourhood(&moment, sample);
-            fill_evidence(&moment, &mut sample.evidence);
+        match parts {
+            SampleParts::Tabular => sample.clear_arrays(),
+            SampleParts::Full => {
+                fill_sequence(&moment, sample);
+                fill_neighbourhood(&moment, sample);
+                fill_evidence(&moment, &mut sample.evidence);
+            }
         }
         sample.recent = recent;
     }
@@ -238,13 +240,16 @@ fn fill_sequence(moment: &Moment<'_>, sample: &mut Sample) {
     let at = |role: Option<event::RoleIx>| role.map_or(NONE, |role| moment.nodes[role.index()]);
     let (peer, device) = (at(graph.plan.counterparty), at(graph.plan.device));
     let recent = moment.now.minus(time.recent);
-    for (step, item) in items.iter().enumerate() {
+    sample.sequence.resize(STEPS * STEP_WIDTH, 0.0);
+    sample.sequence[items.len() * STEP_WIDTH..].fill(0.0);
+    let places = sample.sequence.chunks_exact_mut(STEP_WIDTH);
+    for (step, (item, place)) in items.iter().zip(places).enumerate() {
         let gap = if step == 0 {
             0.0
         } else {
             hours(item.time, items[step - 1].time)
         };
-        sample.sequence.extend_from_slice(&[
+        place.copy_from_slice(&[
             squash(hours(moment.now, item.time) * 60.0),
             squash(gap * 60.0),
             sign(item.time > recent),
@@ -262,13 +267,13 @@ fn fill_sequence(moment: &Moment<'_>, sample: &mut Sample) {
         ]);
     }
     sample.steps = items.len();
-    sample.sequence.resize(STEPS * STEP_WIDTH, 0.0);
 }
 
 fn fill_neighbourhood(moment: &Moment<'_>, sample: &mut Sample) {
     let graph = moment.graph;
     let roles = graph.schema().roles.len();
     let subject = moment.nodes[graph.plan.subject.index()];
+    sample.neighbours = [0; ROLES_MAX];
     let role_width = NEIGHBOURS * NEIGHBOUR_WIDTH;
     sample.neighbourhood.resize(roles * role_width, 0.0);
     sample.entities.resize(roles * NODE_WIDTH, 0.0);
@@ -279,6 +284,7 @@ fn fill_neighbourhood(moment: &Moment<'_>, sample: &mut Sample) {
         entity.copy_from_slice(&row(&[0.0; EDGE_WIDTH], &summary(moment, ix))[EDGE_WIDTH..]);
         let items = graph.remembered(ix).iter().rev().take(NEIGHBOURS);
         sample.neighbours[role] = items.len() as u8;
+        block[items.len() * NEIGHBOUR_WIDTH..].fill(0.0);
         for (item, place) in items.zip(block.chunks_exact_mut(NEIGHBOUR_WIDTH)) {
             let edge = edge(moment, item, subject);
             place.copy_from_slice(&row(&edge, &summary(moment, item.peer)));
@@ -336,6 +342,7 @@ fn summary(moment: &Moment<'_>, ix: u32) -> [f32; NODE_WIDTH] {
 
 /// Known frauds near the event first, then the newest interactions of the rarer entities.
 fn fill_evidence(moment: &Moment<'_>, evidence: &mut Vec<Position>) {
+    evidence.clear();
     for wanted_fraud in [true, false] {
         for ix in moment.nodes {
             let items = moment.graph.remembered(ix);

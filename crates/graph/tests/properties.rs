@@ -14,6 +14,7 @@ use event::{EventTime, Position, Record, Schema};
 use fold::sample;
 use history::{Step, Writer, history, shape, step};
 use proptest::prelude::*;
+use ringfence_graph::sample::SampleParts;
 use ringfence_graph::{FeatureList, Graph, Sample};
 
 fn config(cases: u32) -> ProptestConfig {
@@ -221,6 +222,29 @@ proptest! {
             prop_assert_eq!(sample.sequence.len(), 64 * 14);
             prop_assert_eq!(sample.neighbourhood.len(), roles * 16 * 16);
             prop_assert!(sample.sequence[sample.steps * 14..].iter().all(|value| *value == 0.0));
+        }
+    }
+
+    /// Buffers are reused from event to event, by trees and networks in turn: nothing stays in them.
+    #[test]
+    fn a_reused_sample_holds_nothing_of_the_one_before(past in history(vec![4, 64], 80), networks in any::<u64>()) {
+        let schema = past.shape.schema();
+        let mut graph = Graph::new(&schema);
+        let mut reused = Sample::default();
+        for (at, record) in past.records(&schema).iter().enumerate() {
+            if let Record::Event(event) = record {
+                let fresh = sample(&mut graph, event);
+                let full = networks >> (at % 64) & 1 == 1;
+                let parts = if full { SampleParts::Full } else { SampleParts::Tabular };
+                graph.sample(event, fold::amount(&schema, event), parts, &mut reused);
+                if full {
+                    prop_assert_eq!(fresh.bits(), reused.bits());
+                } else {
+                    prop_assert_eq!(fresh.tabular.len(), reused.tabular.len());
+                    prop_assert!(reused.sequence.is_empty() && reused.neighbourhood.is_empty());
+                }
+            }
+            fold::fold(&mut graph, Position(at as u64), record);
         }
     }
 

@@ -3,7 +3,7 @@
 //! First byte: record kind; second byte: version of that kind's layout. One value has exactly one
 //! encoding; the decoder refuses anything else (overlong varint, unordered roles, trailing bytes), so
 //! equal bytes mean equal records. `received_at` stands last in an event: what precedes it is the body
-//! that idempotency compares (invariant I5). The layout is in `docs/log-format.md`; golden files hold it.
+//! that idempotency compares (invariant I5). The layout is in `docs/record-format.md`; golden files hold it.
 
 mod decode;
 mod encode;

@@ -283,7 +283,8 @@ fn attribute_value(
                     value,
                 });
             }
-            Ok(AttributeValue::Number(value))
+            // Adding zero turns -0 into 0: equal values must have equal bytes (I5).
+            Ok(AttributeValue::Number(value + 0.0))
         }
         (Domain::Numeric { .. }, DraftValue::Text(text)) => {
             let parsed: f64 = text.trim().parse().map_err(|_| Invalid::NotNumber {

@@ -238,6 +238,16 @@ fn decimal_text(value: &Value) -> Result<String, Invalid> {
     }
 }
 
+/// The parser's words, which may quote the line at length, and the place, which stands after them.
+fn not_json(error: &serde_json::Error) -> Invalid {
+    let words = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    let words = words.strip_suffix(&place).unwrap_or(&words);
+    Invalid::NotJson {
+        detail: format!("{}{place}", shortened(words)),
+    }
+}
+
 /// A JSON object with its fields in order; a repeated field is an error, not a silent overwrite.
 struct Fields(Vec<(String, Value)>);
 
@@ -246,9 +256,7 @@ impl Fields {
         let mut deserializer = serde_json::Deserializer::from_str(text);
         let fields = deserializer.deserialize_map(FieldsVisitor);
         let fields = fields.and_then(|fields| deserializer.end().map(|()| fields));
-        let fields = fields.map_err(|e| Invalid::NotJson {
-            detail: shortened(&e.to_string()),
-        })?;
+        let fields = fields.map_err(|e| not_json(&e))?;
         for (ix, (name, _)) in fields.0.iter().enumerate() {
             if fields.0[..ix].iter().any(|(held, _)| held == name) {
                 return Err(Invalid::Twice {
@@ -306,7 +314,7 @@ impl<'de> Visitor<'de> for FieldsVisitor {
     type Value = Fields;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a JSON object of at most 64 fields")
+        f.write_str("an object of at most 64 fields")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {

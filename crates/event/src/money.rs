@@ -1,6 +1,7 @@
 //! Money in minor units of an ISO 4217 currency. Never a float.
 
 use std::fmt;
+use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -80,21 +81,28 @@ impl Currency {
     }
 }
 
-fn exponent_of(code: [u8; 3]) -> Option<u8> {
-    // EUR and USD are nearly all traffic; the lists are only walked for the rest.
-    if code == *b"EUR" || code == *b"USD" {
-        return Some(2);
-    }
-    let text = std::str::from_utf8(&code).ok()?;
-    [
+/// All codes with their exponents, sorted.
+static CODES: LazyLock<Vec<([u8; 3], u8)>> = LazyLock::new(|| {
+    let lists = [
         (EXPONENT_2, 2),
         (EXPONENT_0, 0),
         (EXPONENT_3, 3),
         (EXPONENT_4, 4),
-    ]
-    .iter()
-    .find(|(list, _)| list.split_ascii_whitespace().any(|known| known == text))
-    .map(|(_, exponent)| *exponent)
+    ];
+    let codes = lists.iter().flat_map(|(list, exponent)| {
+        let codes = list
+            .split_ascii_whitespace()
+            .filter_map(|code| code.as_bytes().try_into().ok());
+        codes.map(|code: [u8; 3]| (code, *exponent))
+    });
+    let mut codes: Vec<([u8; 3], u8)> = codes.collect();
+    codes.sort_unstable();
+    codes
+});
+
+fn exponent_of(code: [u8; 3]) -> Option<u8> {
+    let at = CODES.binary_search_by_key(&code, |(held, _)| *held).ok()?;
+    Some(CODES[at].1)
 }
 
 impl Money {

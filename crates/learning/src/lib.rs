@@ -1,1 +1,12 @@
 //! Replay to samples, training, evaluation, reports.
+//!
+//! **Invariant**: a training sample is the serving sample, from the same engine and the same records (I3);
+//! there is no second feature pipeline. Nothing here is on the serving path.
+
+pub mod dataset;
+pub mod fit;
+pub mod metric;
+pub mod sample_digest;
+
+pub mod boost;
+pub mod calibrate;

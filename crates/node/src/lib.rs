@@ -1,1 +1,20 @@
-//! Owns a tenant's directory: opens, recovers, decides, commits.
+//! A tenant at work: its directory, its log, its engine, its model.
+//!
+//! The shell around the pure engine: reads and writes the log, recovers, keeps idempotency, scores,
+//! commits. Whatever it acknowledges has been fsynced (invariant I4).
+
+pub mod tenant;
+
+pub mod champion;
+pub mod history;
+pub mod journal;
+pub mod place;
+
+mod error;
+
+pub use champion::Champion;
+pub use error::NodeError;
+pub use history::History;
+pub use journal::{Accepted, Journal};
+pub use place::Place;
+pub use tenant::{Decided, Recovered, Tenant};

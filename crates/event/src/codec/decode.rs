@@ -138,7 +138,8 @@ fn event(wire: &mut Wire<'_>) -> Result<Event, CodecError> {
         let value = match wire.byte("attribute form")? {
             0 => {
                 let number = f64::from_bits(u64::from_le_bytes(wire.array("number")?));
-                if !number.is_finite() {
+                // Negative zero equals zero and would be its second encoding.
+                if !number.is_finite() || number.to_bits() == (-0.0_f64).to_bits() {
                     return Err(wire.malformed("number"));
                 }
                 AttributeValue::Number(number)

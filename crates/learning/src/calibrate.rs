@@ -1,0 +1,239 @@
+//! Fits the calibration map on a window later than training, and measures how well it holds.
+//!
+//! Platt and beta maps are logistic regressions on functions of the raw log-odds, fitted by Newton's
+//! method with a ridge of [`RIDGE`] that pulls the slopes to 1 (no change): worth one row, it only
+//! matters when the classes separate. An isotonic map has as many parameters as steps and is fitted
+//! only from [`ISOTONIC_POSITIVES_MIN`] frauds on.
+
+mod isotonic;
+mod logistic;
+
+use model::calibration::{Calibration, CalibrationMap, ln_sigmoids, prior_shift};
+use thiserror::Error;
+
+use crate::boost::log_loss;
+use logistic::Logistic;
+
+pub const RIDGE: f64 = 1.0;
+pub const POSITIVES_MIN: usize = 10;
+pub const ISOTONIC_POSITIVES_MIN: usize = 1_000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    Platt,
+    Beta,
+    Isotonic,
+}
+
+/// Scored rows, and how they differ from the true mix.
+#[derive(Debug, Clone, Copy)]
+pub struct Scored<'a> {
+    /// Log-odds of the model.
+    pub raw: &'a [f64],
+    /// `true` = fraud.
+    pub labels: &'a [bool],
+    /// Share of the legitimate rows that was kept; 1 = all.
+    pub negative_rate: f64,
+    /// Weight of a fraud relative to a legitimate row in the fit; 1 = plain.
+    pub positive_weight: f64,
+}
+
+/// How far calibrated log-odds can be believed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reliability {
+    pub log_loss: f64,
+    /// 1 - log-loss / log-loss of always predicting the base rate; 0 = no better, 1 = perfect.
+    pub skill: f64,
+    /// Slope of a logistic regression on the log-odds: 1 is right, below 1 is overconfident.
+    pub slope: f64,
+    /// Shift of the log-odds that makes their mean right: 0 is right, below 0 means too high.
+    pub intercept: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum CalibrateError {
+    #[error("calibration needs as many labels as scores, got {labels} and {scores}")]
+    Length { scores: usize, labels: usize },
+    #[error("score of row {row} must be finite, got {value}")]
+    NotFinite { row: usize, value: f64 },
+    #[error(
+        "{method:?} calibration needs at least {min} frauds and {min} legitimate rows, got {positives} and {negatives}: widen the calibration window{hint}"
+    )]
+    Few {
+        method: Method,
+        min: usize,
+        positives: usize,
+        negatives: usize,
+        hint: &'static str,
+    },
+    #[error("{field} must be {expected}, got {got}")]
+    Mix {
+        field: &'static str,
+        expected: &'static str,
+        got: f64,
+    },
+}
+
+/// Fits `method`; the result gives probabilities of the true mix.
+pub fn fit(method: Method, scored: &Scored<'_>) -> Result<Calibration, CalibrateError> {
+    check(method, scored)?;
+    let weights: Vec<f64> = scored
+        .labels
+        .iter()
+        .map(|&l| if l { scored.positive_weight } else { 1.0 })
+        .collect();
+    let map = match method {
+        Method::Platt => {
+            let rows: Vec<[f64; 2]> = scored.raw.iter().map(|&raw| [raw, 1.0]).collect();
+            let fit = Logistic {
+                ridge: [RIDGE, 0.0],
+                prior: [1.0, 0.0],
+            };
+            let [slope, intercept] = fit.solve(&rows, scored.labels, &weights);
+            if slope >= 0.0 {
+                CalibrationMap::Platt { slope, intercept }
+            } else {
+                // A model that ranks backwards is worth its base rate, not a falling map.
+                CalibrationMap::Platt {
+                    slope: 0.0,
+                    intercept: base_log_odds(scored),
+                }
+            }
+        }
+        Method::Beta => fit_beta(scored, &weights),
+        Method::Isotonic => isotonic::fit(scored.raw, scored.labels, &weights),
+    };
+    Ok(Calibration {
+        map,
+        prior_shift: prior_shift(scored.negative_rate, scored.positive_weight),
+    })
+}
+
+/// Measures calibrated log-odds on rows of the true mix.
+pub fn reliability(log_odds: &[f64], labels: &[bool]) -> Result<Reliability, CalibrateError> {
+    let scored = Scored {
+        raw: log_odds,
+        labels,
+        negative_rate: 1.0,
+        positive_weight: 1.0,
+    };
+    check(Method::Platt, &scored)?;
+    let weights = vec![1.0; labels.len()];
+    let loss = log_loss(log_odds, labels, None);
+    let base = log_loss(&vec![base_log_odds(&scored); labels.len()], labels, None);
+    // A trace of ridge keeps perfectly separated rows finite and changes no digit shown otherwise.
+    let rows: Vec<[f64; 2]> = log_odds.iter().map(|&x| [x, 1.0]).collect();
+    let both = Logistic {
+        ridge: [1e-6, 0.0],
+        prior: [1.0, 0.0],
+    };
+    let [slope, _] = both.solve(&rows, labels, &weights);
+    let shift = Logistic {
+        ridge: [0.0],
+        prior: [0.0],
+    };
+    let ones = vec![[1.0]; labels.len()];
+    let [intercept] = shift.solve_beside(log_odds, &ones, labels, &weights);
+    Ok(Reliability {
+        log_loss: loss,
+        skill: 1.0 - loss / base,
+        slope,
+        intercept,
+    })
+}
+
+/// Kull et al. 2017, section 4: a and b must not be negative; one that would be is left out.
+fn fit_beta(scored: &Scored<'_>, weights: &[f64]) -> CalibrationMap {
+    let rows: Vec<[f64; 3]> = scored
+        .raw
+        .iter()
+        .map(|&raw| {
+            let (ln_q, ln_not_q) = ln_sigmoids(raw);
+            [ln_q, -ln_not_q, 1.0]
+        })
+        .collect();
+    let fit = Logistic {
+        ridge: [RIDGE, RIDGE, 0.0],
+        prior: [1.0, 1.0, 0.0],
+    };
+    let [a, b, c] = fit.solve(&rows, scored.labels, weights);
+    if a >= 0.0 && b >= 0.0 {
+        return CalibrationMap::Beta { a, b, c };
+    }
+    let keep = usize::from(a < 0.0);
+    let rows: Vec<[f64; 2]> = rows.iter().map(|row| [row[keep], 1.0]).collect();
+    let fit = Logistic {
+        ridge: [RIDGE, 0.0],
+        prior: [1.0, 0.0],
+    };
+    let [slope, c] = fit.solve(&rows, scored.labels, weights);
+    match (slope >= 0.0, keep) {
+        (true, 0) => CalibrationMap::Beta {
+            a: slope,
+            b: 0.0,
+            c,
+        },
+        (true, _) => CalibrationMap::Beta {
+            a: 0.0,
+            b: slope,
+            c,
+        },
+        (false, _) => CalibrationMap::Beta {
+            a: 0.0,
+            b: 0.0,
+            c: base_log_odds(scored),
+        },
+    }
+}
+
+/// Log-odds of fraud among the rows as weighted.
+fn base_log_odds(scored: &Scored<'_>) -> f64 {
+    let positives = scored.labels.iter().filter(|&&l| l).count() as f64;
+    let negatives = scored.labels.len() as f64 - positives;
+    libm::log(positives * scored.positive_weight / negatives)
+}
+
+fn check(method: Method, scored: &Scored<'_>) -> Result<(), CalibrateError> {
+    let (scores, labels) = (scored.raw.len(), scored.labels.len());
+    if scores != labels {
+        return Err(CalibrateError::Length { scores, labels });
+    }
+    if let Some(row) = scored.raw.iter().position(|raw| !raw.is_finite()) {
+        return Err(CalibrateError::NotFinite {
+            row,
+            value: scored.raw[row],
+        });
+    }
+    let got = scored.negative_rate;
+    if !(got > 0.0 && got <= 1.0) {
+        return Err(CalibrateError::Mix {
+            field: "negative_rate",
+            expected: "in (0, 1]",
+            got,
+        });
+    }
+    let got = scored.positive_weight;
+    if !(got > 0.0 && got.is_finite()) {
+        return Err(CalibrateError::Mix {
+            field: "positive_weight",
+            expected: "above 0",
+            got,
+        });
+    }
+    let (min, hint) = match method {
+        Method::Platt | Method::Beta => (POSITIVES_MIN, ""),
+        Method::Isotonic => (ISOTONIC_POSITIVES_MIN, " or use Platt or beta"),
+    };
+    let positives = scored.labels.iter().filter(|&&l| l).count();
+    let negatives = labels - positives;
+    if positives.min(negatives) < min {
+        return Err(CalibrateError::Few {
+            method,
+            min,
+            positives,
+            negatives,
+            hint,
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,222 @@
+//! History replayed into rows: one per event of the wanted range, as it was seen at its time.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use engine::Engine;
+use event::record::{Record, Verdict};
+use event::schema::Legitimate;
+use event::{EventTime, Position, Schema};
+use graph::Sample;
+use graph::sample::SampleParts;
+use node::{History, NodeError, Place};
+use thiserror::Error;
+
+/// Which events become rows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Range {
+    pub from: EventTime,
+    /// Exclusive.
+    pub until: EventTime,
+    /// Only labels recorded by then count.
+    pub known_until: EventTime,
+    /// Most rows to keep: frauds all, the others by a hash of their id. They still feed the graph.
+    pub rows_max: usize,
+}
+
+/// Row-major features with what is known of each event.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rows {
+    pub width: usize,
+    pub values: Vec<f32>,
+    pub times: Vec<EventTime>,
+    pub positions: Vec<Position>,
+    pub fraud: Vec<bool>,
+    /// Share of the events not known as fraud that were kept.
+    pub negative_rate: f64,
+    /// Events in range that are neither fraud nor yet legitimate, and so no rows.
+    pub unknown: u64,
+}
+
+#[derive(Debug, Error)]
+pub enum DatasetError {
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    #[error("no event lies in the wanted time range")]
+    Empty,
+    #[error("{0} frauds alone are more than the {1} rows allowed")]
+    TooManyFrauds(usize, usize),
+    #[error("cancelled at record {0}")]
+    Cancelled(u64),
+}
+
+/// Labels as known at one moment, and what the log covers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Labels {
+    verdicts: BTreeMap<Position, Verdict>,
+    /// Times of the events in order of their positions.
+    pub first: EventTime,
+    pub last: EventTime,
+    pub events: u64,
+}
+
+impl Labels {
+    /// Reads the labels recorded by `known_until`, without running the engine.
+    pub fn read(history: &History, known_until: EventTime) -> Result<Labels, NodeError> {
+        let mut labels = Labels {
+            verdicts: BTreeMap::new(),
+            first: EventTime::END,
+            last: EventTime::MIN,
+            events: 0,
+        };
+        let mut records = history.iter_from(Position(0))?;
+        while let Some((_, record)) = records.next_record()? {
+            match record {
+                Record::Event(event) => {
+                    labels.first = labels.first.min(event.event_timestamp);
+                    labels.last = labels.last.max(event.event_timestamp);
+                    labels.events += 1;
+                }
+                Record::Label(label) if label.received_at <= known_until => {
+                    labels
+                        .verdicts
+                        .insert(label.subject.position, label.verdict);
+                }
+                _ => {}
+            }
+        }
+        Ok(labels)
+    }
+
+    pub fn frauds(&self) -> usize {
+        self.verdicts
+            .values()
+            .filter(|verdict| **verdict == Verdict::Fraud)
+            .count()
+    }
+
+    /// Fraud, legitimate, or not known (yet).
+    pub fn truth(
+        &self,
+        position: Position,
+        time: EventTime,
+        known_until: EventTime,
+        schema: &Schema,
+    ) -> Option<bool> {
+        match self.verdicts.get(&position) {
+            Some(verdict) => Some(*verdict == Verdict::Fraud),
+            None => {
+                let presumed = schema.labels.legitimate == Legitimate::Presumed;
+                let matured = known_until.since(time) >= schema.labels.maturity;
+                (presumed && matured).then_some(false)
+            }
+        }
+    }
+}
+
+/// Replays the history up to `range.until` and keeps the wanted samples.
+pub fn collect(
+    place: &Place,
+    range: Range,
+    labels: &Labels,
+    mut progress: impl FnMut(u64, u64) -> ControlFlow<()>,
+) -> Result<Rows, DatasetError> {
+    let history = History::open(place)?;
+    let schema = history.schema().clone();
+    let negative_rate = negative_rate(&history, range, labels)?;
+    let mut engine = Engine::new(&schema);
+    let mut rows = Rows {
+        width: engine.graph().features().len(),
+        negative_rate,
+        ..Rows::default()
+    };
+    let mut sample = Sample::default();
+    let mut records = history.iter_from(Position(0))?;
+    let end = history.end().0;
+    while let Some((position, record)) = records.next_record()? {
+        if record.time() >= range.until {
+            break;
+        }
+        if let Record::Event(event) = &record
+            && event.event_timestamp >= range.from
+        {
+            let time = event.event_timestamp;
+            let truth = labels.truth(position, time, range.known_until, &schema);
+            rows.unknown += u64::from(truth.is_none());
+            let wanted = truth.filter(|fraud| *fraud || keeps(event.event_id.key(), negative_rate));
+            if let Some(fraud) = wanted {
+                engine.sample(event, SampleParts::Tabular, &mut sample);
+                rows.values.extend_from_slice(&sample.tabular);
+                rows.times.push(time);
+                rows.positions.push(position);
+                rows.fraud.push(fraud);
+            }
+        }
+        engine.apply(position, &record);
+        if position.0.is_multiple_of(10_000) && progress(position.0, end).is_break() {
+            return Err(DatasetError::Cancelled(position.0));
+        }
+    }
+    if rows.fraud.is_empty() {
+        Err(DatasetError::Empty)
+    } else {
+        Ok(rows)
+    }
+}
+
+/// Share of the other events that may be kept beside all frauds.
+fn negative_rate(history: &History, range: Range, labels: &Labels) -> Result<f64, DatasetError> {
+    let (mut frauds, mut others) = (0_usize, 0_usize);
+    let mut records = history.iter_from(Position(0))?;
+    while let Some((position, record)) = records.next_record()? {
+        let Record::Event(event) = record else {
+            continue;
+        };
+        let time = event.event_timestamp;
+        if time < range.from || time >= range.until {
+            continue;
+        }
+        match labels.truth(position, time, range.known_until, history.schema()) {
+            Some(true) => frauds += 1,
+            Some(false) => others += 1,
+            None => {}
+        }
+    }
+    if frauds > range.rows_max {
+        return Err(DatasetError::TooManyFrauds(frauds, range.rows_max));
+    }
+    let room = (range.rows_max - frauds) as f64;
+    Ok(if others == 0 {
+        1.0
+    } else {
+        (room / others as f64).min(1.0)
+    })
+}
+
+/// Deterministic: the same event is kept or not in every run.
+fn keeps(key: u64, rate: f64) -> bool {
+    let mixed = key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 11;
+    (mixed as f64) < rate * (1_u64 << 53) as f64
+}
+
+impl Rows {
+    pub fn len(&self) -> usize {
+        self.fraud.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.fraud.is_empty()
+    }
+
+    pub fn frauds(&self) -> usize {
+        self.fraud.iter().filter(|fraud| **fraud).count()
+    }
+
+    /// Rows `from..until` as values and labels.
+    pub fn slice(&self, from: usize, until: usize) -> (&[f32], &[bool]) {
+        (
+            &self.values[from * self.width..until * self.width],
+            &self.fraud[from..until],
+        )
+    }
+}

@@ -1,0 +1,288 @@
+//! The model file: same bytes for the same model, and a typed refusal for every kind of damage.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+#[path = "support/random_trees.rs"]
+mod random_trees;
+
+use std::collections::BTreeMap;
+
+use random_trees::{Random, random_row, random_trees};
+use ringfence_model::artifact::{Artifact, ArtifactError, Header, Thresholds, TrainingWindow};
+use ringfence_model::calibration::{Calibration, CalibrationMap};
+use sha2::{Digest, Sha256};
+
+fn artifact() -> Artifact {
+    let thresholds = Thresholds {
+        challenge: 300,
+        review: 500,
+        decline: 900,
+    };
+    Artifact {
+        header: Header {
+            schema_hash: "ab".repeat(32),
+            features: ["amount", "hour", "degree"].map(str::to_owned).to_vec(),
+            calibration: Calibration {
+                map: CalibrationMap::Platt {
+                    slope: 0.1 + 0.2,
+                    intercept: -1.0 / 3.0,
+                },
+                prior_shift: -2.5,
+            },
+            thresholds: BTreeMap::from([("payment".to_owned(), thresholds)]),
+            training_window: TrainingWindow {
+                from: -5,
+                until: 1_700_000_000_000,
+            },
+            metrics: BTreeMap::from([("ap".to_owned(), 0.1 + 0.7)]),
+            parent: Some("cd".repeat(32)),
+            seed: u64::MAX,
+            created_by: "ringfence 0.1.0".to_owned(),
+        },
+        trees: random_trees(7, 3, 5, 9),
+    }
+}
+
+/// Makes the digest true again after a deliberate change.
+fn reseal(mut file: Vec<u8>) -> Vec<u8> {
+    let at = 8 + br#"{"__metadata__":{"digest":""#.len();
+    file[at..at + 64].fill(b'0');
+    let digest: String = Sha256::digest(&file)
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect();
+    file[at..at + 64].copy_from_slice(digest.as_bytes());
+    file
+}
+
+/// Replaces text of equal length in the table.
+fn replace(file: &[u8], from: &str, to: &str) -> Vec<u8> {
+    assert_eq!(from.len(), to.len());
+    let at = file
+        .windows(from.len())
+        .position(|w| w == from.as_bytes())
+        .unwrap();
+    let mut file = file.to_vec();
+    file[at..at + to.len()].copy_from_slice(to.as_bytes());
+    reseal(file)
+}
+
+fn table_len(file: &[u8]) -> usize {
+    u64::from_le_bytes(file[..8].try_into().unwrap()) as usize
+}
+
+fn tensor_at(file: &[u8], name: &str) -> usize {
+    let table: serde_json::Value = serde_json::from_slice(&file[8..8 + table_len(file)]).unwrap();
+    8 + table_len(file) + table[name]["data_offsets"][0].as_u64().unwrap() as usize
+}
+
+fn put(file: &[u8], at: usize, bytes: &[u8]) -> Vec<u8> {
+    let mut file = file.to_vec();
+    file[at..at + bytes.len()].copy_from_slice(bytes);
+    reseal(file)
+}
+
+#[test]
+fn comes_back_whole_and_writes_the_same_bytes() {
+    let artifact = artifact();
+    let file = artifact.encode().unwrap();
+    assert_eq!(file, artifact.encode().unwrap());
+    let (back, identity) = Artifact::decode(&file).unwrap();
+    assert_eq!(back, artifact);
+    let sha: String = Sha256::digest(&file)
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect();
+    assert_eq!(
+        (identity.as_str(), identity.short()),
+        (sha.as_str(), &sha[..12])
+    );
+    // the tensors start aligned to 8 bytes
+    assert_eq!(table_len(&file) % 8, 0);
+}
+
+#[test]
+fn saving_replaces_the_file_and_leaves_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("champion.safetensors");
+    std::fs::write(&path, "an older model").unwrap();
+    let saved = artifact().save(&path).unwrap();
+    let (loaded, identity) = Artifact::load(&path).unwrap();
+    assert_eq!((loaded, identity), (artifact(), saved));
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn every_flipped_byte_is_refused() {
+    let file = artifact().encode().unwrap();
+    let mut random = Random(1);
+    for at in 0..file.len() {
+        let mut damaged = file.clone();
+        damaged[at] ^= 1 << random.below(8);
+        assert!(Artifact::decode(&damaged).is_err(), "byte {at}");
+    }
+    for len in 0..file.len() {
+        assert!(Artifact::decode(&file[..len]).is_err(), "cut to {len}");
+    }
+}
+
+/// Behind a true digest (a malicious file): refused, or a model that predicts finite numbers.
+#[test]
+fn resealed_damage_never_panics() {
+    let file = artifact().encode().unwrap();
+    let mut random = Random(2);
+    let mut loaded = 0;
+    for _ in 0..20_000 {
+        let at = random.below(file.len());
+        let mut damaged = file.clone();
+        damaged[at] ^= 1 << random.below(8);
+        if damaged.len() > 200 && table_len(&damaged) < damaged.len() {
+            damaged = reseal(damaged);
+        }
+        if let Ok((model, _)) = Artifact::decode(&damaged) {
+            let row = random_row(&mut random, 3);
+            assert!(model.trees.predict_raw(&row).is_finite());
+            loaded += 1;
+        }
+    }
+    assert!(
+        loaded > 100,
+        "{loaded} files loaded: the check above has no force"
+    );
+}
+
+#[test]
+fn damage_is_named() {
+    let file = artifact().encode().unwrap();
+    let tensor = |name| tensor_at(&file, name);
+    let cases: Vec<(Vec<u8>, &str)> = vec![
+        (
+            replace(&file, r#"format_version\":1"#, r#"format_version\":2"#),
+            "model format version must be 1, got 2",
+        ),
+        (
+            replace(&file, r#"\"trees\""#, r#"\"treez\""#),
+            "model kind must be \"trees\", got \"treez\"",
+        ),
+        (
+            replace(&file, r#"\"amount\""#, r#"\"amoumt\""#),
+            "feature list hash must be",
+        ),
+        (
+            replace(&file, r#""threshold":"#, r#""thresholt":"#),
+            "tensor \"threshold\" is missing",
+        ),
+        (
+            replace(&file, r#""dtype":"F64""#, r#""dtype":"I64""#),
+            "tensor \"leaf_value\" must have dtype F64, got \"I64\"",
+        ),
+        (
+            replace(&file, r#""data_offsets":[0,"#, r#""data_offsets":[1,"#),
+            "tensor \"leaf_value\": offsets and shape",
+        ),
+        (
+            put(&file, tensor("leaf_value"), &f64::NAN.to_le_bytes()),
+            "tree 0 leaf 0: value must be finite, got NaN",
+        ),
+        (
+            put(&file, tensor("leaf_cover"), &0u32.to_le_bytes()),
+            "tree 0 leaf 0: cover must be at least 1",
+        ),
+        (
+            put(&file, tensor("leaf_start") + 4, &0u32.to_le_bytes()),
+            "tensor \"leaf_start\" must rise",
+        ),
+        (
+            put(&file, tensor("threshold"), &f32::INFINITY.to_le_bytes()),
+            "threshold must be finite, got inf",
+        ),
+        (
+            put(&file, tensor("feature"), &3u32.to_le_bytes()),
+            "feature must be below 3, got 3",
+        ),
+        (
+            put(&file, tensor("left"), &99i32.to_le_bytes()),
+            "left child Split(99) does not exist",
+        ),
+        (
+            put(&file, tensor("left"), &i32::MIN.to_le_bytes()),
+            "left child Leaf(2147483647) does not exist",
+        ),
+        (
+            put(&file, tensor("left"), &0i32.to_le_bytes()),
+            "Split(0) is reached twice",
+        ),
+        (put(&file, tensor("flags"), &[4]), "unknown flag bits 0x04"),
+        (
+            put(&file, 0, &(9u64 << 20).to_le_bytes()),
+            "table of tensors must be at most",
+        ),
+        (
+            reseal([file.clone(), vec![0; 8]].concat()),
+            "8 bytes follow the last tensor",
+        ),
+        (file[..100].to_vec(), "ends early"),
+    ];
+    for (index, (damaged, expected)) in cases.iter().enumerate() {
+        let got = Artifact::decode(damaged).unwrap_err().to_string();
+        assert!(
+            got.contains(expected),
+            "case {index}: expected {expected:?}, got {got:?}"
+        );
+    }
+}
+
+#[test]
+fn a_model_of_another_schema_is_refused() {
+    let artifact = artifact();
+    let features = artifact.header.features.clone();
+    let schema = artifact.header.schema_hash.clone();
+    artifact.fits(&schema, &features).unwrap();
+    let check = |schema: &str, features: &[String], expected: &str| {
+        let got = artifact.fits(schema, features).unwrap_err().to_string();
+        assert!(got.contains(expected), "{got}");
+    };
+    check("ee", &features, "this tenant runs ee");
+    let mut renamed = features.clone();
+    renamed[1] = "minute".to_owned();
+    check(
+        &schema,
+        &renamed,
+        "model feature 1 must be \"minute\", got \"hour\"",
+    );
+    check(
+        &schema,
+        &features[..2],
+        "model has 3 features, the schema gives 2",
+    );
+}
+
+#[test]
+fn what_could_not_be_read_back_is_not_written() {
+    let mut nan_metric = artifact();
+    nan_metric.header.metrics.insert("auc".to_owned(), f64::NAN);
+    assert!(
+        matches!(nan_metric.encode(), Err(ArtifactError::Metric { name, .. }) if name == "auc")
+    );
+    let mut falling = artifact();
+    let thresholds = Thresholds {
+        challenge: 600,
+        review: 500,
+        decline: 900,
+    };
+    falling
+        .header
+        .thresholds
+        .insert("login".to_owned(), thresholds);
+    assert!(
+        matches!(falling.encode(), Err(ArtifactError::Thresholds { event_type, .. }) if event_type == "login")
+    );
+    let mut short = artifact();
+    short.header.features.pop();
+    assert!(matches!(
+        short.encode(),
+        Err(ArtifactError::HeaderFeatures {
+            header: 2,
+            trees: 3
+        })
+    ));
+}

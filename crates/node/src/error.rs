@@ -1,0 +1,61 @@
+//! What can go wrong around a tenant.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use event::{Invalid, Position};
+
+#[derive(Debug, Error)]
+pub enum NodeError {
+    #[error(
+        "{path} holds no tenant: create one with `ringfence init` or `ringfence import --schema`"
+    )]
+    NoTenant { path: PathBuf },
+    #[error("{path} already holds a tenant")]
+    TenantExists { path: PathBuf },
+    #[error("tenant name must be 1 to 48 of a-z, 0-9, _ and -, starting with a letter, got {0:?}")]
+    TenantName(String),
+    #[error(
+        "the tenant runs schema {held}, the given file is schema {given}: one log has one schema"
+    )]
+    OtherSchema { held: String, given: String },
+    #[error(transparent)]
+    Log(#[from] log::LogError),
+    #[error("record at position {} cannot be read: {source}", position.0)]
+    Record {
+        position: Position,
+        source: event::codec::CodecError,
+    },
+    #[error("the log's first record must be a schema, got {got}")]
+    NoSchema { got: String },
+    #[error(transparent)]
+    Schema(#[from] event::schema::SchemaError),
+    #[error(transparent)]
+    Policy(#[from] engine::PolicyError),
+    #[error(transparent)]
+    Restore(#[from] engine::RestoreError),
+    #[error(transparent)]
+    Model(#[from] model::artifact::ArtifactError),
+    #[error("event_id {event_id:?} is already at position {} with other content", position.0)]
+    Conflict {
+        event_id: String,
+        position: Position,
+    },
+    /// The event came in without a decision (by an import); deciding it now would let it see itself.
+    #[error("event_id {event_id:?} is history at position {}: it was recorded without a decision", position.0)]
+    Undecided {
+        event_id: String,
+        position: Position,
+    },
+    #[error("event_id {event_id:?} is not in the log within the label horizon")]
+    UnknownEvent { event_id: String },
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    #[error("cannot {what} {}: {source}", path.display())]
+    Io {
+        what: &'static str,
+        path: PathBuf,
+        source: std::io::Error,
+    },
+}

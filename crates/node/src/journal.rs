@@ -1,0 +1,406 @@
+//! The log with records instead of bytes: idempotent intake, labels tied to their events.
+//!
+//! An event is keyed by its id, a label, an outcome and a decision by the id of their event in a space of
+//! their own. The log index answers with candidates; the record itself decides.
+
+use compact_str::CompactString;
+use event::ids::text_key;
+use event::json::{LabelLine, OutcomeLine};
+use event::record::{Config, ConfigSection, Decision, Label, Outcome, Record, Subject};
+use event::{Event, EventId, EventTime, Invalid, Position, Schema};
+use log::{Log, LogError, LogOptions, Recovery};
+
+use crate::{NodeError, Place};
+
+/// Spaces of the key index.
+const LABELS: u64 = 2;
+const DECISIONS: u64 = 3;
+const OUTCOMES: u64 = 4;
+
+/// Bytes a group may hold at least; half of it holds any event and decision many times over.
+const GROUP_BYTES: usize = 8 << 20;
+const _: () = assert!(GROUP_BYTES / 2 > 2 * event::codec::RECORD_BYTES_MAX);
+
+/// What became of something handed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accepted {
+    New(Position),
+    /// The same was already there: nothing was written.
+    Duplicate(Position),
+}
+
+#[derive(Debug)]
+pub struct Journal {
+    log: Log,
+    schema: Schema,
+    /// Latest event time in the log: what comes long before it is out of order.
+    newest: EventTime,
+    buffer: Vec<u8>,
+    /// Records and bytes appended since the last commit, and the records a group may hold.
+    pending: u32,
+    pending_bytes: usize,
+    group_max: u32,
+}
+
+impl Journal {
+    /// Creates the tenant's log with the schema as its first record.
+    pub fn create(
+        place: &Place,
+        schema_text: &str,
+        options: LogOptions,
+    ) -> Result<Journal, NodeError> {
+        let schema = Schema::parse(schema_text)?;
+        if place.exists() {
+            return Err(NodeError::TenantExists {
+                path: place.root().to_path_buf(),
+            });
+        }
+        Journal::start(place, schema, schema_text, options)
+    }
+
+    fn start(
+        place: &Place,
+        schema: Schema,
+        schema_text: &str,
+        options: LogOptions,
+    ) -> Result<Journal, NodeError> {
+        let group_max = options.max_batch_records;
+        let (log, _) = Log::open(&place.log(), with_limits(options))?;
+        let mut journal = Journal::over(log, schema, EventTime::MIN, group_max);
+        journal.write_schema(schema_text)?;
+        Ok(journal)
+    }
+
+    fn over(log: Log, schema: Schema, newest: EventTime, group_max: u32) -> Journal {
+        Journal {
+            log,
+            schema,
+            newest,
+            buffer: Vec::new(),
+            pending: 0,
+            pending_bytes: 0,
+            group_max,
+        }
+    }
+
+    fn write_schema(&mut self, text: &str) -> Result<(), NodeError> {
+        let config = Config {
+            at: EventTime::MIN,
+            section: ConfigSection::Schema,
+            version: 1,
+            author: CompactString::from("init"),
+            body: text.to_owned(),
+        };
+        self.append(&Record::Config(config))?;
+        self.commit()?;
+        Ok(())
+    }
+
+    /// Opens an existing log as its only writer.
+    pub fn open(place: &Place, options: LogOptions) -> Result<(Journal, Recovery), NodeError> {
+        if !place.exists() {
+            return Err(NodeError::NoTenant {
+                path: place.root().to_path_buf(),
+            });
+        }
+        let group_max = options.max_batch_records;
+        let (mut log, recovery) = Log::open(&place.log(), with_limits(options))?;
+        if log.next().0 == 0 {
+            // A crash before the first commit left a log without a schema: nothing was acknowledged.
+            return Err(NodeError::NoTenant {
+                path: place.root().to_path_buf(),
+            });
+        }
+        let first = decode(&mut log, Position(0))?;
+        let schema = schema_of(&first)?;
+        let last = log::Position(log.next().0 - 1);
+        let newest = EventTime::from_millis(log.read(last)?.time_ms);
+        Ok((Journal::over(log, schema, newest, group_max), recovery))
+    }
+
+    /// Opens the log, or creates it when there is none; an existing one must have the same schema.
+    pub fn open_or_create(
+        place: &Place,
+        schema_text: &str,
+        options: LogOptions,
+    ) -> Result<Journal, NodeError> {
+        match Journal::open(place, options.clone()) {
+            Ok((journal, _)) => {
+                let given = Schema::parse(schema_text)?.hash();
+                let held = journal.schema.hash();
+                if given == held {
+                    return Ok(journal);
+                }
+                Err(NodeError::OtherSchema {
+                    held: held.hex(),
+                    given: given.hex(),
+                })
+            }
+            Err(NodeError::NoTenant { .. }) => {
+                Journal::start(place, Schema::parse(schema_text)?, schema_text, options)
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    pub fn newest(&self) -> EventTime {
+        self.newest
+    }
+
+    pub fn next(&self) -> Position {
+        Position(self.log.next().0)
+    }
+
+    pub fn committed(&self) -> Position {
+        Position(self.log.committed().0)
+    }
+
+    pub fn log(&mut self) -> &mut Log {
+        &mut self.log
+    }
+
+    /// Makes everything appended durable.
+    pub fn commit(&mut self) -> Result<Position, NodeError> {
+        self.pending = 0;
+        self.pending_bytes = 0;
+        Ok(Position(self.log.commit()?.0))
+    }
+
+    /// Commits unless an event and its decision fit into the pending group: they become durable
+    /// together, so that no restart finds one without the other.
+    pub fn make_room_for_decision(&mut self) -> Result<(), NodeError> {
+        if self.pending + 2 > self.group_max || self.pending_bytes > GROUP_BYTES / 2 {
+            self.commit()?;
+        }
+        Ok(())
+    }
+
+    /// Appends a record; commits first when the group is full.
+    pub fn append(&mut self, record: &Record) -> Result<Position, NodeError> {
+        self.buffer.clear();
+        event::codec::encode(record, &mut self.buffer);
+        let time = record.time();
+        self.newest = self.newest.max(time);
+        self.append_bytes(time, key_of(record))
+    }
+
+    fn append_bytes(&mut self, time: EventTime, key: Option<u64>) -> Result<Position, NodeError> {
+        let position = match self.log.append(&self.buffer, time.millis(), key) {
+            Err(LogError::BatchFull { .. }) => {
+                self.commit()?;
+                self.log.append(&self.buffer, time.millis(), key)?
+            }
+            other => other?,
+        };
+        self.pending += 1;
+        self.pending_bytes += self.buffer.len();
+        Ok(Position(position.0))
+    }
+
+    /// Appends the decision of an event, findable by the event's id.
+    pub fn append_decision(
+        &mut self,
+        event_id: &EventId,
+        decision: &Decision,
+    ) -> Result<Position, NodeError> {
+        self.buffer.clear();
+        event::codec::encode(&Record::Decision(decision.clone()), &mut self.buffer);
+        let key = Some(text_key(event_id.as_str(), DECISIONS));
+        self.append_bytes(decision.decided_at, key)
+    }
+
+    pub fn read(&mut self, position: Position) -> Result<Record, NodeError> {
+        decode(&mut self.log, position)
+    }
+
+    /// The newest record of an event id, looked for back to `since`.
+    pub fn find_event(
+        &mut self,
+        event_id: &EventId,
+        since: EventTime,
+    ) -> Result<Option<(Position, Event)>, NodeError> {
+        for at in self.log.find(event_id.key(), since.millis())? {
+            if let Record::Event(held) = decode(&mut self.log, Position(at.0))?
+                && held.event_id == *event_id
+            {
+                return Ok(Some((Position(at.0), held)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the event is new, already there, or another one under the same id (invariant I5).
+    pub fn check_event(&mut self, event: &Event) -> Result<Option<Position>, NodeError> {
+        let since = event.event_timestamp.minus(self.schema.time.dedup_window);
+        let Some((position, held)) = self.find_event(&event.event_id, since)? else {
+            return Ok(None);
+        };
+        let (mut given, mut kept) = (Vec::new(), Vec::new());
+        event::codec::event_body(event, &mut given);
+        event::codec::event_body(&held, &mut kept);
+        if given == kept {
+            return Ok(Some(position));
+        }
+        Err(NodeError::Conflict {
+            event_id: event.event_id.as_str().to_owned(),
+            position,
+        })
+    }
+
+    /// Appends an event unless it is already there.
+    pub fn accept_event(&mut self, event: Event) -> Result<Accepted, NodeError> {
+        match self.check_event(&event)? {
+            Some(position) => Ok(Accepted::Duplicate(position)),
+            None => Ok(Accepted::New(self.append(&Record::Event(event))?)),
+        }
+    }
+
+    /// The decision that was taken for an event.
+    pub fn find_decision(
+        &mut self,
+        event_id: &EventId,
+        event_at: Position,
+        since: EventTime,
+    ) -> Result<Option<Decision>, NodeError> {
+        for at in self
+            .log
+            .find(text_key(event_id.as_str(), DECISIONS), since.millis())?
+        {
+            if let Record::Decision(held) = decode(&mut self.log, Position(at.0))?
+                && held.event_position == event_at
+            {
+                return Ok(Some(held));
+            }
+        }
+        Ok(None)
+    }
+
+    fn subject(&mut self, event_id: &EventId, known_at: EventTime) -> Result<Subject, NodeError> {
+        let since = known_at.minus(self.schema.labels.horizon);
+        match self.find_event(event_id, since)? {
+            Some((position, event)) => Ok(event.subject(position)),
+            None => Err(NodeError::UnknownEvent {
+                event_id: event_id.as_str().to_owned(),
+            }),
+        }
+    }
+
+    /// Ties a reported label to its event and to the label it replaces; `None` when it is already there.
+    pub fn resolve_label(
+        &mut self,
+        line: &LabelLine,
+        received_at: EventTime,
+    ) -> Result<Option<Label>, NodeError> {
+        event::draft::check_time("label_timestamp", line.label_timestamp, received_at)?;
+        let subject = self.subject(&line.event_id, line.label_timestamp)?;
+        if line.label_timestamp < subject.event_timestamp {
+            return Err(NodeError::Invalid(Invalid::BeforeEvent {
+                field: "label_timestamp".to_owned(),
+                value: line.label_timestamp,
+                event_timestamp: subject.event_timestamp,
+            }));
+        }
+        let mut prior = None;
+        let key = text_key(line.event_id.as_str(), LABELS);
+        for at in self.log.find(key, subject.event_timestamp.millis())? {
+            let Record::Label(held) = decode(&mut self.log, Position(at.0))? else {
+                continue;
+            };
+            if held.subject.position != subject.position {
+                continue;
+            }
+            let same = held.verdict == line.verdict
+                && held.source == line.source
+                && held.label_timestamp == line.label_timestamp;
+            if same {
+                return Ok(None);
+            }
+            prior = prior.or(Some((held.verdict, Position(at.0))));
+        }
+        Ok(Some(Label {
+            subject,
+            verdict: line.verdict,
+            source: line.source,
+            reason: CompactString::from(line.reason.as_str()),
+            confidence_percent: line.confidence_percent,
+            label_timestamp: line.label_timestamp,
+            received_at,
+            prior,
+        }))
+    }
+
+    /// Ties an outcome to its event; `None` when it is already there.
+    pub fn resolve_outcome(
+        &mut self,
+        line: &OutcomeLine,
+        received_at: EventTime,
+    ) -> Result<Option<Outcome>, NodeError> {
+        event::draft::check_time("outcome_timestamp", line.outcome_timestamp, received_at)?;
+        let subject = self.subject(&line.event_id, line.outcome_timestamp)?;
+        if line.outcome_timestamp < subject.event_timestamp {
+            return Err(NodeError::Invalid(Invalid::BeforeEvent {
+                field: "outcome_timestamp".to_owned(),
+                value: line.outcome_timestamp,
+                event_timestamp: subject.event_timestamp,
+            }));
+        }
+        let key = text_key(line.event_id.as_str(), OUTCOMES);
+        for at in self.log.find(key, subject.event_timestamp.millis())? {
+            if let Record::Outcome(held) = decode(&mut self.log, Position(at.0))?
+                && held.subject.position == subject.position
+                && held.kind == line.kind
+                && held.outcome_timestamp == line.outcome_timestamp
+            {
+                return Ok(None);
+            }
+        }
+        let (kind, outcome_timestamp) = (line.kind, line.outcome_timestamp);
+        Ok(Some(Outcome {
+            subject,
+            kind,
+            outcome_timestamp,
+            received_at,
+        }))
+    }
+}
+
+/// The log takes every record the codec can write, and several of the largest in one group.
+fn with_limits(mut options: LogOptions) -> LogOptions {
+    let longest = event::codec::RECORD_BYTES_MAX;
+    options.max_record_bytes = options.max_record_bytes.max(longest);
+    options.max_batch_bytes = options.max_batch_bytes.max(GROUP_BYTES);
+    options
+}
+
+fn key_of(record: &Record) -> Option<u64> {
+    match record {
+        Record::Event(event) => Some(event.event_id.key()),
+        Record::Label(label) => Some(text_key(label.subject.event_id.as_str(), LABELS)),
+        Record::Outcome(outcome) => Some(text_key(outcome.subject.event_id.as_str(), OUTCOMES)),
+        _ => None,
+    }
+}
+
+fn decode(log: &mut Log, position: Position) -> Result<Record, NodeError> {
+    let owned = log.read(log::Position(position.0))?;
+    event::codec::decode(&owned.payload).map_err(|source| NodeError::Record { position, source })
+}
+
+/// The schema in a log's first record.
+pub(crate) fn schema_of(first: &Record) -> Result<Schema, NodeError> {
+    match first {
+        Record::Config(config) if config.section == ConfigSection::Schema => {
+            Ok(Schema::parse(&config.body)?)
+        }
+        Record::Config(config) => Err(NodeError::NoSchema {
+            got: format!("a {} config", config.section.name()),
+        }),
+        _ => Err(NodeError::NoSchema {
+            got: "another kind of record".to_owned(),
+        }),
+    }
+}

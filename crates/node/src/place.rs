@@ -1,0 +1,45 @@
+//! Where a tenant's files lie: `<data>/<tenant>/{log,models,samples}`.
+
+use std::path::{Path, PathBuf};
+
+use crate::NodeError;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    root: PathBuf,
+}
+
+impl Place {
+    pub fn new(data: &Path, tenant: &str) -> Result<Place, NodeError> {
+        let starts = tenant.starts_with(|c: char| c.is_ascii_lowercase());
+        let allowed =
+            |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
+        if !starts || !tenant.bytes().all(allowed) || tenant.len() > 48 {
+            return Err(NodeError::TenantName(tenant.to_owned()));
+        }
+        Ok(Place {
+            root: data.join(tenant),
+        })
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub fn log(&self) -> PathBuf {
+        self.root.join("log")
+    }
+
+    pub fn models(&self) -> PathBuf {
+        self.root.join("models")
+    }
+
+    pub fn model(&self, artifact: &[u8; 32]) -> PathBuf {
+        let hex: String = artifact.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.models().join(format!("{hex}.model"))
+    }
+
+    pub fn exists(&self) -> bool {
+        self.log().is_dir()
+    }
+}

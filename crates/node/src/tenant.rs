@@ -1,0 +1,285 @@
+//! The tenant's owner: one record after the other into log and engine, decisions out.
+
+use compact_str::CompactString;
+use engine::{ENGINE_SEMANTICS, Effect, Engine, NoScore, Policy, Scored};
+use event::json::{LabelLine, OutcomeLine};
+use event::record::{
+    Activation, Config, ConfigSection, Decision, DecisionKind, Record, ServingPart,
+};
+use event::{Event, EventTime, Position, Schema};
+use graph::Sample;
+use graph::sample::SampleParts;
+use log::LogOptions;
+
+use crate::{Accepted, Champion, Journal, NodeError, Place};
+
+/// What opening found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Recovered {
+    /// Bytes of an unacknowledged group that were cut from the log's end.
+    pub cut_bytes: u64,
+    /// Position of the snapshot that was loaded.
+    pub snapshot: Option<Position>,
+    /// Records applied after it.
+    pub replayed: u64,
+    /// Snapshots and config records that were passed over, and a model that could not be loaded.
+    pub warnings: Vec<String>,
+}
+
+/// A decision and where its event lies.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decided {
+    pub position: Position,
+    pub decision: Decision,
+    /// The event had been decided before; this is that decision.
+    pub duplicate: bool,
+}
+
+#[derive(Debug)]
+pub struct Tenant {
+    place: Place,
+    journal: Journal,
+    engine: Engine,
+    champion: Option<Champion>,
+    sample: Sample,
+}
+
+impl Tenant {
+    /// Opens a tenant: newest valid snapshot, then the tail of the log. `progress` sees (done, total)
+    /// records.
+    pub fn open(
+        place: &Place,
+        options: LogOptions,
+        mut progress: impl FnMut(u64, u64),
+    ) -> Result<(Tenant, Recovered), NodeError> {
+        let (mut journal, recovery) = Journal::open(place, options)?;
+        let mut recovered = Recovered {
+            cut_bytes: recovery.cut_bytes,
+            ..Recovered::default()
+        };
+        let mut engine = restore(&mut journal, &mut recovered)?;
+        let history = crate::History::open(place)?;
+        let (from, end) = (engine.next(), history.end());
+        let mut records = history.iter_from(from)?;
+        while let Some((position, record)) = records.next_record()? {
+            if let Effect::ConfigIgnored {
+                section,
+                version,
+                reason,
+            } = engine.apply(position, &record)
+            {
+                let name = section.name();
+                recovered
+                    .warnings
+                    .push(format!("{name} version {version} ignored: {reason}"));
+            }
+            recovered.replayed += 1;
+            if recovered.replayed.is_multiple_of(10_000) {
+                progress(recovered.replayed, end.0 - from.0);
+            }
+        }
+        let mut tenant = Tenant {
+            place: place.clone(),
+            journal,
+            engine,
+            champion: None,
+            sample: Sample::default(),
+        };
+        if let Some(artifact) = tenant.engine.champion()
+            && let Err(error) = tenant.load_champion(artifact)
+        {
+            recovered
+                .warnings
+                .push(format!("champion not loaded, decisions fall back: {error}"));
+        }
+        Ok((tenant, recovered))
+    }
+
+    pub fn schema(&self) -> &Schema {
+        self.journal.schema()
+    }
+
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    pub fn journal(&mut self) -> &mut Journal {
+        &mut self.journal
+    }
+
+    pub fn champion(&self) -> Option<&Champion> {
+        self.champion.as_ref()
+    }
+
+    /// The sample of the latest decision.
+    pub fn last_sample(&self) -> &Sample {
+        &self.sample
+    }
+
+    /// Decides one event and appends event and decision; durable after [`Tenant::commit`].
+    pub fn decide(&mut self, event: Event) -> Result<Decided, NodeError> {
+        if let Some(position) = self.journal.check_event(&event)? {
+            return self.decided_before(event, position);
+        }
+        self.journal.make_room_for_decision()?;
+        self.engine
+            .sample(&event, SampleParts::Full, &mut self.sample);
+        let position = self.append(Record::Event(event.clone()))?;
+        self.decide_at(&event, position)
+    }
+
+    fn decide_at(&mut self, event: &Event, position: Position) -> Result<Decided, NodeError> {
+        let scored = self.score();
+        let policy = self.engine.policy();
+        let version = self.engine.policy_version();
+        let mut decision = policy.decide(version, event, position, scored);
+        if decision.verdict != DecisionKind::Approve
+            && let Some(champion) = &self.champion
+            && decision.degraded == 0
+        {
+            decision.reasons = champion.reasons(&self.sample.tabular);
+        }
+        let at = self.journal.append_decision(&event.event_id, &decision)?;
+        self.engine.apply(at, &Record::Decision(decision.clone()));
+        Ok(Decided {
+            position,
+            decision,
+            duplicate: false,
+        })
+    }
+
+    fn score(&mut self) -> Result<Scored, NoScore> {
+        let Some(champion) = &mut self.champion else {
+            let wanted = self.engine.champion().is_some();
+            return Err(if wanted {
+                NoScore::ModelFault
+            } else {
+                NoScore::NoModel
+            });
+        };
+        let score = champion
+            .score(&self.sample.tabular)
+            .ok_or(NoScore::ModelFault)?;
+        Ok(Scored {
+            score: score.score,
+            probability_ppm: score.probability_ppm,
+            model: champion.version(),
+            suspicion: Default::default(),
+            reasons: Default::default(),
+            evidence: self.sample.evidence.iter().copied().collect(),
+        })
+    }
+
+    /// The same event again: the same answer (I5). An imported event has none to repeat.
+    fn decided_before(&mut self, event: Event, position: Position) -> Result<Decided, NodeError> {
+        let since = event.event_timestamp.minus(self.schema().time.dedup_window);
+        if let Some(decision) = self
+            .journal
+            .find_decision(&event.event_id, position, since)?
+        {
+            return Ok(Decided {
+                position,
+                decision,
+                duplicate: true,
+            });
+        }
+        Err(NodeError::Undecided {
+            event_id: event.event_id.as_str().to_owned(),
+            position,
+        })
+    }
+
+    pub fn label(
+        &mut self,
+        line: &LabelLine,
+        received_at: EventTime,
+    ) -> Result<Accepted, NodeError> {
+        match self.journal.resolve_label(line, received_at)? {
+            Some(label) => Ok(Accepted::New(self.append(Record::Label(label))?)),
+            None => Ok(Accepted::Duplicate(self.journal.next())),
+        }
+    }
+
+    pub fn outcome(
+        &mut self,
+        line: &OutcomeLine,
+        received_at: EventTime,
+    ) -> Result<Accepted, NodeError> {
+        match self.journal.resolve_outcome(line, received_at)? {
+            Some(outcome) => Ok(Accepted::New(self.append(Record::Outcome(outcome))?)),
+            None => Ok(Accepted::Duplicate(self.journal.next())),
+        }
+    }
+
+    /// Sets the policy; refused when it does not parse against the schema.
+    pub fn set_policy(&mut self, body: &str, author: &str) -> Result<Position, NodeError> {
+        Policy::parse(body, self.schema())?;
+        let config = Config {
+            at: self.journal.newest(),
+            section: ConfigSection::Policy,
+            version: self.engine.policy_version() + 1,
+            author: CompactString::from(author),
+            body: body.to_owned(),
+        };
+        self.append(Record::Config(config))
+    }
+
+    /// Puts a model of the tenant's model folder into service.
+    pub fn activate(&mut self, artifact: [u8; 32]) -> Result<Position, NodeError> {
+        self.load_champion(artifact)?;
+        let activation = Activation {
+            at: self.journal.newest(),
+            part: ServingPart::Champion,
+            artifact,
+            share_ppm: 1_000_000,
+        };
+        self.append(Record::Activation(activation))
+    }
+
+    fn load_champion(&mut self, artifact: [u8; 32]) -> Result<(), NodeError> {
+        let path = self.place.model(&artifact);
+        let features = self.engine.graph().features();
+        self.champion = Some(Champion::load(&path, self.journal.schema(), features)?);
+        Ok(())
+    }
+
+    fn append(&mut self, record: Record) -> Result<Position, NodeError> {
+        let position = self.journal.append(&record)?;
+        self.engine.apply(position, &record);
+        Ok(position)
+    }
+
+    /// Makes everything so far durable; only then may it be shown.
+    pub fn commit(&mut self) -> Result<Position, NodeError> {
+        self.journal.commit()
+    }
+
+    /// Commits and writes a snapshot of the state.
+    pub fn snapshot(&mut self) -> Result<Position, NodeError> {
+        let position = self.journal.commit()?;
+        let engine = &self.engine;
+        let at = log::Position(position.0);
+        self.journal
+            .log()
+            .write_snapshot(at, ENGINE_SEMANTICS, |to| engine.write_snapshot(to))?;
+        Ok(position)
+    }
+}
+
+/// The newest snapshot that can be used, or an empty engine.
+fn restore(journal: &mut Journal, recovered: &mut Recovered) -> Result<Engine, NodeError> {
+    let search = journal.log().latest_snapshot(ENGINE_SEMANTICS)?;
+    for skipped in &search.skipped {
+        recovered.warnings.push(format!(
+            "snapshot {} {}",
+            skipped.path.display(),
+            skipped.reason
+        ));
+    }
+    let Some(mut snapshot) = search.snapshot else {
+        return Ok(Engine::new(journal.schema()));
+    };
+    let engine = Engine::read_snapshot(journal.schema(), &mut snapshot)?;
+    recovered.snapshot = Some(engine.next());
+    Ok(engine)
+}

@@ -1,0 +1,234 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// The work could not be done.
+pub const EXIT_FAILED: u8 = 1;
+/// The work was done, but some of the input was refused.
+pub const EXIT_REJECTS: u8 = 3;
+
+/// Real-time transaction-fraud decisions: one log, one live graph, one model, one binary.
+#[derive(Debug, Parser)]
+#[command(name = "ringfence", version, max_term_width = 100)]
+#[command(
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some input was refused.
+
+Examples:
+  ringfence demo
+  ringfence import --schema my.toml tx.parquet
+  ringfence train
+  ringfence decide < events.jsonl
+  ringfence inspect sample EVENT_ID"
+)]
+pub struct Cli {
+    /// Directory that holds all tenants.
+    #[arg(
+        long,
+        global = true,
+        env = "RINGFENCE_DATA",
+        default_value = "ringfence-data"
+    )]
+    pub data: PathBuf,
+    /// The tenant to work on.
+    #[arg(
+        long,
+        global = true,
+        env = "RINGFENCE_TENANT",
+        default_value = "default"
+    )]
+    pub tenant: String,
+    /// Print results as JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// No progress bars.
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Init(InitArgs),
+    Import(ImportArgs),
+    Train(TrainArgs),
+    Decide(DecideArgs),
+    Replay(ReplayArgs),
+    Inspect(InspectArgs),
+    Demo(DemoArgs),
+    Completions(CompletionsArgs),
+}
+
+/// Create a tenant from a schema.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ringfence init                       the default schema
+  ringfence init --print > my.toml     start your own from it
+  ringfence --tenant acme init --schema my.toml")]
+pub struct InitArgs {
+    /// Schema file (TOML); the default schema without it.
+    #[arg(long)]
+    pub schema: Option<PathBuf>,
+    /// Print the default schema and stop.
+    #[arg(long, conflicts_with = "schema")]
+    pub print: bool,
+}
+
+/// Import a history of events and labels from CSV, JSONL or Parquet.
+///
+/// Creates the tenant when it does not exist. Running it again continues where it was interrupted:
+/// what is already there is skipped.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ringfence import --schema my.toml tx.parquet
+  ringfence import tx-2026-02.csv.gz          into a tenant that has a schema with an [import] table
+  ringfence import --sort --max-rejects 0 --schema my.toml tx.csv")]
+pub struct ImportArgs {
+    /// File to import (.csv, .jsonl, .parquet; .gz and .zst too).
+    pub file: PathBuf,
+    /// Schema file with an [import] table; the tenant's own schema without it.
+    #[arg(long)]
+    pub schema: Option<PathBuf>,
+    /// File format, when the name does not tell.
+    #[arg(long, value_enum)]
+    pub format: Option<FormatName>,
+    /// Sort the rows by time first (in memory).
+    #[arg(long)]
+    pub sort: bool,
+    /// Accept rows this much older than the latest before them, such as 1h.
+    #[arg(long, default_value = "0s")]
+    pub late: String,
+    /// Refused rows after which the import stops.
+    #[arg(long, default_value_t = 1000)]
+    pub max_rejects: u64,
+    /// Where refused rows are written.
+    #[arg(long, default_value = "rejects.jsonl")]
+    pub rejects: PathBuf,
+    /// Leave labels that became known after this time (ISO-8601) for a later import.
+    #[arg(long)]
+    pub labels_until: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FormatName {
+    Csv,
+    Jsonl,
+    Parquet,
+}
+
+/// Train a model on the tenant's history and put it into service.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ringfence train
+  ringfence train --from 2026-01-01T00:00:00Z --seed 7 --no-activate")]
+pub struct TrainArgs {
+    /// First event to learn from (ISO-8601); everything without it.
+    #[arg(long)]
+    pub from: Option<String>,
+    /// End of the events to learn from (ISO-8601).
+    #[arg(long)]
+    pub until: Option<String>,
+    /// Boosting rounds at most.
+    #[arg(long, default_value_t = 400)]
+    pub rounds: usize,
+    #[arg(long, default_value_t = 0.05)]
+    pub learning_rate: f64,
+    /// Leaves per tree.
+    #[arg(long, default_value_t = 31)]
+    pub leaves: usize,
+    /// Rows at most; frauds all stay, others are drawn.
+    #[arg(long, default_value_t = 500_000)]
+    pub rows_max: usize,
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Write the model file, but leave the serving model as it is.
+    #[arg(long)]
+    pub no_activate: bool,
+}
+
+/// Decide events from standard input, one JSON object a line; decisions go to standard output.
+///
+/// A line with "label" or "outcome" is taken in as such. Each decision is printed after it is on disk.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ringfence decide < events.jsonl
+  tail -f live.jsonl | ringfence decide --live")]
+pub struct DecideArgs {
+    /// Stamp received_at with this machine's clock; without it a line's own received_at, or else its
+    /// event time, is taken (replayed history).
+    #[arg(long)]
+    pub live: bool,
+    /// Leave out the snapshot at the end; the next start then replays more of the log.
+    #[arg(long)]
+    pub no_snapshot: bool,
+}
+
+/// Rebuild the state from the log and print its digest.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ringfence replay                 from the first record, ignoring snapshots
+  ringfence replay --until 120000  the state before position 120000")]
+pub struct ReplayArgs {
+    /// Stop before this position.
+    #[arg(long)]
+    pub until: Option<u64>,
+    /// Also sample every event and print a digest over all samples.
+    #[arg(long)]
+    pub samples: bool,
+}
+
+/// Look at an event, a sample, an entity or the log.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    #[command(subcommand)]
+    pub what: Inspect,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Inspect {
+    /// An event, its labels and its decision.
+    Event { event_id: String },
+    /// What a model sees of an event: every feature, as it was when the event came.
+    Sample {
+        event_id: String,
+        /// Sequence and neighbourhood too.
+        #[arg(long)]
+        full: bool,
+    },
+    /// An entity as it stands now.
+    Entity { kind: String, id: String },
+    /// The log: its size, its records, its health.
+    Log {
+        /// Check every checksum of every segment.
+        #[arg(long)]
+        verify: bool,
+        /// Print this many of the last records.
+        #[arg(long, default_value_t = 0)]
+        last: u64,
+    },
+    /// The features of the tenant's schema.
+    Features,
+}
+
+/// Simulate a small world, import it, train, decide its last day, and show what was caught.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ringfence demo
+  ringfence demo --out demo --seed 7")]
+pub struct DemoArgs {
+    /// Directory for the stream and the tenant; must not exist. A temporary one without it.
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+}
+
+/// Print a completion script for a shell.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  ringfence completions bash > /etc/bash_completion.d/ringfence")]
+pub struct CompletionsArgs {
+    pub shell: clap_complete::Shell,
+}

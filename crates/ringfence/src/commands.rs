@@ -1,0 +1,55 @@
+//! One file per command; this one only sends them on their way.
+
+mod completions;
+mod decide;
+pub mod demo;
+mod import;
+mod init;
+mod inspect;
+mod replay;
+mod train;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use node::{Place, Tenant};
+
+use crate::cli::{Cli, Command};
+use crate::show;
+
+pub fn run(cli: &Cli) -> Result<ExitCode> {
+    match &cli.command {
+        Command::Init(args) => init::run(cli, args),
+        Command::Import(args) => import::run(cli, args),
+        Command::Train(args) => train::run(cli, args),
+        Command::Decide(args) => decide::run(cli, args),
+        Command::Replay(args) => replay::run(cli, args),
+        Command::Inspect(args) => inspect::run(cli, args),
+        Command::Demo(args) => demo::run(cli, args),
+        Command::Completions(args) => completions::run(args),
+    }
+}
+
+fn place(cli: &Cli) -> Result<Place> {
+    Ok(Place::new(&cli.data, &cli.tenant)?)
+}
+
+/// Opens the tenant with a progress bar over the replayed tail; warnings go to standard error.
+fn open_tenant(cli: &Cli, place: &Place) -> Result<Tenant> {
+    let bar = show::bar(0, "recover", "records", cli.quiet);
+    let (tenant, recovered) = Tenant::open(place, log::LogOptions::default(), |done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+    })?;
+    bar.finish_and_clear();
+    for text in &recovered.warnings {
+        show::warning(text);
+    }
+    if recovered.cut_bytes > 0 {
+        show::warning(&format!(
+            "{} bytes of an unfinished commit were cut from the log's end; nothing acknowledged is lost",
+            recovered.cut_bytes
+        ));
+    }
+    Ok(tenant)
+}

@@ -1,0 +1,277 @@
+//! `ringfence demo`: the whole way of a transaction in one go, on a small simulated world.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use event::json::{Line, parse_line};
+use event::record::{DecisionKind, Verdict};
+use event::{EventTime, Schema, Span};
+use ingest::{Mapping, Options, Source};
+use log::LogOptions;
+use node::{Journal, Place, Tenant};
+use serde_json::json;
+use simulator::Params;
+use std::collections::BTreeMap;
+
+use super::import::Import;
+use super::train::{activate, train};
+use crate::cli::{Cli, DemoArgs, TrainArgs};
+use crate::show;
+
+/// Days of the stream that are decided one by one instead of imported.
+const DECIDED: Span = Span::days(1);
+
+/// What came of the decided day.
+#[derive(Debug, Default)]
+struct Day {
+    events: u64,
+    by_decision: BTreeMap<DecisionKind, (u64, u64)>,
+    frauds: u64,
+    seconds: f64,
+}
+
+pub fn run(cli: &Cli, args: &DemoArgs) -> Result<ExitCode> {
+    let (root, keep) = match &args.out {
+        Some(path) if path.exists() => bail!("{} exists already", path.display()),
+        Some(path) => (path.clone(), true),
+        None => (
+            std::env::temp_dir().join(format!("ringfence-demo-{}", std::process::id())),
+            false,
+        ),
+    };
+    fs::create_dir_all(&root).with_context(|| format!("cannot make {}", root.display()))?;
+    let outcome = play(cli, args, &root);
+    if !keep {
+        fs::remove_dir_all(&root).with_context(|| format!("cannot remove {}", root.display()))?;
+    }
+    outcome?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn play(cli: &Cli, args: &DemoArgs, root: &Path) -> Result<()> {
+    let stream = root.join("stream");
+    let started = Instant::now();
+    step(
+        cli,
+        "1. a small world: people, cards, devices, merchants, and people who steal",
+    )?;
+    let params = Params {
+        seed: args.seed,
+        ..Params::preset("demo")?
+    };
+    simulator::write_world(&params, 2, &stream, |_| {})?;
+    let text = fs::read_to_string(stream.join("schema.toml"))?;
+    let schema = Schema::parse(&text)?;
+    let split = split_stream(&stream, &schema)?;
+    step(
+        cli,
+        &format!("   history until {}, then one day to decide", split.cut),
+    )?;
+
+    step(cli, "2. import the history")?;
+    let place = Place::new(&root.join("data"), &cli.tenant)?;
+    let mapping = Mapping::parse(&text, &schema)?;
+    let source = Source::open(&split.history, None, &schema, &mapping, Options::default())?;
+    let journal = Journal::open_or_create(&place, &text, LogOptions::default())?;
+    let imported = Import::new(cli, root.join("rejects.jsonl"), 0, journal).run(source)?;
+    let grouped = show::grouped;
+    step(
+        cli,
+        &format!(
+            "   {} events, {} labels in {:.1} s",
+            grouped(imported.events),
+            grouped(imported.labels),
+            imported.seconds
+        ),
+    )?;
+
+    step(cli, "3. train")?;
+    let options = TrainArgs {
+        from: None,
+        until: None,
+        rounds: 300,
+        learning_rate: 0.05,
+        leaves: 15,
+        rows_max: 200_000,
+        seed: 1,
+        no_activate: false,
+    };
+    let trained = train(cli, &place, (EventTime::MIN, EventTime::END), &options)?;
+    step(
+        cli,
+        &format!(
+            "   model {} in {:.1} s",
+            trained.identity.short(),
+            trained.seconds
+        ),
+    )?;
+
+    step(
+        cli,
+        "4. decide the last day, event by event, each on disk before it is answered",
+    )?;
+    let mut tenant = super::open_tenant(cli, &place)?;
+    activate(&mut tenant, &trained)?;
+    let day = decide_day(&mut tenant, &split, &schema)?;
+    tenant.snapshot()?;
+    tell(cli, args, root, &day, started.elapsed().as_secs_f64())
+}
+
+fn step(cli: &Cli, text: &str) -> Result<()> {
+    if !cli.json {
+        writeln!(show::out(), "{text}")?;
+    }
+    Ok(())
+}
+
+/// The stream cut in two: what is history, and the events of the last day with what later became known.
+struct SplitStream {
+    cut: EventTime,
+    history: PathBuf,
+    day: Vec<String>,
+    /// Frauds among the day's events, by labels that came later or by the oracle.
+    frauds: Vec<String>,
+}
+
+fn split_stream(stream: &Path, schema: &Schema) -> Result<SplitStream> {
+    let path = stream.join("stream.jsonl");
+    let lines = |path: &Path| -> Result<std::io::Lines<BufReader<File>>> {
+        Ok(BufReader::new(File::open(path)?).lines())
+    };
+    let mut last = EventTime::MIN;
+    for line in lines(&path)? {
+        if let Line::Event(event) = parse_line(&line?, schema, None)? {
+            last = last.max(event.event_timestamp);
+        }
+    }
+    let cut = last.minus(DECIDED);
+    let history = stream.join("history.jsonl");
+    let mut out = std::io::BufWriter::new(File::create(&history)?);
+    let (mut day, mut frauds) = (Vec::new(), Vec::new());
+    for line in lines(&path)? {
+        let line = line?;
+        let parsed = parse_line(&line, schema, None)?;
+        let time = match &parsed {
+            Line::Event(event) => event.event_timestamp,
+            Line::Label(label) => label.label_timestamp,
+            Line::Outcome(outcome) => outcome.outcome_timestamp,
+        };
+        if time < cut {
+            writeln!(out, "{line}")?;
+            continue;
+        }
+        match parsed {
+            Line::Event(_) => day.push(line),
+            Line::Label(label) if label.verdict == Verdict::Fraud => {
+                frauds.push(label.event_id.as_str().to_owned());
+            }
+            _ => {}
+        }
+    }
+    out.flush()?;
+    for line in lines(&stream.join("oracle.jsonl"))? {
+        let secret: serde_json::Value = serde_json::from_str(&line?)?;
+        if secret["role"] == "fraud"
+            && let Some(event_id) = secret["event_id"].as_str()
+        {
+            frauds.push(event_id.to_owned());
+        }
+    }
+    frauds.sort();
+    frauds.dedup();
+    Ok(SplitStream {
+        cut,
+        history,
+        day,
+        frauds,
+    })
+}
+
+fn decide_day(tenant: &mut Tenant, split: &SplitStream, schema: &Schema) -> Result<Day> {
+    let mut day = Day::default();
+    let started = Instant::now();
+    for line in &split.day {
+        let Line::Event(event) = parse_line(line, schema, None)? else {
+            continue;
+        };
+        let fraud = split
+            .frauds
+            .binary_search_by(|held| held.as_str().cmp(event.event_id.as_str()))
+            .is_ok();
+        let decided = tenant.decide(*event)?;
+        tenant.commit()?;
+        day.events += 1;
+        day.frauds += u64::from(fraud);
+        let counts = day.by_decision.entry(decided.decision.verdict).or_default();
+        counts.0 += 1;
+        counts.1 += u64::from(fraud);
+    }
+    day.seconds = started.elapsed().as_secs_f64();
+    Ok(day)
+}
+
+fn tell(cli: &Cli, args: &DemoArgs, root: &Path, day: &Day, seconds: f64) -> Result<()> {
+    let stopped: (u64, u64) = day
+        .by_decision
+        .iter()
+        .filter(|(kind, _)| **kind != DecisionKind::Approve)
+        .fold((0, 0), |sum, (_, counts)| {
+            (sum.0 + counts.0, sum.1 + counts.1)
+        });
+    if cli.json {
+        let by_decision: BTreeMap<&str, _> = day
+            .by_decision
+            .iter()
+            .map(|(kind, counts)| {
+                (
+                    kind.name(),
+                    json!({ "events": counts.0, "frauds": counts.1 }),
+                )
+            })
+            .collect();
+        return Ok(show::json(&json!({
+            "events": day.events,
+            "frauds": day.frauds,
+            "stopped": stopped.0,
+            "frauds_stopped": stopped.1,
+            "by_decision": by_decision,
+            "decide_seconds": day.seconds,
+            "seconds": seconds,
+        }))?);
+    }
+    let mut out = show::out();
+    writeln!(out)?;
+    for (kind, (events, frauds)) in &day.by_decision {
+        let style = show::decision_style(*kind);
+        writeln!(
+            out,
+            "   {style}{:<10}{style:#} {:>7} events, {frauds} of them fraud",
+            kind.name(),
+            show::grouped(*events)
+        )?;
+    }
+    let share = 100.0 * stopped.1 as f64 / (day.frauds.max(1)) as f64;
+    let bold = show::BOLD;
+    writeln!(
+        out,
+        "\n{bold}caught {} of {} frauds ({share:.0} %) by stopping {} of {} events{bold:#}; {:.0} ms for each durable decision; {seconds:.0} s in all",
+        stopped.1,
+        day.frauds,
+        show::grouped(stopped.0),
+        show::grouped(day.events),
+        1000.0 * day.seconds / day.events.max(1) as f64,
+    )?;
+    if args.out.is_some() {
+        let data = root.join("data");
+        writeln!(
+            out,
+            "look around: ringfence --data {} inspect log",
+            data.display()
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,204 @@
+//! `ringfence train`
+
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use event::EventTime;
+use learning::boost::BoostConfig;
+use learning::dataset::{self, Labels, Range};
+use learning::fit::{AlertBudget, FOREVER, Fitted, Split, fit};
+use model::artifact::{Identity, Thresholds};
+use node::{History, Place, Tenant};
+use serde_json::json;
+
+use crate::cli::{Cli, TrainArgs};
+use crate::show;
+
+/// A model that has been written, and how.
+pub struct Trained {
+    pub fitted: Fitted,
+    pub identity: Identity,
+    pub rows: usize,
+    pub seconds: f64,
+}
+
+pub fn run(cli: &Cli, args: &TrainArgs) -> Result<ExitCode> {
+    let place = super::place(cli)?;
+    let time = |text: &Option<String>, default: EventTime| match text {
+        Some(text) => EventTime::parse_iso(text).context("--from and --until"),
+        None => Ok(default),
+    };
+    let range = (
+        time(&args.from, EventTime::MIN)?,
+        time(&args.until, FOREVER)?,
+    );
+    let trained = train(cli, &place, range, args)?;
+    if !args.no_activate {
+        let mut tenant = super::open_tenant(cli, &place)?;
+        activate(&mut tenant, &trained)?;
+        tenant.snapshot()?;
+    }
+    tell(cli, args, &trained)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Replays, fits, and writes the model file into the tenant's folder.
+pub fn train(
+    cli: &Cli,
+    place: &Place,
+    (from, until): (EventTime, EventTime),
+    args: &TrainArgs,
+) -> Result<Trained> {
+    let started = Instant::now();
+    let history = History::open(place)?;
+    let labels = Labels::read(&history, FOREVER)?;
+    let known_until = labels.last;
+    let range = Range {
+        from,
+        until,
+        known_until,
+        rows_max: args.rows_max,
+    };
+    let bar = show::bar(history.end().0, "replay", "records", cli.quiet);
+    let rows = dataset::collect(place, range, &labels, |done, _| {
+        bar.set_position(done);
+        ControlFlow::Continue(())
+    })?;
+    bar.finish_and_clear();
+    let config = BoostConfig {
+        rounds: args.rounds,
+        learning_rate: args.learning_rate,
+        num_leaves: args.leaves,
+        early_stopping_rounds: 50,
+        bagging_fraction: 0.9,
+        feature_fraction: 0.5,
+        seed: args.seed,
+        ..BoostConfig::default()
+    };
+    let features = graph::FeatureList::new(history.schema());
+    let bar = show::bar(args.rounds as u64, "train", "rounds", cli.quiet);
+    let (split, budget) = (Split::default(), AlertBudget::default());
+    let fitted = fit(
+        &rows,
+        history.schema(),
+        &features,
+        &config,
+        split,
+        budget,
+        |progress| {
+            bar.set_position(progress.round as u64);
+            if let Some(ap) = progress.validation {
+                bar.set_message(format!("validation AP {ap:.3}"));
+            }
+            ControlFlow::Continue(())
+        },
+    )?;
+    bar.finish_and_clear();
+    std::fs::create_dir_all(place.models())?;
+    let draft = place.models().join("draft.model");
+    let identity = fitted.artifact.save(&draft)?;
+    let path = place.models().join(format!("{}.model", identity.as_str()));
+    std::fs::rename(&draft, &path).with_context(|| format!("cannot write {}", path.display()))?;
+    let seconds = started.elapsed().as_secs_f64();
+    Ok(Trained {
+        rows: rows.len(),
+        fitted,
+        identity,
+        seconds,
+    })
+}
+
+/// Puts the model into service with its thresholds as the policy, durably.
+pub fn activate(tenant: &mut Tenant, trained: &Trained) -> Result<()> {
+    let header = &trained.fitted.artifact.header;
+    let body = policy_of(
+        header
+            .thresholds
+            .iter()
+            .map(|(name, it)| (name.as_str(), *it)),
+    );
+    tenant.activate(trained.identity.bytes())?;
+    tenant.set_policy(&body, &format!("model {}", trained.identity.short()))?;
+    tenant.commit()?;
+    Ok(())
+}
+
+/// A policy document; the first event type's thresholds serve as the default.
+fn policy_of<'a>(thresholds: impl Iterator<Item = (&'a str, Thresholds)>) -> String {
+    let mut text = String::from("fallback = \"review\"\n");
+    let mut default_written = false;
+    for (name, it) in thresholds {
+        let line = format!(
+            "challenge = {}\nreview = {}\ndecline = {}\n",
+            it.challenge, it.review, it.decline
+        );
+        if !default_written {
+            text.push_str(&format!("\n[thresholds]\n{line}"));
+            default_written = true;
+        }
+        text.push_str(&format!("\n[event_types.{name}]\n{line}"));
+    }
+    text
+}
+
+fn tell(cli: &Cli, args: &TrainArgs, trained: &Trained) -> Result<()> {
+    let fitted = &trained.fitted;
+    let header = &fitted.artifact.header;
+    let part = |ix: usize| json!({ "rows": fitted.parts[ix].0, "frauds": fitted.parts[ix].1 });
+    if cli.json {
+        return Ok(show::json(&json!({
+            "model": trained.identity.as_str(),
+            "model_version": trained.identity.short(),
+            "activated": !args.no_activate,
+            "rows": trained.rows,
+            "train": part(0),
+            "stop": part(1),
+            "late": part(2),
+            "trees": fitted.artifact.trees.tree_count(),
+            "metrics": header.metrics,
+            "thresholds": header.thresholds,
+            "importance": fitted.importance.iter().take(20).collect::<Vec<_>>(),
+            "seconds": trained.seconds,
+        }))?);
+    }
+    let mut out = show::out();
+    let [train, stop, late] = fitted.parts;
+    let grouped = |count: usize| show::grouped(count as u64);
+    writeln!(
+        out,
+        "grown on {} events ({} fraud), stopped on {} ({}), calibrated and measured on the latest {} ({})",
+        grouped(train.0),
+        grouped(train.1),
+        grouped(stop.0),
+        grouped(stop.1),
+        grouped(late.0),
+        grouped(late.1),
+    )?;
+    let metric = |name: &str| header.metrics.get(name).copied().unwrap_or(f64::NAN);
+    writeln!(
+        out,
+        "{} trees; on the latest part AP {:.3}, AUC {:.3} (it also set calibration and thresholds)",
+        fitted.artifact.trees.tree_count(),
+        metric("late_ap"),
+        metric("late_auc"),
+    )?;
+    writeln!(out, "most important:")?;
+    for (name, share) in fitted.importance.iter().take(8) {
+        writeln!(out, "  {:>5.1} %  {name}", share * 100.0)?;
+    }
+    let served = if args.no_activate {
+        "written"
+    } else {
+        "written and in service"
+    };
+    writeln!(
+        out,
+        "model {} {served} ({:.1} s)",
+        trained.identity.short(),
+        trained.seconds
+    )?;
+    Ok(())
+}

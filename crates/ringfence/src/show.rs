@@ -1,0 +1,104 @@
+//! What a person sees: progress bars on a terminal, colours only there, JSON when asked for.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+use event::record::DecisionKind;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::{Value, json};
+
+pub const BOLD: Style = Style::new().bold();
+pub const DIM: Style = Style::new().dimmed();
+
+pub fn decision_style(kind: DecisionKind) -> Style {
+    let colour = match kind {
+        DecisionKind::Approve => AnsiColor::Green,
+        DecisionKind::Challenge => AnsiColor::Cyan,
+        DecisionKind::Review => AnsiColor::Yellow,
+        DecisionKind::Decline => AnsiColor::Red,
+    };
+    Style::new().fg_color(Some(colour.into()))
+}
+
+/// Standard output that drops colours when it is no terminal.
+pub fn out() -> impl Write {
+    anstream::AutoStream::auto(io::stdout().lock())
+}
+
+pub fn json(value: &Value) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    serde_json::to_writer_pretty(&mut out, value)?;
+    writeln!(out)
+}
+
+pub fn error(error: &anyhow::Error, as_json: bool) {
+    let chain: Vec<String> = error.chain().map(ToString::to_string).collect();
+    // A transparent error repeats its source.
+    let mut told: Vec<String> = Vec::new();
+    for text in chain {
+        if told.last().is_none_or(|last| !last.contains(&text)) {
+            told.push(text);
+        }
+    }
+    let text = told.join(": ");
+    let mut err = anstream::AutoStream::auto(io::stderr().lock());
+    let red = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
+    // Nothing is left to tell it to when standard error is closed.
+    let _ = if as_json {
+        writeln!(err, "{}", json!({ "error": text }))
+    } else {
+        writeln!(err, "{red}error{red:#}: {text}")
+    };
+}
+
+pub fn warning(text: &str) {
+    let mut err = anstream::AutoStream::auto(io::stderr().lock());
+    let yellow = Style::new().bold().fg_color(Some(AnsiColor::Yellow.into()));
+    // As above.
+    let _ = writeln!(err, "{yellow}warning{yellow:#}: {text}");
+}
+
+pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe)
+    })
+}
+
+/// A bar on standard error; hidden when it is no terminal or quiet is wanted.
+pub fn bar(total: u64, what: &str, unit: &str, quiet: bool) -> ProgressBar {
+    let target = if quiet {
+        ProgressDrawTarget::hidden()
+    } else {
+        ProgressDrawTarget::stderr()
+    };
+    let bar = ProgressBar::with_draw_target(Some(total), target);
+    let template = format!(
+        "{{prefix:>10}} {{bar:30}} {{percent:>3}} % {{human_pos}}/{{human_len}} {unit} {{per_sec}} eta {{eta}} {{msg}}"
+    );
+    if let Ok(style) = ProgressStyle::with_template(&template) {
+        bar.set_style(style);
+    }
+    bar.set_prefix(what.to_owned());
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+/// Thousands apart: 1,234,567.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (ix, digit) in digits.chars().enumerate() {
+        if ix > 0 && (digits.len() - ix).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,242 @@
+//! Bad input gets an error that names what is wrong, an exit code of its own, and changes nothing that
+//! was acknowledged. (Row by row refusals are tested where rows are read; here is what the user sees.)
+
+use std::fs;
+
+use crate::world::{Bench, world_files};
+
+const SCHEMA: &str = r#"
+schema_version = 1
+name = "small"
+base_currency = "EUR"
+[time]
+windows = ["1h", "24h", "7d", "30d"]
+sequence = "30d"
+recent = "72h"
+idle_expiry = "180d"
+dedup_window = "7d"
+[labels]
+horizon = "180d"
+maturity = "7d"
+legitimate = "presumed"
+[[kinds]]
+name = "account"
+[[kinds]]
+name = "shop"
+[[roles]]
+name = "account"
+kind = "account"
+part = "subject"
+[[roles]]
+name = "shop"
+kind = "shop"
+part = "counterparty"
+[[event_types]]
+name = "payment"
+class = "payment"
+[import]
+event_id = { column = "id" }
+event_type = { value = "payment" }
+timestamp = { column = "at", format = "iso" }
+amount = { column = "amount", unit = "major" }
+currency = { column = "currency" }
+[import.roles]
+account = { column = "account" }
+shop = { column = "shop" }
+"#;
+
+const HEADER: &str = "id,at,amount,currency,account,shop\n";
+
+fn bench() -> Bench {
+    let bench = Bench::new();
+    fs::write(bench.path("schema.toml"), SCHEMA).unwrap();
+    bench
+}
+
+/// Runs an import of `content` and returns exit code and standard error.
+fn import(bench: &Bench, name: &str, content: &str) -> (i32, String) {
+    fs::write(bench.path(name), content).unwrap();
+    let output = bench.run(&bench.import_args("schema.toml", name));
+    (
+        output.status.code().unwrap(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    )
+}
+
+#[test]
+fn a_file_that_cannot_be_read_leaves_no_tenant_behind() {
+    let cases = [
+        ("empty.csv", "", "empty"),
+        ("column.csv", "id,at,currency,account,shop\n", "amount"),
+        ("twice.csv", "id,id,at,amount,currency,account,shop\n", "id"),
+        ("unknown.xyz", "x", "unknown.xyz"),
+    ];
+    for (name, content, told) in cases {
+        let bench = bench();
+        let (code, error) = import(&bench, name, content);
+        assert_eq!(code, 1, "{name}: {error}");
+        assert!(error.contains(told), "{name}: {error}");
+        assert!(!bench.path("data").exists(), "{name} left a tenant");
+    }
+}
+
+#[test]
+fn bad_rows_are_written_down_and_the_good_ones_stay() {
+    let bench = bench();
+    let rows = [
+        "1,2026-01-01T00:00:00Z,10.00,EUR,a,s",
+        "2,2026-01-01T00:00:01Z,-10.00,EUR,a,s",
+        "3,2026-01-01T00:00:02Z,99999999999999999999,EUR,a,s",
+        "4,2026-01-01T00:00:03Z,NaN,EUR,a,s",
+        "5,2026-01-01T00:00:04Z,inf,EUR,a,s",
+        "6,2026-01-01T00:00:05Z,1.00,EUX,a,s",
+        "7,0001-01-01T00:00:00Z,1.00,EUR,a,s",
+        "8,2025-12-31T00:00:00Z,1.00,EUR,a,s",
+        "1,2026-01-01T00:00:06Z,11.00,EUR,a,s",
+        "9,2026-01-01T00:00:07Z,1.00,EUR,,s",
+        "10,2026-01-01T00:00:08Z,1.005,EUR,a,s",
+        "11,2026-01-01T00:00:09Z,2.00,EUR,a,s",
+    ];
+    let (code, error) = import(
+        &bench,
+        "rows.csv",
+        &(HEADER.to_owned() + &rows.join("\n") + "\n"),
+    );
+    assert_eq!(code, 3, "{error}");
+    let rejects = fs::read_to_string(bench.path("rejects.jsonl")).unwrap();
+    let codes: Vec<(String, String)> = rejects
+        .lines()
+        .map(|line| {
+            let value: serde_json::Value = serde_json::from_str(line).unwrap();
+            let text = |name: &str| value[name].as_str().unwrap_or("").to_owned();
+            (text("code"), text("field"))
+        })
+        .collect();
+    let wanted = [
+        ("amount_range", "amount"),
+        ("amount_range", "amount"),
+        ("amount_format", "amount"),
+        ("amount_format", "amount"),
+        ("unknown_currency", "currency"),
+        ("time_range", "event_timestamp"),
+        ("out_of_order", "event_timestamp"),
+        ("event_id_conflict", "event_id"),
+        ("field_missing", "account"),
+        ("amount_precision", "amount"),
+    ];
+    let wanted: Vec<(String, String)> = wanted
+        .iter()
+        .map(|(code, field)| ((*code).to_owned(), (*field).to_owned()))
+        .collect();
+    assert_eq!(codes, wanted, "{rejects}");
+    let log = bench.json(&["inspect", "log"]);
+    assert_eq!(log["by_kind"]["event"], 2);
+}
+
+#[test]
+fn too_many_rejects_stop_the_import_and_nothing_acknowledged_is_lost() {
+    let bench = bench();
+    let (code, _) = import(
+        &bench,
+        "good.csv",
+        &format!("{HEADER}1,2026-01-01T00:00:00Z,1,EUR,a,s\n"),
+    );
+    assert_eq!(code, 0);
+    let digest = bench.digest();
+    fs::write(
+        bench.path("bad.csv"),
+        format!("{HEADER}2,x,1,EUR,a,s\n3,y,1,EUR,a,s\n"),
+    )
+    .unwrap();
+    let args = [
+        "import",
+        "--schema",
+        "schema.toml",
+        "bad.csv",
+        "--max-rejects",
+        "1",
+    ];
+    let output = bench.run(&args);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(bench.digest(), digest);
+}
+
+#[test]
+fn another_schema_over_the_same_log_is_refused() {
+    let bench = bench();
+    import(
+        &bench,
+        "good.csv",
+        &format!("{HEADER}1,2026-01-01T00:00:00Z,1,EUR,a,s\n"),
+    );
+    let digest = bench.digest();
+    fs::write(
+        bench.path("schema.toml"),
+        SCHEMA.replace("maturity = \"7d\"", "maturity = \"8d\""),
+    )
+    .unwrap();
+    let (code, error) = import(&bench, "good.csv", HEADER);
+    assert_eq!(code, 1);
+    assert!(error.contains("one log has one schema"), "{error}");
+    assert_eq!(bench.digest(), digest);
+}
+
+#[test]
+fn decide_refuses_a_bad_line_and_goes_on() {
+    let bench = bench();
+    let good = |id: &str, at: &str| {
+        format!(
+            r#"{{"event_id":"{id}","event_type":"payment","event_timestamp":"{at}","received_at":"2026-01-01T00:00:00Z","account":"a","shop":"s","amount":"5"}}"#
+        )
+    };
+    bench.json(&["init", "--schema", "schema.toml"]);
+    let lines = [
+        good("1", "2026-01-01T00:00:00Z"),
+        "{".to_owned(),
+        good("2", "2026-01-01T00:05:00.001Z"),
+        good("3", "2026-01-01T00:05:00Z"),
+        r#"{"label":"fraud","event_id":"nobody","label_timestamp":"2026-01-02T00:00:00Z","source":"analyst"}"#.to_owned(),
+        r#"{"label":"fraud","event_id":"1","label_timestamp":"2025-12-31T00:00:00Z","source":"analyst"}"#.to_owned(),
+        r#"{"label":"fraud","event_id":"1","label_timestamp":"2026-01-02T00:00:00Z","source":"analyst"}"#.to_owned(),
+        format!(r#"{{"event_id":"4","event_type":"payment","note":"{}"}}"#, "x".repeat(10 << 20)),
+        good("5", "2026-01-02T00:00:01Z").replace("2026-01-01T00:00:00Z\",\"account", "2026-01-02T00:00:01Z\",\"account"),
+    ];
+    let answers = bench.decide(&lines);
+    let code = |ix: usize| {
+        answers[ix]["error"]["code"]
+            .as_str()
+            .unwrap_or("none")
+            .to_owned()
+    };
+    assert_eq!(answers[0]["decision"], "review");
+    assert_eq!(code(1), "not_json");
+    assert_eq!(answers[1]["error"]["line"], 2);
+    assert_eq!(code(2), "time_in_future");
+    assert_eq!(answers[3]["decision"], "review");
+    assert_eq!(code(4), "unknown_event");
+    assert_eq!(code(5), "before_event");
+    assert_eq!(answers[6]["label"], "taken");
+    assert_eq!(code(7), "not_text");
+    assert_eq!(answers[8]["decision"], "review");
+}
+
+#[test]
+fn usage_and_missing_tenants_have_their_own_words() {
+    let bench = Bench::new();
+    assert_eq!(bench.run(&["frobnicate"]).status.code(), Some(2));
+    let (_, file) = world_files();
+    for args in [
+        vec!["replay"],
+        vec!["train"],
+        vec!["decide"],
+        vec!["import", file.as_str()],
+    ] {
+        let output = bench.run(&args);
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        assert!(error.contains("holds no tenant"), "{args:?}: {error}");
+    }
+    assert!(!bench.path("data").exists());
+    let output = bench.run(&["--tenant", "../x", "init"]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("tenant name"));
+}

@@ -1,0 +1,9 @@
+//! The real binary, as a user runs it: exit codes, what it prints, what survives a kill.
+
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails like the test")]
+
+mod bad_input;
+mod idempotency;
+mod kills;
+mod way;
+mod world;

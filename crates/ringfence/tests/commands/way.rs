@@ -1,0 +1,109 @@
+//! The whole way: import, train, decide, inspect, replay.
+
+use serde_json::Value;
+
+use crate::world::{Bench, split, world_files};
+
+#[test]
+fn history_becomes_a_model_and_decisions() {
+    let bench = Bench::new();
+    let (schema, _) = world_files();
+    let (history, later) = split(&bench, 0.9);
+    let imported = bench.json(&bench.import_args(&schema, &history));
+    assert_eq!(imported["rejects"], 0);
+    let before = bench.digest();
+
+    let trained = bench.json(&["train", "--rounds", "60", "--leaves", "15"]);
+    assert_eq!(trained["activated"], true);
+    assert!(
+        trained["train"]["frauds"].as_u64().unwrap() >= 50,
+        "{trained}"
+    );
+    let version = trained["model_version"].as_str().unwrap().to_owned();
+    assert_ne!(bench.digest(), before, "activation is a record");
+
+    let answers = bench.decide(&later[..400]);
+    for answer in &answers {
+        assert_eq!(answer["source"], "model", "{answer}");
+        assert_eq!(
+            answer["model_version"].as_str().unwrap(),
+            version,
+            "{answer}"
+        );
+        assert_eq!(answer["degraded"], 0);
+    }
+    let stopped: Vec<&Value> = answers
+        .iter()
+        .filter(|answer| answer["decision"] != "approve")
+        .collect();
+    assert!(
+        !stopped.is_empty() && stopped.len() < 100,
+        "{} of 400 stopped",
+        stopped.len()
+    );
+    assert!(
+        stopped
+            .iter()
+            .all(|answer| !answer["reasons"].as_array().unwrap().is_empty())
+    );
+
+    let event_id = stopped[0]["event_id"].as_str().unwrap();
+    let event = bench.json(&["inspect", "event", event_id]);
+    assert_eq!(event["decision"]["score"], stopped[0]["score"]);
+    assert_eq!(event["decision"]["reasons"], stopped[0]["reasons"]);
+    let sample = bench.json(&["inspect", "sample", event_id, "--full"]);
+    let features = bench.json(&["inspect", "features"]);
+    assert_eq!(
+        sample["tabular"].as_object().unwrap().len(),
+        features.as_array().unwrap().len()
+    );
+    let account = event["event"]["account"].as_str().unwrap();
+    let entity = bench.json(&["inspect", "entity", "account", account]);
+    let positions = entity["interactions"].as_array().unwrap().iter();
+    assert!(
+        positions
+            .map(|it| &it["position"])
+            .any(|at| *at == event["position"])
+    );
+    let log = bench.json(&["inspect", "log", "--verify"]);
+    assert_eq!(log["by_kind"]["decision"], 400);
+    assert_eq!(log["verified"], true);
+}
+
+#[test]
+fn without_a_model_the_decision_is_a_named_fallback() {
+    let bench = Bench::new();
+    let (schema, _) = world_files();
+    let (history, later) = split(&bench, 0.5);
+    bench.json(&bench.import_args(&schema, &history));
+    for answer in bench.decide(&later[..20]) {
+        assert_eq!(answer["source"], "fallback");
+        assert_eq!(answer["decision"], "review");
+        assert_eq!(answer["degraded"], 1);
+    }
+}
+
+#[test]
+fn a_damaged_model_file_falls_back_and_says_so() {
+    let bench = Bench::new();
+    let (schema, _) = world_files();
+    let (history, later) = split(&bench, 0.9);
+    bench.json(&bench.import_args(&schema, &history));
+    let trained = bench.json(&["train", "--rounds", "20"]);
+    let file = bench
+        .path("data/default/models")
+        .join(format!("{}.model", trained["model"].as_str().unwrap()));
+    let mut bytes = std::fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    let answers = bench.decide(&later[..5]);
+    assert!(
+        answers.iter().all(|answer| answer["source"] == "fallback"),
+        "{answers:?}"
+    );
+    assert!(
+        answers.iter().all(|answer| answer["degraded"] == 2),
+        "{answers:?}"
+    );
+}

@@ -1,0 +1,306 @@
+//! What frauds look like: for each typology a script of actors, stages and money, drawn from a stream of
+//! numbers and independent of the world it is played in. The same script, played by friends and family
+//! on their own screens, is the typology's hard negative.
+
+mod cards;
+mod flows;
+mod identities;
+#[cfg(test)]
+mod tests;
+
+use crate::cohort::Rhythm;
+use crate::random::Dice;
+use crate::time::{MINUTE_MS, Time};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Typology {
+    CardTesting,
+    AccountTakeover,
+    DeviceFarm,
+    BustOut,
+    MuleRing,
+    ScatterGather,
+    GatherScatter,
+    Cycle,
+    Layering,
+    MerchantCollusion,
+    CompromisedTerminal,
+    AppScam,
+    SyntheticIdentity,
+}
+
+impl Typology {
+    pub const ALL: [Typology; 13] = [
+        Typology::CardTesting,
+        Typology::AccountTakeover,
+        Typology::DeviceFarm,
+        Typology::BustOut,
+        Typology::MuleRing,
+        Typology::ScatterGather,
+        Typology::GatherScatter,
+        Typology::Cycle,
+        Typology::Layering,
+        Typology::MerchantCollusion,
+        Typology::CompromisedTerminal,
+        Typology::AppScam,
+        Typology::SyntheticIdentity,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Typology::CardTesting => "card_testing",
+            Typology::AccountTakeover => "account_takeover",
+            Typology::DeviceFarm => "device_farm",
+            Typology::BustOut => "bust_out",
+            Typology::MuleRing => "mule_ring",
+            Typology::ScatterGather => "scatter_gather",
+            Typology::GatherScatter => "gather_scatter",
+            Typology::Cycle => "cycle",
+            Typology::Layering => "layering",
+            Typology::MerchantCollusion => "merchant_collusion",
+            Typology::CompromisedTerminal => "compromised_terminal",
+            Typology::AppScam => "app_scam",
+            Typology::SyntheticIdentity => "synthetic_identity",
+        }
+    }
+
+    /// Draws one script. `cap` bounds its fraudulent events, so that no ring dominates a small world.
+    pub fn script(self, start: Time, cap: u32, shape: Dice, manner: Manner) -> Script {
+        let mut draft = Draft {
+            shape,
+            manner,
+            cap,
+            clock: start,
+            script: Script::default(),
+        };
+        match self {
+            Typology::CardTesting => cards::card_testing(&mut draft),
+            Typology::MerchantCollusion => cards::merchant_collusion(&mut draft),
+            Typology::CompromisedTerminal => cards::compromised_terminal(&mut draft),
+            Typology::AccountTakeover => identities::account_takeover(&mut draft),
+            Typology::AppScam => identities::app_scam(&mut draft),
+            Typology::DeviceFarm => identities::device_farm(&mut draft),
+            Typology::BustOut => identities::bust_out(&mut draft),
+            Typology::SyntheticIdentity => identities::synthetic_identity(&mut draft),
+            Typology::MuleRing => flows::mule_ring(&mut draft),
+            Typology::ScatterGather => flows::scatter_gather(&mut draft),
+            Typology::GatherScatter => flows::gather_scatter(&mut draft),
+            Typology::Cycle => flows::cycle(&mut draft),
+            Typology::Layering => flows::layering(&mut draft),
+        }
+        draft.script.steps.sort_by_key(|step| step.at);
+        draft.script
+    }
+}
+
+/// Where an actor comes from. Among friends (a hard negative) the same parts are played by one circle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// A customer whose card or account is abused.
+    Victim,
+    /// A customer who lends an account: recruited, recurrent, or joined for it.
+    Mule,
+    /// An account opened for the purpose.
+    Fresh,
+    /// A customer with a credit line.
+    Borrower,
+    /// An account at another bank.
+    Outside,
+    /// A card seen at the watched terminal, unknown until then.
+    Visitor,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    Prepare,
+    Probe,
+    Enter,
+    Collect,
+    Move,
+    Spend,
+    CashOut,
+}
+
+impl Stage {
+    pub fn name(self) -> &'static str {
+        match self {
+            Stage::Prepare => "prepare",
+            Stage::Probe => "probe",
+            Stage::Enter => "enter",
+            Stage::Collect => "collect",
+            Stage::Move => "move",
+            Stage::Spend => "spend",
+            Stage::CashOut => "cash_out",
+        }
+    }
+}
+
+/// Who holds the screen or the card.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    Owner,
+    /// Device `n` of the ring; among friends, a shared or a new device of theirs.
+    Ring(u8),
+}
+
+/// An amount, resolved when the step is played.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Sum {
+    /// A card check: small.
+    Probe,
+    /// A price of the shop, this many times the usual when not camouflaged.
+    Price(f64),
+    /// The actor's usual transfer, this many times when not camouflaged.
+    Usual(f64),
+    /// Share of what is available.
+    Drain(f64),
+    /// Share of what the actor received in this ring and still has.
+    Pass(f64),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shop {
+    /// The one merchant of the ring.
+    Ring,
+    /// Any shop on a screen.
+    Online,
+    /// Any shop at a counter, in the ring's city.
+    Counter,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Action {
+    Open,
+    Login,
+    ChangeProfile,
+    /// A higher limit, granted.
+    RaiseLimit,
+    /// Money from another bank.
+    Fund(Sum),
+    Pay(Shop, Sum),
+    Send(u16, Sum),
+    Cash(Sum),
+    /// From now on no credit is repaid; no event.
+    Default,
+    /// From now on the terminal notes the cards it sees; no event.
+    Watch,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Step {
+    pub at: Time,
+    pub actor: u16,
+    pub action: Action,
+    pub via: Via,
+    pub stage: Stage,
+    /// Part of the offence; the other steps are its preparation and cover.
+    pub fraud: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Script {
+    pub parts: Vec<Part>,
+    pub devices: u8,
+    pub steps: Vec<Step>,
+}
+
+impl Script {
+    pub fn fraud_count(&self) -> u32 {
+        self.steps.iter().filter(|step| step.fraud).count() as u32
+    }
+}
+
+/// How the hours are chosen: those of the victim's cohort, or the fraudster's own nights.
+#[derive(Clone, Debug)]
+pub struct Manner {
+    pub camouflage: f64,
+    pub rhythm: Rhythm,
+    pub dice: Dice,
+}
+
+pub(crate) struct Draft {
+    /// Sizes and gaps: equal for a fraud and its hard negatives.
+    shape: Dice,
+    manner: Manner,
+    cap: u32,
+    clock: Time,
+    script: Script,
+}
+
+impl Draft {
+    fn part(&mut self, part: Part) -> u16 {
+        self.script.parts.push(part);
+        self.script.parts.len() as u16 - 1
+    }
+
+    fn parts(&mut self, part: Part, count: u32) -> Vec<u16> {
+        (0..count).map(|_| self.part(part)).collect()
+    }
+
+    /// A size in low..=high that leaves room for `events` fraudulent events each under the cap.
+    fn size(&mut self, low: u32, high: u32, events: u32) -> u32 {
+        let drawn = self.shape.between(i64::from(low), i64::from(high)) as u32;
+        drawn.min(self.cap / events.max(1)).max(low)
+    }
+
+    fn wait(&mut self, median_minutes: f64, sigma: f64) {
+        let minutes = self
+            .shape
+            .lognormal(median_minutes, sigma)
+            .min(median_minutes * 20.0);
+        self.clock =
+            self.clock + (minutes * MINUTE_MS as f64) as i64 + self.shape.between(0, 59_999);
+    }
+
+    /// Moves on to an hour at which such things are done, a day later if it has passed.
+    fn at_an_hour(&mut self) {
+        let night = [22, 23, 0, 1, 2, 3, 4, 5];
+        let Manner {
+            camouflage,
+            rhythm,
+            dice,
+        } = &mut self.manner;
+        let blends = dice.chance(*camouflage);
+        let usual = rhythm.moment(dice);
+        let own = dice.pick(&night) * 60 * MINUTE_MS + dice.between(0, 60 * MINUTE_MS - 1);
+        let moment = if blends { usual } else { own };
+        let today = Time::of_day(self.clock.day()) + moment;
+        self.clock = if today >= self.clock {
+            today
+        } else {
+            Time::of_day(self.clock.day() + 1) + moment
+        };
+    }
+
+    fn fraud(&mut self, actor: u16, action: Action, via: Via, stage: Stage) {
+        self.push(actor, action, via, stage, true);
+    }
+
+    fn cover(&mut self, actor: u16, action: Action, via: Via, stage: Stage) {
+        self.push(actor, action, via, stage, false);
+    }
+
+    /// A transfer, as everybody makes them: mostly with a login some moments before. The login to
+    /// somebody else's account is part of the offence.
+    fn send(&mut self, actor: u16, to: u16, sum: Sum, via: Via, stage: Stage) {
+        let (first, wait) = (self.shape.chance(0.6), self.shape.between(12_000, 240_000));
+        if first {
+            let stolen = self.script.parts[usize::from(actor)] == Part::Victim && via != Via::Owner;
+            self.push(actor, Action::Login, via, Stage::Enter, stolen);
+            self.clock = self.clock + wait;
+        }
+        self.fraud(actor, Action::Send(to, sum), via, stage);
+    }
+
+    fn push(&mut self, actor: u16, action: Action, via: Via, stage: Stage, fraud: bool) {
+        let at = self.clock;
+        self.script.steps.push(Step {
+            at,
+            actor,
+            action,
+            via,
+            stage,
+            fraud,
+        });
+    }
+}

@@ -1,11 +1,11 @@
 //! One record at a time into the state.
 
-use event::record::{Activation, Config, ConfigSection, Record, ServingPart};
+use event::record::{Activation, Config, ConfigSection, Decision, Record, ServingPart, degraded};
 use event::{Event, Position, Schema};
 use graph::sample::SampleParts;
 use graph::{Graph, Input, Sample};
 
-use crate::policy::Policy;
+use crate::policy::{NoScore, Policy, Scored};
 use crate::rates::RateTable;
 
 /// What a record did, for the shell to act on.
@@ -84,6 +84,25 @@ impl Engine {
     pub fn sample(&mut self, event: &Event, parts: SampleParts, sample: &mut Sample) {
         let amount = self.base_amount(event);
         self.graph.sample(event, amount, parts, sample);
+    }
+
+    /// Decides an event that has been applied at `position`, and names what was degraded (I8).
+    pub fn decide(
+        &self,
+        event: &Event,
+        position: Position,
+        scored: Result<Scored, NoScore>,
+    ) -> Decision {
+        let mut decision = self
+            .policy
+            .decide(self.policy_version, event, position, scored);
+        if event.amount.is_some() && self.base_amount(event).is_none() {
+            decision.degraded |= degraded::NO_RATE;
+        }
+        if self.graph.is_past_windows(event.event_timestamp) {
+            decision.degraded |= degraded::LATE_EVENT;
+        }
+        decision
     }
 
     /// Applies the record at `position`.

@@ -157,3 +157,45 @@ fn amounts_come_in_base_currency_or_not_at_all() {
         None
     );
 }
+
+#[test]
+fn a_missing_rate_and_a_late_event_are_named_in_the_decision() {
+    use event::record::degraded;
+    use event::{Event, EventTime, Position, Record, Schema, Span};
+    use ringfence_engine::{Engine, NoScore};
+
+    let schema = Schema::parse(include_str!("../../../schemas/default.toml")).unwrap();
+    let event = |id: &str, at: &str, currency: &str| -> Event {
+        let text = format!(
+            r#"{{"event_id":"{id}","event_type":"deposit","event_timestamp":"{at}","received_at":"2026-03-01T00:00:00Z","account":"a","amount":"5","currency":"{currency}"}}"#
+        );
+        match event::json::parse_line(&text, &schema, None).unwrap() {
+            event::json::Line::Event(event) => *event,
+            other => panic!("{other:?}"),
+        }
+    };
+    let mut engine = Engine::new(&schema);
+    let degraded_of = |engine: &mut Engine, position: u64, event: Event| {
+        engine.apply(Position(position), &Record::Event(event.clone()));
+        engine
+            .decide(&event, Position(position), Err(NoScore::NoModel))
+            .degraded
+    };
+    let at = "2026-03-01T00:00:00Z";
+    assert_eq!(
+        degraded_of(&mut engine, 0, event("1", at, "EUR")),
+        degraded::NO_MODEL
+    );
+    let no_rate = degraded_of(&mut engine, 1, event("2", at, "USD"));
+    assert_eq!(no_rate, degraded::NO_MODEL | degraded::NO_RATE);
+    let late = degraded_of(&mut engine, 2, event("3", "2026-01-29T23:59:59Z", "EUR"));
+    assert_eq!(late, degraded::NO_MODEL | degraded::LATE_EVENT);
+    let edge = EventTime::parse_iso(at)
+        .unwrap()
+        .minus(Span::days(30))
+        .to_string();
+    assert_eq!(
+        degraded_of(&mut engine, 3, event("4", &edge, "EUR")),
+        degraded::NO_MODEL
+    );
+}

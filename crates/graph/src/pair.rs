@@ -11,9 +11,38 @@ pub struct Pair {
     pub to: u32,
     pub first: EventTime,
     pub last: EventTime,
-    pub count: u32,
+    /// Events of the two, and those of them that moved money; both end at 65,535.
+    pub count: u16,
+    pub moved: u16,
     /// Money moved, base currency major units.
     pub sum: f32,
+}
+
+impl Pair {
+    /// Mean of the amounts that moved; 0 when none did.
+    pub fn mean(&self) -> f32 {
+        if self.moved == 0 {
+            0.0
+        } else {
+            self.sum / f32::from(self.moved)
+        }
+    }
+
+    pub fn add(&mut self, flow: Option<f32>) {
+        self.count = self.count.saturating_add(1);
+        self.moved = self.moved.saturating_add(u16::from(flow.is_some()));
+        self.sum += flow.unwrap_or(0.0);
+    }
+
+    pub fn take_back(&mut self, flow: f32) {
+        self.moved = self.moved.saturating_sub(1);
+        // Without any amount left the sum is exactly zero, whatever rounding had left behind.
+        self.sum = if self.moved == 0 {
+            0.0
+        } else {
+            (self.sum - flow).max(0.0)
+        };
+    }
 }
 
 impl Slot for Pair {
@@ -23,6 +52,7 @@ impl Slot for Pair {
         first: EventTime::MIN,
         last: EventTime::MIN,
         count: 0,
+        moved: 0,
         sum: 0.0,
     };
 

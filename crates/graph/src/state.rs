@@ -195,6 +195,11 @@ impl Graph {
         self.counts
     }
 
+    /// Whether an event of that time comes too late for every window.
+    pub fn is_past_windows(&self, time: EventTime) -> bool {
+        self.now.since(time) > self.plan.longest()
+    }
+
     /// Entities held now, expired ones that are not yet reclaimed included.
     pub fn entities(&self) -> usize {
         self.nodes.live()

@@ -4,7 +4,7 @@ use compact_str::CompactString;
 use engine::{ENGINE_SEMANTICS, Effect, Engine, NoScore, Policy, Scored};
 use event::json::{LabelLine, OutcomeLine};
 use event::record::{
-    Activation, Config, ConfigSection, Decision, DecisionKind, Record, ServingPart,
+    Activation, Config, ConfigSection, Decision, DecisionKind, DecisionSource, Record, ServingPart,
 };
 use event::{Event, EventTime, Position, Schema};
 use graph::Sample;
@@ -130,12 +130,10 @@ impl Tenant {
 
     fn decide_at(&mut self, event: &Event, position: Position) -> Result<Decided, NodeError> {
         let scored = self.score();
-        let policy = self.engine.policy();
-        let version = self.engine.policy_version();
-        let mut decision = policy.decide(version, event, position, scored);
+        let mut decision = self.engine.decide(event, position, scored);
         if decision.verdict != DecisionKind::Approve
+            && decision.source == DecisionSource::Model
             && let Some(champion) = &self.champion
-            && decision.degraded == 0
         {
             decision.reasons = champion.reasons(&self.sample.tabular);
         }

@@ -2,6 +2,8 @@
 
 use event::schema::Part;
 
+use crate::pair::Pair;
+
 use super::{Describe, FeatureGroup, MISSING, Moment, hours, ratio};
 
 const GROUP: FeatureGroup = FeatureGroup::Graph;
@@ -70,13 +72,13 @@ pub fn fill(moment: &Moment<'_>, role: usize, out: &mut Vec<f32>) {
     match pair {
         None => out.extend_from_slice(&[0.0, MISSING, MISSING]),
         Some(pair) => {
-            out.push(pair.count as f32);
+            out.push(f32::from(pair.count));
             out.push(hours(moment.now, pair.first));
             out.push(hours(moment.now, pair.last));
         }
     }
     if part == Part::Counterparty {
-        let mean = pair.map_or(0.0, |pair| pair.sum / pair.count as f32);
+        let mean = pair.map_or(0.0, Pair::mean);
         out.push(ratio(moment.amount.unwrap_or(MISSING), mean));
     }
     if matters_by_degree(part) {

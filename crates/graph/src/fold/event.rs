@@ -37,7 +37,7 @@ impl Graph {
         let time = event.event_timestamp;
         self.now = self.now.max(time);
         self.counts.events += 1;
-        if self.now.since(time) > self.plan.longest() {
+        if self.is_past_windows(time) {
             self.counts.events_past_windows += 1;
         }
         let nodes = self.touch_all(event, input.position);
@@ -186,6 +186,7 @@ impl Graph {
                 first: item.time,
                 last: item.time,
                 count: 1,
+                moved: u16::from(item.paid().is_some()),
                 sum: item.flow(),
             };
             let (now, idle) = (self.now, self.plan.schema.time.idle_expiry);
@@ -196,8 +197,7 @@ impl Graph {
                 Some(pair) => {
                     pair.first = pair.first.min(item.time);
                     pair.last = pair.last.max(item.time);
-                    pair.count = pair.count.saturating_add(1);
-                    pair.sum += item.flow();
+                    pair.add(item.paid());
                 }
             }
         }

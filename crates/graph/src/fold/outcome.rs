@@ -122,12 +122,12 @@ impl Graph {
         }
         let subject = nodes[self.plan.subject.index()];
         for (role, to) in nodes.iter().copied().enumerate() {
-            if to == NONE || role == self.plan.subject.index() {
+            if to == NONE || role == self.plan.subject.index() || before.paid().is_none() {
                 continue;
             }
             let same = |held: &Pair| held.from == subject && held.to == to;
             if let Some(pair) = self.pairs.find_mut(pair_hash(subject, to), same) {
-                pair.sum = (pair.sum - before.flow()).max(0.0);
+                pair.take_back(before.flow());
             }
         }
     }
@@ -146,7 +146,9 @@ impl Graph {
         let age = held.last_seen.since(before.time).millis() as f32;
         let faded = before.flow() * libm::exp2f(-age / half_life);
         let flow = &mut held.flow[before.direction as usize];
-        *flow = (*flow - faded).max(0.0);
+        // What rounding leaves of a sum that was taken back is nothing.
+        let left = *flow - faded;
+        *flow = if left <= *flow * 1e-5 { 0.0 } else { left };
         if held.hub != NONE {
             let hub = self.hubs.get_mut(held.hub);
             hub.amend(before, newly_declined, &self.plan.clock);

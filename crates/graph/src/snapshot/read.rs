@@ -286,7 +286,8 @@ impl In<'_> {
                 to: from.u32()?,
                 first: from.time()?,
                 last: from.time()?,
-                count: from.u32()?,
+                count: from.u16()?,
+                moved: from.u16()?,
                 sum: from.f32()?,
             })
         })

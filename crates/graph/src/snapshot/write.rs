@@ -225,7 +225,8 @@ impl Graph {
             out.u32(pair.to)?;
             out.time(pair.first)?;
             out.time(pair.last)?;
-            out.u32(pair.count)?;
+            out.u16(pair.count)?;
+            out.u16(pair.moved)?;
             out.f32(pair.sum)
         })?;
         for categories in self.categories.iter().flatten() {

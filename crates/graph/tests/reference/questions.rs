@@ -306,8 +306,9 @@ impl<'a> Asked<'a> {
                 .flat_map(|pair| &pair.events)
                 .map(|at| &self.past.facts[at]);
             let held = facts.filter(|fact| fact.money && (!fact.stopped || !fact.pairs_stopped));
-            let sum: f64 = held.filter_map(|fact| fact.amount).map(f64::from).sum();
-            let over = ratio(self.amount.map_or(NONE, f64::from), ratio(sum, count));
+            let paid: Vec<f64> = held.filter_map(|fact| fact.amount).map(f64::from).collect();
+            let mean = ratio(paid.iter().sum(), paid.len() as f64);
+            let over = ratio(self.amount.map_or(NONE, f64::from), mean);
             self.put(format!("pair_{name}_amount_ratio"), over);
         }
     }

@@ -115,8 +115,8 @@ fn bad_rows_are_written_down_and_the_good_ones_stay() {
     let wanted = [
         ("amount_range", "amount"),
         ("amount_range", "amount"),
-        ("amount_format", "amount"),
-        ("amount_format", "amount"),
+        ("not_finite", "amount"),
+        ("not_finite", "amount"),
         ("unknown_currency", "currency"),
         ("time_range", "event_timestamp"),
         ("out_of_order", "event_timestamp"),

@@ -15,7 +15,8 @@ pub fn stream() -> &'static Path {
     let dir = WORLD.get_or_init(|| {
         let dir = TempDir::new().unwrap();
         let mut params = Params::preset("demo").unwrap();
-        (params.days, params.accounts, params.prevalence, params.seed) = (20, 500, 0.02, 11);
+        // Long enough for labels to come, with enough of them to train on.
+        (params.days, params.accounts, params.prevalence, params.seed) = (60, 300, 0.03, 11);
         simulator::write_world(&params, 1, dir.path(), |_| {}).unwrap();
         dir
     });

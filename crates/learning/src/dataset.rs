@@ -96,6 +96,10 @@ impl Labels {
     }
 
     /// Fraud, legitimate, or not known (yet).
+    ///
+    /// Where silence means legitimate, an event counts only once its label had time to come: taking the
+    /// frauds that are already known and no legitimate ones beside them would teach that recent events
+    /// are fraud.
     pub fn truth(
         &self,
         position: Position,
@@ -103,12 +107,15 @@ impl Labels {
         known_until: EventTime,
         schema: &Schema,
     ) -> Option<bool> {
-        match self.verdicts.get(&position) {
-            Some(verdict) => Some(*verdict == Verdict::Fraud),
-            None => {
-                let presumed = schema.labels.legitimate == Legitimate::Presumed;
+        let fraud = self
+            .verdicts
+            .get(&position)
+            .map(|verdict| *verdict == Verdict::Fraud);
+        match schema.labels.legitimate {
+            Legitimate::Explicit => fraud,
+            Legitimate::Presumed => {
                 let matured = known_until.since(time) >= schema.labels.maturity;
-                (presumed && matured).then_some(false)
+                matured.then_some(fraud.unwrap_or(false))
             }
         }
     }

@@ -64,17 +64,18 @@ pub enum FitError {
     #[error(transparent)]
     Calibrate(#[from] CalibrateError),
     #[error(
-        "the last {rows} rows hold {frauds} frauds: thresholds need at least {min}; widen the time range"
+        "the {rows} events that {part} hold {frauds} known frauds, at least {min} are needed: widen the time range"
     )]
-    FewRecentFrauds {
+    FewFrauds {
+        part: &'static str,
         rows: usize,
         frauds: usize,
         min: usize,
     },
 }
 
-/// Fewer frauds than this in the last part say nothing about thresholds.
-const RECENT_FRAUDS_MIN: usize = 10;
+/// Fewer frauds than this say nothing about when to stop or where a threshold lies.
+const PART_FRAUDS_MIN: usize = 10;
 
 pub fn fit(
     rows: &Rows,
@@ -90,11 +91,8 @@ pub fn fit(
     let (train_values, train_labels) = rows.slice(0, cut_train);
     let (stop_values, stop_labels) = rows.slice(cut_train, cut_stop);
     let (late_values, late_labels) = rows.slice(cut_stop, rows.len());
-    let frauds = late_labels.iter().filter(|fraud| **fraud).count();
-    if frauds < RECENT_FRAUDS_MIN {
-        let (rows, min) = (late_labels.len(), RECENT_FRAUDS_MIN);
-        return Err(FitError::FewRecentFrauds { rows, frauds, min });
-    }
+    check_frauds("stop the training", stop_labels)?;
+    check_frauds("set calibration and thresholds", late_labels)?;
     let trained = boost::train(
         config,
         &dataset(train_values, train_labels, rows.width)?,
@@ -149,6 +147,20 @@ pub fn fit(
         },
         parts: [count(train_labels), count(stop_labels), count(late_labels)],
         importance,
+    })
+}
+
+fn check_frauds(part: &'static str, labels: &[bool]) -> Result<(), FitError> {
+    let frauds = labels.iter().filter(|fraud| **fraud).count();
+    if frauds >= PART_FRAUDS_MIN {
+        return Ok(());
+    }
+    let (rows, min) = (labels.len(), PART_FRAUDS_MIN);
+    Err(FitError::FewFrauds {
+        part,
+        rows,
+        frauds,
+        min,
     })
 }
 

@@ -59,9 +59,13 @@ fn play(cli: &Cli, args: &DemoArgs, root: &Path) -> Result<()> {
         cli,
         "1. a small world: people, cards, devices, merchants, and people who steal",
     )?;
+    // Labels need weeks to come, and a model some hundreds of them.
+    let demo = Params::preset("demo")?;
     let params = Params {
         seed: args.seed,
-        ..Params::preset("demo")?
+        days: 90,
+        prevalence: 0.01,
+        ..demo
     };
     simulator::write_world(&params, 2, &stream, |_| {})?;
     let text = fs::read_to_string(stream.join("schema.toml"))?;
@@ -258,7 +262,7 @@ fn tell(cli: &Cli, args: &DemoArgs, root: &Path, day: &Day, seconds: f64) -> Res
     let bold = show::BOLD;
     writeln!(
         out,
-        "\n{bold}caught {} of {} frauds ({share:.0} %) by stopping {} of {} events{bold:#}; {:.0} ms for each durable decision; {seconds:.0} s in all",
+        "\n{bold}caught {} of {} frauds ({share:.0} %) by stopping {} of {} events{bold:#}; {:.2} ms for each durable decision; {seconds:.0} s in all",
         stopped.1,
         day.frauds,
         show::grouped(stopped.0),

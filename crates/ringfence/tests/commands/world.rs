@@ -16,7 +16,7 @@ pub fn stream() -> &'static Path {
         let dir = TempDir::new().unwrap();
         let mut params = Params::preset("demo").unwrap();
         // Long enough for labels to come, with enough of them to train on.
-        (params.days, params.accounts, params.prevalence, params.seed) = (60, 300, 0.03, 11);
+        (params.days, params.accounts, params.prevalence, params.seed) = (50, 450, 0.04, 11);
         simulator::write_world(&params, 1, dir.path(), |_| {}).unwrap();
         dir
     });

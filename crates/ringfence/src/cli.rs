@@ -88,7 +88,7 @@ pub struct InitArgs {
 pub struct ImportArgs {
     /// File to import (.csv, .jsonl, .parquet; .gz and .zst too).
     pub file: PathBuf,
-    /// Schema file with an [import] table; the tenant's own schema without it.
+    /// Schema file with an import table; the tenant's own schema without it.
     #[arg(long)]
     pub schema: Option<PathBuf>,
     /// File format, when the name does not tell.

@@ -13,7 +13,7 @@ use crate::world::{Bench, split, world_files};
 
 /// Delays drawn from a printed seed.
 fn delays(seed: u64) -> impl Iterator<Item = Duration> {
-    println!("seed {seed}");
+    eprintln!("seed {seed}");
     let mut state = seed;
     std::iter::repeat_with(move || {
         state = state

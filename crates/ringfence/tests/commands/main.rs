@@ -1,6 +1,10 @@
 //! The real binary, as a user runs it: exit codes, what it prints, what survives a kill.
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails like the test")]
+#![allow(
+    clippy::print_stderr,
+    reason = "seeds are printed so that a failure can be repeated"
+)]
 
 mod bad_input;
 mod idempotency;

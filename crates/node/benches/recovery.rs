@@ -1,0 +1,137 @@
+//! Recovery: how fast the tail of a log becomes state again, and what a snapshot saves.
+//!
+//! `cargo bench -p ringfence-node --bench recovery -- 300000` names the number of events. Each has four
+//! to six entities of `schemas/default.toml`; one in fifty gets a fraud label. Files lie under the target
+//! directory, so that fsync is real.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a benchmark prints and may stop"
+)]
+
+use std::path::Path;
+use std::time::Instant;
+
+use event::json::{Line, parse_line};
+use event::{Event, Record, Schema};
+use log::LogOptions;
+use ringfence_node::{Journal, Place, Tenant};
+
+const SCHEMA: &str = include_str!("../../../schemas/default.toml");
+const COMMIT_EVERY: usize = 1000;
+
+/// SplitMix64 (Steele, Lea, Flood 2014).
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % n
+    }
+}
+
+fn event(schema: &Schema, dice: &mut Dice, number: usize, events: usize) -> Event {
+    let account = dice.below(events as u64 / 20 + 10);
+    // 90 days, evenly.
+    let seconds = number as u64 * 90 * 86_400 / events as u64;
+    let (day, rest) = (seconds / 86_400, seconds % 86_400);
+    let month = [(1, 31), (2, 28), (3, 31)];
+    let (mut left, mut at) = (day, (1, 1));
+    for (number, days) in month {
+        if left < days {
+            at = (number, left + 1);
+            break;
+        }
+        left -= days;
+    }
+    let time = format!(
+        "2026-{:02}-{:02}T{:02}:{:02}:{:02}Z",
+        at.0,
+        at.1,
+        rest / 3600,
+        rest / 60 % 60,
+        rest % 60
+    );
+    let merchant = dice.below(2000) * dice.below(2000) / 2000;
+    let text = format!(
+        r#"{{"event_id":"e{number}","event_type":"payment","event_timestamp":"{time}","account":"a{account}","merchant":"m{merchant}","card":"c{account}","device":"d{}","ip":"i{}","location":"l{}","channel":"app","amount":"{}.50"}}"#,
+        account * 2 + dice.below(20) / 19,
+        account / 4 + dice.below(3),
+        merchant % 300,
+        5 + dice.below(200),
+    );
+    match parse_line(&text, schema, None).unwrap() {
+        Line::Event(event) => *event,
+        _ => unreachable!(),
+    }
+}
+
+fn fill(place: &Place, events: usize) {
+    let schema = Schema::parse(SCHEMA).unwrap();
+    let mut journal = Journal::create(place, SCHEMA, LogOptions::default()).unwrap();
+    let mut dice = Dice(7);
+    for number in 0..events {
+        let event = event(&schema, &mut dice, number, events);
+        let label = format!(
+            r#"{{"label":"fraud","event_id":"e{number}","label_timestamp":"{}","source":"chargeback"}}"#,
+            event.event_timestamp
+        );
+        journal.append(&Record::Event(event)).unwrap();
+        if number % 50 == 0 {
+            let Line::Label(line) = parse_line(&label, &schema, None).unwrap() else {
+                unreachable!()
+            };
+            let known = journal
+                .resolve_label(&line, line.label_timestamp)
+                .unwrap()
+                .unwrap();
+            journal.append(&Record::Label(known)).unwrap();
+        }
+        if number % COMMIT_EVERY == 0 {
+            journal.commit().unwrap();
+        }
+    }
+    journal.commit().unwrap();
+}
+
+fn main() {
+    let events: usize = std::env::args()
+        .skip(1)
+        .find_map(|argument| argument.parse().ok())
+        .unwrap_or(300_000);
+    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("recovery");
+    let _ = std::fs::remove_dir_all(&root);
+    let place = Place::new(&root, "bench").unwrap();
+    fill(&place, events);
+    for run in 1..=3 {
+        let started = Instant::now();
+        let (tenant, recovered) = Tenant::open(&place, LogOptions::default(), |_, _| {}).unwrap();
+        let seconds = started.elapsed().as_secs_f64();
+        let entities = tenant.engine().graph().entities();
+        println!(
+            "tail only, run {run}: {} records, {entities} entities in {seconds:.2} s = {:.0} records/s",
+            recovered.replayed,
+            recovered.replayed as f64 / seconds
+        );
+    }
+    let (mut tenant, _) = Tenant::open(&place, LogOptions::default(), |_, _| {}).unwrap();
+    let started = Instant::now();
+    tenant.snapshot().unwrap();
+    println!(
+        "snapshot written in {:.2} s",
+        started.elapsed().as_secs_f64()
+    );
+    drop(tenant);
+    let started = Instant::now();
+    let (_, recovered) = Tenant::open(&place, LogOptions::default(), |_, _| {}).unwrap();
+    let seconds = started.elapsed().as_secs_f64();
+    println!(
+        "snapshot + {} records: open in {seconds:.2} s",
+        recovered.replayed
+    );
+    std::fs::remove_dir_all(&root).unwrap();
+}

@@ -3,7 +3,7 @@
 use event::record::{Activation, Config, ConfigSection, Decision, Record, ServingPart, degraded};
 use event::{Event, Position, Schema};
 use graph::sample::SampleParts;
-use graph::{Graph, Input, Sample};
+use graph::{FeatureList, Graph, Input, Sample};
 
 use crate::policy::{NoScore, Policy, Scored};
 use crate::rates::RateTable;
@@ -30,6 +30,7 @@ pub enum Effect {
 #[derive(Clone, Debug)]
 pub struct Engine {
     pub(crate) graph: Graph,
+    pub(crate) features: FeatureList,
     pub(crate) policy: Policy,
     /// The policy document as it stands in the log; what a snapshot carries.
     pub(crate) policy_body: String,
@@ -44,6 +45,7 @@ impl Engine {
     pub fn new(schema: &Schema) -> Engine {
         Engine {
             graph: Graph::new(schema),
+            features: FeatureList::new(schema),
             policy: Policy::default(),
             policy_body: String::new(),
             policy_version: 0,
@@ -55,6 +57,11 @@ impl Engine {
 
     pub fn graph(&self) -> &Graph {
         &self.graph
+    }
+
+    /// What the numbers of a sample mean.
+    pub fn features(&self) -> &FeatureList {
+        &self.features
     }
 
     pub fn policy(&self) -> &Policy {

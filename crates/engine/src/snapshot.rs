@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 
 use event::{Position, Schema};
-use graph::{Graph, SnapshotError};
+use graph::{FeatureList, Graph, SnapshotError};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
@@ -61,6 +61,7 @@ impl Engine {
         let rates = RateTable::parse(&rates_body).map_err(|_| malformed("rates"))?;
         Ok(Engine {
             graph: Graph::read_snapshot(schema, from)?,
+            features: FeatureList::new(schema),
             policy,
             policy_body,
             policy_version,

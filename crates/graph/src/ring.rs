@@ -7,6 +7,8 @@ use crate::interaction::Interaction;
 use crate::slab::{NONE, Slab};
 
 pub const SMALLEST: usize = 4;
+/// Interactions of a ring, newest first, that samples look behind.
+pub const NEIGHBOURS: usize = 16;
 
 /// Where a node's ring lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

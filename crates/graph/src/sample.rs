@@ -17,8 +17,7 @@ use crate::state::Graph;
 pub const STEPS: usize = 64;
 const _: () = assert!(STEPS >= RING_MAX as usize);
 pub const STEP_WIDTH: usize = 14;
-/// Interactions looked at per entity.
-pub const NEIGHBOURS: usize = 16;
+pub use crate::ring::NEIGHBOURS;
 pub const EDGE_WIDTH: usize = 8;
 pub const NODE_WIDTH: usize = 8;
 pub const NEIGHBOUR_WIDTH: usize = EDGE_WIDTH + NODE_WIDTH;
@@ -202,7 +201,6 @@ fn fill_tabular(moment: &Moment<'_>, out: &mut Vec<f32>) {
             value.clamp(-1e15, 1e15)
         };
     }
-    debug_assert_eq!(out.len(), moment.graph.features.len());
 }
 
 fn label_of(item: &Interaction) -> f32 {

@@ -8,7 +8,6 @@ use event::{AttributeIx, Event, EventTime, EventTypeIx, KindIx, Position, RoleIx
 use std::collections::VecDeque;
 
 use crate::category::Categories;
-use crate::features::FeatureList;
 use crate::fold::Waiting;
 use crate::hub::{Hub, HubClock};
 use crate::interaction::Interaction;
@@ -106,7 +105,6 @@ pub struct Counts {
 #[derive(Clone, Debug)]
 pub struct Graph {
     pub(crate) plan: Plan,
-    pub(crate) features: FeatureList,
     /// The latest event time seen; never goes back.
     pub(crate) now: EventTime,
     pub(crate) counts: Counts,
@@ -158,7 +156,6 @@ impl Graph {
         debug_assert!(categories.len() <= ATTRIBUTES_MAX);
         Graph {
             plan: Plan::new(schema),
-            features: FeatureList::new(schema),
             now: EventTime::MIN,
             counts: Counts::default(),
             names: Names::new(),
@@ -176,10 +173,6 @@ impl Graph {
             node_hand: 0,
             pair_hand: (0, 0),
         }
-    }
-
-    pub fn features(&self) -> &FeatureList {
-        &self.features
     }
 
     pub fn schema(&self) -> &Schema {

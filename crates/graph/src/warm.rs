@@ -10,7 +10,7 @@ use event::Event;
 use event::schema::ROLES_MAX;
 
 use crate::hub::Hub;
-use crate::sample::NEIGHBOURS;
+use crate::ring::NEIGHBOURS;
 use crate::slab::NONE;
 use crate::state::{Graph, RoleNodes};
 

@@ -7,7 +7,7 @@
 use event::draft::{AmountText, Draft, DraftAmount};
 use event::{Event, EventTime, Position, RoleIx, Schema};
 use ringfence_graph::sample::SampleParts;
-use ringfence_graph::{Graph, Input, Sample};
+use ringfence_graph::{FeatureList, Graph, Input, Sample};
 
 const START_MS: i64 = 1_700_000_000_000;
 const NEIGHBOURS: i64 = 1_000_000;
@@ -56,7 +56,7 @@ fn an_address_of_a_million_accounts_stays_small_and_right() {
     let last = event(&schema, NEIGHBOURS, START_MS + NEIGHBOURS * step_ms);
     let mut sample = Sample::default();
     graph.sample(&last, Some(2.0), SampleParts::Full, &mut sample);
-    let names = graph.features().names();
+    let names = FeatureList::new(graph.schema()).names();
     let value =
         |name: &str| f64::from(sample.tabular[names.iter().position(|it| it == name).unwrap()]);
     for (window, seconds) in [
@@ -104,7 +104,7 @@ fn a_hub_gives_money_back_and_keeps_its_means() {
     let next = event(&schema, 200, START_MS + 101_000);
     let mut sample = Sample::default();
     graph.sample(&next, Some(4.0), SampleParts::Tabular, &mut sample);
-    let names = graph.features().names();
+    let names = FeatureList::new(graph.schema()).names();
     let value = |name: &str| sample.tabular[names.iter().position(|it| it == name).unwrap()];
     assert_eq!(value("ip_count_24h"), 100.0);
     assert_eq!(value("ip_sum_24h"), 196.0);

@@ -129,7 +129,7 @@ proptest! {
         let records = past.records(&schema);
         let quiet = replay(&mut Graph::new(&schema), &records);
         let mut graph = Graph::new(&schema);
-        let names = graph.features().names();
+        let names = FeatureList::new(graph.schema()).names();
         let mut strangers = 0;
         let mut samples = Vec::new();
         for (at, record) in records.iter().enumerate() {
@@ -213,7 +213,7 @@ proptest! {
         let samples = replay(&mut graph, &past.records(&schema));
         let roles = schema.roles.len();
         for sample in samples {
-            prop_assert_eq!(sample.tabular.len(), graph.features().len());
+            prop_assert_eq!(sample.tabular.len(), FeatureList::new(graph.schema()).len());
             for value in &sample.tabular {
                 prop_assert!(value.is_finite() || value.to_bits() == f32::NAN.to_bits());
             }
@@ -275,7 +275,7 @@ fn feature_names_of_the_committed_schemas_are_unique_and_match_their_arrays() {
         let mut graph = Graph::new(&schema);
         let event = stranger(&schema, EventTime::from_millis(history::START_MS), 1);
         let sample = sample(&mut graph, &event);
-        assert_eq!(sample.tabular.len(), graph.features().len());
+        assert_eq!(sample.tabular.len(), FeatureList::new(graph.schema()).len());
     }
 }
 

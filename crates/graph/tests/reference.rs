@@ -16,7 +16,7 @@ use event::{Position, Record};
 use history::history;
 use model::Reference;
 use proptest::prelude::*;
-use ringfence_graph::Graph;
+use ringfence_graph::{FeatureList, Graph};
 
 /// Equal up to the rounding of f32 sums, or both missing.
 fn agree(got: f32, expected: f64) -> bool {
@@ -31,7 +31,7 @@ proptest! {
     fn features_agree_with_a_scan_over_everything(past in history(vec![64], 60)) {
         let schema = past.shape.schema();
         let (mut graph, mut reference) = (Graph::new(&schema), Reference::new(&schema));
-        let names = graph.features().names();
+        let names = FeatureList::new(graph.schema()).names();
         for (at, record) in past.records(&schema).iter().enumerate() {
             let at = Position(at as u64);
             let mut amount = None;
@@ -68,7 +68,7 @@ proptest! {
         }
         let schema = past.shape.schema();
         let (mut graph, mut reference) = (Graph::new(&schema), Reference::new(&schema));
-        let names = graph.features().names();
+        let names = FeatureList::new(graph.schema()).names();
         for (at, record) in past.records(&schema).iter().enumerate() {
             let at = Position(at as u64);
             let mut amount = None;

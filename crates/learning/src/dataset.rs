@@ -133,7 +133,7 @@ pub fn collect(
     let negative_rate = negative_rate(&history, range, labels)?;
     let mut engine = Engine::new(&schema);
     let mut rows = Rows {
-        width: engine.graph().features().len(),
+        width: engine.features().len(),
         negative_rate,
         ..Rows::default()
     };

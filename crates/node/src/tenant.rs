@@ -236,7 +236,7 @@ impl Tenant {
 
     fn load_champion(&mut self, artifact: [u8; 32]) -> Result<(), NodeError> {
         let path = self.place.model(&artifact);
-        let features = self.engine.graph().features();
+        let features = self.engine.features();
         self.champion = Some(Champion::load(&path, self.journal.schema(), features)?);
         Ok(())
     }

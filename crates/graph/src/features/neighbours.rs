@@ -1,7 +1,7 @@
 //! The accounts on the other end of each entity's recent interactions, summed up: the second hop.
 
 use crate::interaction::Interaction;
-use crate::sample::NEIGHBOURS;
+use crate::ring::NEIGHBOURS;
 use crate::slab::NONE;
 
 use super::{Describe, FeatureGroup, MISSING, Moment, hours, ratio};

@@ -149,7 +149,7 @@ impl<'a> Decider<'a> {
                 let event_id = event.event_id.as_str().to_owned();
                 let decided = self.tenant.decide(*event);
                 decided.map(|decided| {
-                    decision_value(&event_id, &decided, self.tenant.engine().graph().features())
+                    decision_value(&event_id, &decided, self.tenant.engine().features())
                 })
             }
             Line::Label(label) => {

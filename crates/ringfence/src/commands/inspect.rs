@@ -157,7 +157,7 @@ fn sample(cli: &Cli, place: &Place, event_id: &str, full: bool) -> Result<()> {
     bar.finish_and_clear();
     let mut sample = Sample::default();
     engine.sample(&found.event, SampleParts::Full, &mut sample);
-    let features = engine.graph().features();
+    let features = engine.features();
     if cli.json {
         return Ok(show::json(&sample_value(
             &sample,

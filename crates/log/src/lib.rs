@@ -1,7 +1,7 @@
 //! Append-only checksummed record log of one tenant: group commit, key index, snapshots.
 //!
 //! [`Log`] is the single writer (lock file), [`Reader`] reads while another process writes,
-//! [`verify`] walks everything. Records are opaque bytes with an event time and an optional key.
+//! [`verify()`] walks everything. Records are opaque bytes with an event time and an optional key.
 //! The bytes on disk are specified in `docs/log-format.md`.
 //!
 //! **Invariant**: this crate never parses a payload, spawns a thread, reads a clock or logs.

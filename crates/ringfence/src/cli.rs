@@ -181,6 +181,12 @@ pub struct ReplayArgs {
 
 /// Look at an event, a sample, an entity or the log.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ringfence inspect event EVENT_ID
+  ringfence inspect sample EVENT_ID --full
+  ringfence inspect entity device DEVICE_ID
+  ringfence inspect log --verify --last 20
+  ringfence inspect features")]
 pub struct InspectArgs {
     #[command(subcommand)]
     pub what: Inspect,

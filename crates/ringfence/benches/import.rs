@@ -87,7 +87,7 @@ fn write_rows(path: &Path, rows: u64) {
         let (cents, merchant, device) = (draw % 20_000, draw % 3_001, account * 2 + draw % 2);
         let (channel, fraud) = (
             ["app", "web", "pos"][(draw % 3) as usize],
-            u8::from(draw % 100 == 0),
+            u8::from(draw.is_multiple_of(100)),
         );
         writeln!(
             out,

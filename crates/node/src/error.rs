@@ -37,6 +37,9 @@ pub enum NodeError {
     Restore(#[from] engine::RestoreError),
     #[error(transparent)]
     Model(#[from] model::artifact::ArtifactError),
+    /// A model file that is sound in itself, under the name of another.
+    #[error("{} holds model {held}, not the one it is named for", path.display())]
+    OtherModel { path: PathBuf, held: String },
     #[error("event_id {event_id:?} is already at position {} with other content", position.0)]
     Conflict {
         event_id: String,

@@ -45,10 +45,6 @@ impl History {
         Position(self.reader.end().0)
     }
 
-    pub fn reader(&self) -> &Reader {
-        &self.reader
-    }
-
     pub fn iter_from(&self, position: Position) -> Result<HistoryRecords, NodeError> {
         Ok(HistoryRecords {
             records: self.reader.iter_from(log::Position(position.0))?,

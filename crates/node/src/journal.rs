@@ -7,7 +7,7 @@ use compact_str::CompactString;
 use event::ids::text_key;
 use event::json::{LabelLine, OutcomeLine};
 use event::record::{Config, ConfigSection, Decision, Label, Outcome, Record, Subject};
-use event::{Event, EventId, EventTime, Invalid, Position, Schema};
+use event::{Event, EventId, EventTime, Invalid, Position, Schema, Span};
 use log::{Log, LogError, LogOptions, Recovery};
 
 use crate::{NodeError, Place};
@@ -50,12 +50,14 @@ impl Journal {
         options: LogOptions,
     ) -> Result<Journal, NodeError> {
         let schema = Schema::parse(schema_text)?;
-        if place.exists() {
-            return Err(NodeError::TenantExists {
+        // A directory alone is no tenant: a crash before the first commit leaves one behind.
+        match Journal::open(place, options.clone()) {
+            Ok(_) => Err(NodeError::TenantExists {
                 path: place.root().to_path_buf(),
-            });
+            }),
+            Err(NodeError::NoTenant { .. }) => Journal::start(place, schema, schema_text, options),
+            Err(other) => Err(other),
         }
-        Journal::start(place, schema, schema_text, options)
     }
 
     fn start(
@@ -217,37 +219,43 @@ impl Journal {
         decode(&mut self.log, position)
     }
 
-    /// The newest record of an event id, looked for back to `since`.
-    pub fn find_event(
+    /// The records of an event id, newest position first, looked for back to `since`. There are several
+    /// when an id was used again after `dedup_window`.
+    fn find_events(
         &mut self,
         event_id: &EventId,
         since: EventTime,
-    ) -> Result<Option<(Position, Event)>, NodeError> {
+    ) -> Result<Vec<(Position, Event)>, NodeError> {
+        let mut events = Vec::new();
         for at in self.log.find(event_id.key(), since.millis())? {
             if let Record::Event(held) = decode(&mut self.log, Position(at.0))?
                 && held.event_id == *event_id
             {
-                return Ok(Some((Position(at.0), held)));
+                events.push((Position(at.0), held));
             }
         }
-        Ok(None)
+        Ok(events)
     }
 
     /// Whether the event is new, already there, or another one under the same id (invariant I5).
     pub fn check_event(&mut self, event: &Event) -> Result<Option<Position>, NodeError> {
         let since = event.event_timestamp.minus(self.schema.time.dedup_window);
-        let Some((position, held)) = self.find_event(&event.event_id, since)? else {
+        let held = self.find_events(&event.event_id, since)?;
+        let Some((newest, _)) = held.first() else {
             return Ok(None);
         };
-        let (mut given, mut kept) = (Vec::new(), Vec::new());
-        event::codec::event_body(event, &mut given);
-        event::codec::event_body(&held, &mut kept);
-        if given == kept {
-            return Ok(Some(position));
+        let body = |event: &Event| {
+            let mut bytes = Vec::new();
+            event::codec::event_body(event, &mut bytes);
+            bytes
+        };
+        let given = body(event);
+        if let Some((position, _)) = held.iter().find(|(_, held)| body(held) == given) {
+            return Ok(Some(*position));
         }
         Err(NodeError::Conflict {
             event_id: event.event_id.as_str().to_owned(),
-            position,
+            position: *newest,
         })
     }
 
@@ -279,11 +287,27 @@ impl Journal {
         Ok(None)
     }
 
-    fn subject(&mut self, event_id: &EventId, known_at: EventTime) -> Result<Subject, NodeError> {
+    /// The latest event under the id that had happened by `known_at`, the time given in `field`.
+    fn subject(
+        &mut self,
+        event_id: &EventId,
+        field: &str,
+        known_at: EventTime,
+    ) -> Result<Subject, NodeError> {
         let since = known_at.minus(self.schema.labels.horizon);
-        match self.find_event(event_id, since)? {
-            Some((position, event)) => Ok(event.subject(position)),
-            None => Err(NodeError::UnknownEvent {
+        let held = self.find_events(event_id, since)?;
+        let happened = held
+            .iter()
+            .filter(|(_, event)| event.event_timestamp <= known_at)
+            .max_by_key(|(_, event)| event.event_timestamp);
+        match (happened, held.first()) {
+            (Some((position, event)), _) => Ok(event.subject(*position)),
+            (None, Some((_, event))) => Err(NodeError::Invalid(Invalid::BeforeEvent {
+                field: field.to_owned(),
+                value: known_at,
+                event_timestamp: event.event_timestamp,
+            })),
+            (None, None) => Err(NodeError::UnknownEvent {
                 event_id: event_id.as_str().to_owned(),
             }),
         }
@@ -296,17 +320,10 @@ impl Journal {
         received_at: EventTime,
     ) -> Result<Option<Label>, NodeError> {
         event::draft::check_time("label_timestamp", line.label_timestamp, received_at)?;
-        let subject = self.subject(&line.event_id, line.label_timestamp)?;
-        if line.label_timestamp < subject.event_timestamp {
-            return Err(NodeError::Invalid(Invalid::BeforeEvent {
-                field: "label_timestamp".to_owned(),
-                value: line.label_timestamp,
-                event_timestamp: subject.event_timestamp,
-            }));
-        }
+        let subject = self.subject(&line.event_id, "label_timestamp", line.label_timestamp)?;
         let mut prior = None;
         let key = text_key(line.event_id.as_str(), LABELS);
-        for at in self.log.find(key, subject.event_timestamp.millis())? {
+        for at in self.log.find(key, earliest_report(&subject))? {
             let Record::Label(held) = decode(&mut self.log, Position(at.0))? else {
                 continue;
             };
@@ -340,16 +357,9 @@ impl Journal {
         received_at: EventTime,
     ) -> Result<Option<Outcome>, NodeError> {
         event::draft::check_time("outcome_timestamp", line.outcome_timestamp, received_at)?;
-        let subject = self.subject(&line.event_id, line.outcome_timestamp)?;
-        if line.outcome_timestamp < subject.event_timestamp {
-            return Err(NodeError::Invalid(Invalid::BeforeEvent {
-                field: "outcome_timestamp".to_owned(),
-                value: line.outcome_timestamp,
-                event_timestamp: subject.event_timestamp,
-            }));
-        }
+        let subject = self.subject(&line.event_id, "outcome_timestamp", line.outcome_timestamp)?;
         let key = text_key(line.event_id.as_str(), OUTCOMES);
-        for at in self.log.find(key, subject.event_timestamp.millis())? {
+        for at in self.log.find(key, earliest_report(&subject))? {
             if let Record::Outcome(held) = decode(&mut self.log, Position(at.0))?
                 && held.subject.position == subject.position
                 && held.kind == line.kind
@@ -374,6 +384,12 @@ fn with_limits(mut options: LogOptions) -> LogOptions {
     options.max_record_bytes = options.max_record_bytes.max(longest);
     options.max_batch_bytes = options.max_batch_bytes.max(GROUP_BYTES);
     options
+}
+
+/// A label or outcome may be dated ahead of the clock that stamps its record, by the bound of
+/// `check_time`, and so may its event.
+fn earliest_report(subject: &Subject) -> i64 {
+    subject.event_timestamp.minus(Span::MAX_FUTURE).millis()
 }
 
 fn key_of(record: &Record) -> Option<u64> {

@@ -35,11 +35,14 @@ impl Place {
     }
 
     pub fn model(&self, artifact: &[u8; 32]) -> PathBuf {
-        let hex: String = artifact.iter().map(|byte| format!("{byte:02x}")).collect();
-        self.models().join(format!("{hex}.model"))
+        self.models().join(format!("{}.model", hex(artifact)))
     }
 
     pub fn exists(&self) -> bool {
         self.log().is_dir()
     }
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -11,6 +11,7 @@ use graph::Sample;
 use graph::sample::SampleParts;
 use log::LogOptions;
 
+use crate::place::hex;
 use crate::{Accepted, Champion, Journal, NodeError, Place};
 
 /// What opening found.
@@ -237,7 +238,12 @@ impl Tenant {
     fn load_champion(&mut self, artifact: [u8; 32]) -> Result<(), NodeError> {
         let path = self.place.model(&artifact);
         let features = self.engine.features();
-        self.champion = Some(Champion::load(&path, self.journal.schema(), features)?);
+        let champion = Champion::load(&path, self.journal.schema(), features)?;
+        if champion.artifact() != artifact {
+            let held = hex(&champion.artifact());
+            return Err(NodeError::OtherModel { path, held });
+        }
+        self.champion = Some(champion);
         Ok(())
     }
 
@@ -277,7 +283,19 @@ fn restore(journal: &mut Journal, recovered: &mut Recovered) -> Result<Engine, N
     let Some(mut snapshot) = search.snapshot else {
         return Ok(Engine::new(journal.schema()));
     };
-    let engine = Engine::read_snapshot(journal.schema(), &mut snapshot)?;
-    recovered.snapshot = Some(engine.next());
-    Ok(engine)
+    match Engine::read_snapshot(journal.schema(), &mut snapshot) {
+        Ok(engine) => {
+            recovered.snapshot = Some(engine.next());
+            Ok(engine)
+        }
+        // The log is the truth and a snapshot a shortcut, as long as the log reaches back to its start.
+        Err(error) if journal.log().first().0 == 0 => {
+            recovered.warnings.push(format!(
+                "snapshot of position {} passed over: {error}",
+                snapshot.position().0
+            ));
+            Ok(Engine::new(journal.schema()))
+        }
+        Err(error) => Err(error.into()),
+    }
 }

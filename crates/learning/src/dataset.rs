@@ -24,7 +24,13 @@ pub struct Range {
     pub rows_max: usize,
 }
 
-/// Row-major features with what is known of each event.
+impl Range {
+    fn holds(self, time: EventTime) -> bool {
+        time >= self.from && time < self.until
+    }
+}
+
+/// Row-major features with what is known of each event, in order of time.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rows {
     pub width: usize,
@@ -50,14 +56,12 @@ pub enum DatasetError {
     Cancelled(u64),
 }
 
-/// Labels as known at one moment, and what the log covers.
+/// Labels as known at one moment, and how far the log reaches.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Labels {
     verdicts: BTreeMap<Position, Verdict>,
-    /// Times of the events in order of their positions.
-    pub first: EventTime,
+    /// Latest time of an event.
     pub last: EventTime,
-    pub events: u64,
 }
 
 impl Labels {
@@ -65,17 +69,13 @@ impl Labels {
     pub fn read(history: &History, known_until: EventTime) -> Result<Labels, NodeError> {
         let mut labels = Labels {
             verdicts: BTreeMap::new(),
-            first: EventTime::END,
             last: EventTime::MIN,
-            events: 0,
         };
         let mut records = history.iter_from(Position(0))?;
         while let Some((_, record)) = records.next_record()? {
             match record {
                 Record::Event(event) => {
-                    labels.first = labels.first.min(event.event_timestamp);
                     labels.last = labels.last.max(event.event_timestamp);
-                    labels.events += 1;
                 }
                 Record::Label(label) if label.received_at <= known_until => {
                     labels
@@ -86,13 +86,6 @@ impl Labels {
             }
         }
         Ok(labels)
-    }
-
-    pub fn frauds(&self) -> usize {
-        self.verdicts
-            .values()
-            .filter(|verdict| **verdict == Verdict::Fraud)
-            .count()
     }
 
     /// Fraud, legitimate, or not known (yet).
@@ -121,7 +114,7 @@ impl Labels {
     }
 }
 
-/// Replays the history up to `range.until` and keeps the wanted samples.
+/// Replays the history up to the last event of the range and keeps the wanted samples.
 pub fn collect(
     place: &Place,
     range: Range,
@@ -130,7 +123,7 @@ pub fn collect(
 ) -> Result<Rows, DatasetError> {
     let history = History::open(place)?;
     let schema = history.schema().clone();
-    let negative_rate = negative_rate(&history, range, labels)?;
+    let (negative_rate, last) = survey(&history, range, labels)?;
     let mut engine = Engine::new(&schema);
     let mut rows = Rows {
         width: engine.features().len(),
@@ -139,13 +132,11 @@ pub fn collect(
     };
     let mut sample = Sample::default();
     let mut records = history.iter_from(Position(0))?;
-    let end = history.end().0;
-    while let Some((position, record)) = records.next_record()? {
-        if record.time() >= range.until {
-            break;
-        }
+    while let Some((position, record)) = records.next_record()?
+        && position <= last
+    {
         if let Record::Event(event) = &record
-            && event.event_timestamp >= range.from
+            && range.holds(event.event_timestamp)
         {
             let time = event.event_timestamp;
             let truth = labels.truth(position, time, range.known_until, &schema);
@@ -160,29 +151,35 @@ pub fn collect(
             }
         }
         engine.apply(position, &record);
-        if position.0.is_multiple_of(10_000) && progress(position.0, end).is_break() {
+        if position.0.is_multiple_of(10_000) && progress(position.0, last.0).is_break() {
             return Err(DatasetError::Cancelled(position.0));
         }
     }
     if rows.fraud.is_empty() {
-        Err(DatasetError::Empty)
-    } else {
-        Ok(rows)
+        return Err(DatasetError::Empty);
     }
+    Ok(rows.in_time_order())
 }
 
-/// Share of the other events that may be kept beside all frauds.
-fn negative_rate(history: &History, range: Range, labels: &Labels) -> Result<f64, DatasetError> {
+/// Share of the other events that may be kept beside all frauds, and where the last event of the range
+/// lies: an older file imported after a newer one puts events of the range behind others.
+fn survey(
+    history: &History,
+    range: Range,
+    labels: &Labels,
+) -> Result<(f64, Position), DatasetError> {
     let (mut frauds, mut others) = (0_usize, 0_usize);
+    let mut last = Position(0);
     let mut records = history.iter_from(Position(0))?;
     while let Some((position, record)) = records.next_record()? {
         let Record::Event(event) = record else {
             continue;
         };
         let time = event.event_timestamp;
-        if time < range.from || time >= range.until {
+        if !range.holds(time) {
             continue;
         }
+        last = position;
         match labels.truth(position, time, range.known_until, history.schema()) {
             Some(true) => frauds += 1,
             Some(false) => others += 1,
@@ -193,11 +190,12 @@ fn negative_rate(history: &History, range: Range, labels: &Labels) -> Result<f64
         return Err(DatasetError::TooManyFrauds(frauds, range.rows_max));
     }
     let room = (range.rows_max - frauds) as f64;
-    Ok(if others == 0 {
+    let rate = if others == 0 {
         1.0
     } else {
         (room / others as f64).min(1.0)
-    })
+    };
+    Ok((rate, last))
 }
 
 /// Deterministic: the same event is kept or not in every run.
@@ -217,6 +215,25 @@ impl Rows {
 
     pub fn frauds(&self) -> usize {
         self.fraud.iter().filter(|fraud| **fraud).count()
+    }
+
+    /// Late events stand behind later ones in the log; who splits rows by time needs them in its order.
+    fn in_time_order(self) -> Rows {
+        if self.times.is_sorted() {
+            return self;
+        }
+        let mut order: Vec<usize> = (0..self.len()).collect();
+        order.sort_by_key(|row| (self.times[*row], self.positions[*row]));
+        let row_values = |row: &usize| &self.values[row * self.width..(row + 1) * self.width];
+        Rows {
+            width: self.width,
+            values: order.iter().flat_map(row_values).copied().collect(),
+            times: order.iter().map(|row| self.times[*row]).collect(),
+            positions: order.iter().map(|row| self.positions[*row]).collect(),
+            fraud: order.iter().map(|row| self.fraud[*row]).collect(),
+            negative_rate: self.negative_rate,
+            unknown: self.unknown,
+        }
     }
 
     /// Rows `from..until` as values and labels.

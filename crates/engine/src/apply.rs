@@ -65,7 +65,7 @@ impl Engine {
         self.policy_version
     }
 
-    /// SHA-256 of the artifact that serves.
+    /// SHA-256 of the artifact that serves; `None` when no model does.
     pub fn champion(&self) -> Option<[u8; 32]> {
         self.champion
     }
@@ -125,7 +125,7 @@ impl Engine {
             Record::Config(config) => self.configure(config),
             Record::Activation(activation) => {
                 if activation.part == ServingPart::Champion {
-                    self.champion = Some(activation.artifact);
+                    self.champion = Some(activation.artifact).filter(|sha| *sha != [0; 32]);
                 }
                 Effect::Activated(activation.clone())
             }

@@ -72,8 +72,9 @@ struct ThresholdsFile {
     decline: u16,
 }
 
+const SCORE_MAX: u16 = 1000;
 /// A threshold no score reaches.
-pub const NEVER: u16 = 1001;
+pub const NEVER: u16 = SCORE_MAX + 1;
 
 impl Default for Policy {
     /// Before any policy is set everything with a score below 900 passes; without a score: review.
@@ -141,7 +142,8 @@ impl Policy {
             Err(why) => return self.fall_back(version, event, position, why),
         };
         let thresholds = self.thresholds(event.event_type);
-        let verdict = match scored.score {
+        let score = scored.score.min(SCORE_MAX);
+        let verdict = match score {
             score if score >= thresholds.decline => DecisionKind::Decline,
             score if score >= thresholds.review => DecisionKind::Review,
             score if score >= thresholds.challenge => DecisionKind::Challenge,
@@ -153,7 +155,7 @@ impl Policy {
             decided_at: event.received_at,
             suspicion: scored.suspicion,
             verdict,
-            score: scored.score.min(1000),
+            score,
             probability_ppm: scored.probability_ppm.min(1_000_000),
             source: DecisionSource::Model,
             model: scored.model,

@@ -7,6 +7,7 @@ use graph::{Graph, SnapshotError};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use crate::ENGINE_SEMANTICS;
 use crate::apply::Engine;
 use crate::policy::Policy;
 use crate::rates::RateTable;
@@ -17,6 +18,8 @@ pub enum RestoreError {
     Graph(#[from] SnapshotError),
     #[error("snapshot of the engine cannot be read: {0}")]
     Io(#[from] io::Error),
+    #[error("snapshot was taken under engine semantics {got}, this build has {expected}")]
+    Semantics { got: u32, expected: u32 },
     #[error("snapshot of the engine is inconsistent: {what}")]
     Malformed { what: &'static str },
 }
@@ -25,6 +28,7 @@ const TEXT_MAX: u32 = 1 << 20;
 
 impl Engine {
     pub fn write_snapshot(&self, to: &mut dyn Write) -> io::Result<()> {
+        to.write_all(&ENGINE_SEMANTICS.to_le_bytes())?;
         to.write_all(&self.next.0.to_le_bytes())?;
         to.write_all(&self.policy_version.to_le_bytes())?;
         for text in [self.policy_body.as_str(), self.rates.body()] {
@@ -37,6 +41,11 @@ impl Engine {
     }
 
     pub fn read_snapshot(schema: &Schema, from: &mut dyn Read) -> Result<Engine, RestoreError> {
+        let got = u32::from_le_bytes(array(from)?);
+        if got != ENGINE_SEMANTICS {
+            let expected = ENGINE_SEMANTICS;
+            return Err(RestoreError::Semantics { got, expected });
+        }
         let next = Position(u64::from_le_bytes(array(from)?));
         let policy_version = u32::from_le_bytes(array(from)?);
         let policy_body = text(from)?;

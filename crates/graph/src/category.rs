@@ -17,7 +17,8 @@ pub struct Category {
 #[derive(Clone, Debug)]
 pub struct Categories {
     values: Vec<Category>,
-    index: Table<CategorySlot>,
+    /// A single shard: there are 4096 values at most.
+    index: Table<CategorySlot, 0>,
     most: usize,
 }
 

@@ -6,12 +6,15 @@
 pub(crate) mod entity;
 pub(crate) mod flow;
 pub(crate) mod neighbours;
+mod page;
 pub(crate) mod pair;
 pub(crate) mod place;
 pub(crate) mod recent;
 pub(crate) mod squash;
 pub(crate) mod subject;
 pub(crate) mod transaction;
+
+use std::collections::BTreeSet;
 
 use event::Schema;
 use event::schema::Part;
@@ -85,9 +88,9 @@ impl FeatureList {
         }
         flow::describe(&mut list);
         neighbours::describe(&mut list);
-        FeatureList {
-            features: list.features,
-        }
+        let mut features = list.features;
+        make_unique(&mut features);
+        FeatureList { features }
     }
 
     pub fn features(&self) -> &[Feature] {
@@ -118,6 +121,19 @@ impl FeatureList {
             digest.update(b"\n");
         }
         digest.finalize().into()
+    }
+}
+
+/// An attribute or role may be called like a feature (`speed`); the later of two names gets a number.
+fn make_unique(features: &mut [Feature]) {
+    let mut taken = BTreeSet::new();
+    for feature in features {
+        let plain = feature.name.clone();
+        let mut number = 2;
+        while !taken.insert(feature.name.clone()) {
+            feature.name = format!("{plain}_{number}");
+            number += 1;
+        }
     }
 }
 
@@ -199,7 +215,16 @@ pub(crate) struct Moment<'a> {
     pub now: event::EventTime,
     pub amount: Option<f32>,
     pub nodes: RoleNodes,
+    pub edges: &'a recent::Edges,
     pub recent: &'a [recent::Recent],
+}
+
+impl Moment<'_> {
+    /// Whether the event names an entity in this role.
+    pub fn has(&self, role: usize) -> bool {
+        let mut roles = self.event.entities.iter();
+        roles.any(|(at, _)| at.index() == role)
+    }
 }
 
 pub(crate) const MISSING: f32 = f32::NAN;

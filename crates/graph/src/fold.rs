@@ -4,5 +4,7 @@ mod event;
 mod expiry;
 mod label;
 mod outcome;
+mod waiting;
 
-pub(crate) use self::event::{MATCH_RATIO, Waiting};
+pub(crate) use self::event::MATCH_RATIO;
+pub(crate) use self::waiting::{News, Waiting};

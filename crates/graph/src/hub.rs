@@ -18,11 +18,18 @@ pub const SKETCH: usize = 256;
 const DEVICE_SKETCH: usize = 64;
 /// Sketch stamps count sixteenths of the shortest window.
 const STAMPS_PER_SHORTEST: i64 = 16;
+/// With stamps of 4 s at least, 31 bits of them reach past the last accepted event time.
+const STAMP_MS_MIN: i64 = 4000;
+const _: () = assert!(EventTime::END.millis() / STAMP_MS_MIN < i32::MAX as i64);
+/// What one busy entity costs beyond an ordinary one, whatever its number of neighbours (I6).
+const _: () = assert!(std::mem::size_of::<Hub>() <= 5400);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Cell {
-    pub epoch: u32,
+    pub epoch: i64,
     pub count: [u32; 2],
+    /// Interactions whose money moved, and how much of it.
+    pub moved: [u32; 2],
     pub sum: [f32; 2],
     pub max: f32,
     pub declined: u32,
@@ -34,8 +41,8 @@ pub struct Hub {
     pub days: [u32; DAYS],
     pub newest_day: i64,
     /// Stamp of the last hit per cell and direction; 0 is never.
-    pub peers: [Box<[u32]>; 2],
-    pub devices: Box<[u32]>,
+    pub peers: [[i32; SKETCH]; 2],
+    pub devices: [i32; DEVICE_SKETCH],
 }
 
 impl Default for Hub {
@@ -44,8 +51,8 @@ impl Default for Hub {
             cells: Default::default(),
             days: [0; DAYS],
             newest_day: 0,
-            peers: [vec![0; SKETCH].into(), vec![0; SKETCH].into()],
-            devices: vec![0; DEVICE_SKETCH].into(),
+            peers: [[0; SKETCH]; 2],
+            devices: [0; DEVICE_SKETCH],
         }
     }
 }
@@ -57,10 +64,20 @@ pub struct HubClock {
     pub day_length: i64,
 }
 
+/// Where windows begin for a hub, computed once per event.
+#[derive(Clone, Copy, Debug)]
+pub struct HubEdges {
+    /// First epoch inside each window.
+    oldest: [i64; WINDOWS],
+    /// Last stamp before each window.
+    since: [i32; WINDOWS],
+}
+
 /// Counts of one window.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct WindowCounts {
     pub count: [u32; 2],
+    pub moved: [u32; 2],
     pub sum: [f32; 2],
     pub max: f32,
     pub declined: u32,
@@ -68,18 +85,41 @@ pub struct WindowCounts {
     pub devices: f32,
 }
 
+impl WindowCounts {
+    /// Without a branch: which of a hub's cells are current is anybody's guess.
+    fn add(&mut self, cell: &Cell, inside: bool) {
+        let (whole, share) = (u32::from(inside), f32::from(u8::from(inside)));
+        for direction in 0..2 {
+            self.count[direction] += whole * cell.count[direction];
+            self.moved[direction] += whole * cell.moved[direction];
+            self.sum[direction] += share * cell.sum[direction];
+        }
+        self.max = self.max.max(share * cell.max);
+        self.declined += whole * cell.declined;
+    }
+}
+
 impl HubClock {
-    fn epoch(&self, window: usize, time: EventTime) -> u32 {
+    pub fn edges(&self, now: EventTime) -> HubEdges {
+        let mut oldest = [0; WINDOWS];
+        for (window, oldest) in oldest.iter_mut().enumerate() {
+            *oldest = self.epoch(window, now) - (CELLS as i64 - 1);
+        }
+        let since = self.windows.map(|span| self.stamp(now.minus(span)));
+        HubEdges { oldest, since }
+    }
+
+    fn epoch(&self, window: usize, time: EventTime) -> i64 {
         let length = (self.windows[window].millis() / CELLS as i64).max(1);
-        (time.millis() / length) as u32
+        time.millis().div_euclid(length)
     }
 
     fn stamp_length(&self) -> i64 {
-        (self.windows[0].millis() / STAMPS_PER_SHORTEST).max(1)
+        (self.windows[0].millis() / STAMPS_PER_SHORTEST).max(STAMP_MS_MIN)
     }
 
-    fn stamp(&self, time: EventTime) -> u32 {
-        (time.millis() / self.stamp_length()) as u32
+    fn stamp(&self, time: EventTime) -> i32 {
+        (time.millis().max(0) / self.stamp_length()) as i32
     }
 }
 
@@ -88,7 +128,7 @@ impl Hub {
         let direction = item.direction as usize;
         for (window, cells) in self.cells.iter_mut().enumerate() {
             let epoch = clock.epoch(window, item.time);
-            let cell = &mut cells[epoch as usize % CELLS];
+            let cell = &mut cells[place(epoch)];
             if cell.epoch > epoch {
                 continue;
             }
@@ -99,6 +139,7 @@ impl Hub {
                 };
             }
             cell.count[direction] += 1;
+            cell.moved[direction] += u32::from(item.paid().is_some());
             cell.sum[direction] += item.flow();
             cell.max = cell.max.max(item.flow());
             cell.declined += u32::from(item.has(state::DECLINED));
@@ -122,40 +163,45 @@ impl Hub {
         }
     }
 
-    /// The interaction's money did not move after all, or it was declined.
-    pub fn amend(&mut self, item: &Interaction, flow_back: f32, declined: bool, clock: &HubClock) {
+    /// The interaction's money did not move after all, or it was declined. A window's maximum keeps it.
+    pub fn amend(&mut self, item: &Interaction, declined: bool, clock: &HubClock) {
+        let direction = item.direction as usize;
         for (window, cells) in self.cells.iter_mut().enumerate() {
             let epoch = clock.epoch(window, item.time);
-            let cell = &mut cells[epoch as usize % CELLS];
+            let cell = &mut cells[place(epoch)];
             if cell.epoch == epoch {
-                cell.sum[item.direction as usize] -= flow_back;
+                let moved = u32::from(item.paid().is_some());
+                cell.moved[direction] = cell.moved[direction].saturating_sub(moved);
+                cell.sum[direction] = (cell.sum[direction] - item.flow()).max(0.0);
                 cell.declined += u32::from(declined);
             }
         }
     }
 
-    pub fn window(&self, window: usize, now: EventTime, clock: &HubClock) -> WindowCounts {
-        let newest = clock.epoch(window, now);
-        let oldest = newest.saturating_sub(CELLS as u32 - 1);
-        let mut counts = WindowCounts::default();
-        for cell in &self.cells[window] {
-            if cell.epoch < oldest || cell.epoch > newest {
-                continue;
+    /// Counts of the windows that end where the edges say. As in a ring, what the log already holds but is dated
+    /// later counts as now. Devices are counted only where they are asked for.
+    pub fn windows(&self, edges: &HubEdges, devices: bool) -> [WindowCounts; WINDOWS] {
+        let mut windows = [WindowCounts::default(); WINDOWS];
+        for ((counts, cells), oldest) in windows.iter_mut().zip(&self.cells).zip(edges.oldest) {
+            for cell in cells {
+                counts.add(cell, cell.epoch >= oldest);
             }
-            for direction in 0..2 {
-                counts.count[direction] += cell.count[direction];
-                counts.sum[direction] += cell.sum[direction];
+        }
+        for direction in [Direction::Out as usize, Direction::In as usize] {
+            if windows[WINDOWS - 1].count[direction] != 0 {
+                let peers = distinct(&self.peers[direction], edges.since);
+                for (counts, peers) in windows.iter_mut().zip(peers) {
+                    counts.peers[direction] = peers;
+                }
             }
-            counts.max = counts.max.max(cell.max);
-            counts.declined += cell.declined;
         }
-        let length = clock.stamp_length();
-        let since = (now.minus(clock.windows[window]).millis() / length).max(0) as u32;
-        for direction in [Direction::Out, Direction::In] {
-            counts.peers[direction as usize] = distinct(&self.peers[direction as usize], since);
+        if devices {
+            let devices = distinct(&self.devices, edges.since);
+            for (counts, devices) in windows.iter_mut().zip(devices) {
+                counts.devices = devices;
+            }
         }
-        counts.devices = distinct(&self.devices, since);
-        counts
+        windows
     }
 
     /// Interactions whose day lies in `(from, to]`.
@@ -167,22 +213,36 @@ impl Hub {
     }
 }
 
-fn hit(sketch: &mut [u32], id: u32, stamp: u32) {
+fn place(epoch: i64) -> usize {
+    epoch.rem_euclid(CELLS as i64) as usize
+}
+
+fn hit(sketch: &mut [i32], id: u32, stamp: i32) {
     if id == crate::slab::NONE {
         return;
     }
-    let mixed = u64::from(id)
-        .wrapping_add(1)
-        .wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let cell = (mixed >> 40) as usize % sketch.len();
+    // Linear counting wants cells like dice: a plain multiply spreads neighbouring ids evenly, which
+    // fills the sketch too early. Finaliser of MurmurHash3 (Appleby).
+    let mut mixed = id;
+    mixed = (mixed ^ (mixed >> 16)).wrapping_mul(0x85eb_ca6b);
+    mixed = (mixed ^ (mixed >> 13)).wrapping_mul(0xc2b2_ae35);
+    mixed ^= mixed >> 16;
+    let cell = mixed as usize % sketch.len();
     sketch[cell] = sketch[cell].max(stamp);
 }
 
-fn distinct(sketch: &[u32], since: u32) -> f32 {
+/// Distinct ids hit after each of the given stamps.
+fn distinct(sketch: &[i32], since: [i32; WINDOWS]) -> [f32; WINDOWS] {
+    let mut hit = [0_i32; WINDOWS];
+    for (hit, since) in hit.iter_mut().zip(since) {
+        // A plain sum over signed compares: the compiler makes vectors of it.
+        *hit = sketch.iter().map(|stamp| i32::from(*stamp > since)).sum();
+    }
     let cells = sketch.len() as f32;
-    let hit = sketch.iter().filter(|stamp| **stamp > since).count() as f32;
-    let empty = (cells - hit).max(1.0);
-    cells * libm::logf(cells / empty)
+    hit.map(|hit| {
+        let empty = (cells - hit as f32).max(1.0);
+        cells * libm::logf(cells / empty)
+    })
 }
 
 #[cfg(test)]
@@ -223,7 +283,7 @@ mod tests {
         }
         let now = items.last().unwrap().time;
         for (window, span) in CLOCK.windows.iter().enumerate() {
-            let seen = hub.window(window, now, &CLOCK);
+            let seen = hub.windows(&CLOCK.edges(now), true)[window];
             let exact = items
                 .iter()
                 .filter(|one| now.since(one.time) < *span)
@@ -236,12 +296,12 @@ mod tests {
             );
             assert_eq!(f64::from(seen.sum[0]), count * 2.0);
         }
-        let month = hub.window(3, now, &CLOCK).peers[0];
+        let month = hub.windows(&CLOCK.edges(now), true)[3].peers[0];
         assert!(
             (560.0..840.0).contains(&month),
             "700 peers estimated as {month}"
         );
-        let hour = hub.window(0, now, &CLOCK).peers[0];
+        let hour = hub.windows(&CLOCK.edges(now), true)[0].peers[0];
         assert!((50.0..70.0).contains(&hour), "59 peers estimated as {hour}");
     }
 }

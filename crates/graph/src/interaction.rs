@@ -58,8 +58,6 @@ pub mod signs {
     pub const AMOUNT_MATCH: u8 = 4;
     /// First event of the subject on this device.
     pub const NEW_DEVICE: u8 = 8;
-    /// The subject was first seen within the second window.
-    pub const YOUNG_SUBJECT: u8 = 16;
 }
 
 impl Default for Interaction {
@@ -116,13 +114,14 @@ impl Interaction {
         self.state & (state::MONEY | state::NOT_MOVED) == state::MONEY
     }
 
-    /// The amount where money moved, else 0.
+    /// The amount, where money moved and its worth is known.
+    pub fn paid(&self) -> Option<f32> {
+        Some(self.amount).filter(|amount| self.moved() && !amount.is_nan())
+    }
+
+    /// The same with 0 for nothing.
     pub fn flow(&self) -> f32 {
-        if self.moved() && !self.amount.is_nan() {
-            self.amount
-        } else {
-            0.0
-        }
+        self.paid().unwrap_or(0.0)
     }
 
     pub fn write(&self, out: &mut Vec<u8>) {

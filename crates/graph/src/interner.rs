@@ -114,3 +114,41 @@ impl Names {
     pub const CLASSES: usize = CLASSES;
     pub const CHUNK_BYTES: usize = CHUNK_BLOCKS * BLOCK;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn names_come_back_as_stored_whatever_was_freed_around_them(
+            ops in prop::collection::vec((1_usize..=EntityId::MAX_BYTES, any::<bool>()), 1..2000),
+        ) {
+            let mut names = Names::new();
+            let mut held: Vec<(NameRef, String)> = Vec::new();
+            for (n, (len, free)) in ops.into_iter().enumerate() {
+                if free && !held.is_empty() {
+                    names.give_back(held.swap_remove(len % held.len()).0);
+                    continue;
+                }
+                let name: String = format!("{n:04}").chars().cycle().take(len).collect();
+                held.push((names.store(&name), name));
+            }
+            for (at, name) in &held {
+                prop_assert_eq!(names.bytes(*at), name.as_bytes());
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_never_crosses_a_chunk_and_the_rest_of_it_is_used() {
+        let mut names = Names::new();
+        let long = "x".repeat(EntityId::MAX_BYTES - BLOCK);
+        let stored: Vec<NameRef> = (0..600).map(|_| names.store(&long)).collect();
+        assert_eq!(names.chunks.len(), 2);
+        assert!(stored.iter().all(|at| names.bytes(*at) == long.as_bytes()));
+        // 4096 is 585 names of 7 blocks and one block: that one is free for a short name.
+        assert_eq!(names.store("short").block, 4095);
+    }
+}

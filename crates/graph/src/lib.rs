@@ -23,6 +23,7 @@ mod ring;
 mod slab;
 mod snapshot;
 mod table;
+mod warm;
 
 pub use features::{Feature, FeatureGroup, FeatureList};
 pub use sample::Sample;

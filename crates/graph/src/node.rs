@@ -1,6 +1,6 @@
 //! One entity: a hot part that neighbours read, and what only its own events need.
 
-use event::EventTime;
+use event::{EventTime, Position};
 
 use crate::interner::NameRef;
 use crate::ring::RingRef;
@@ -17,7 +17,6 @@ pub struct Node {
     pub events: u32,
     pub fraud_known: u16,
     pub kind: u8,
-    pub declined: u8,
     pub ring: RingRef,
     pub hub: u32,
     pub known: u32,
@@ -27,6 +26,8 @@ pub struct Node {
     pub amounts: Amounts,
     pub profile: u32,
     pub name: NameRef,
+    /// Lowest position among the events of this life: a label of an earlier one is not its own.
+    pub born: Position,
 }
 
 /// Running mean and variance of clipped amounts (base currency, major units).
@@ -63,7 +64,6 @@ impl Default for Node {
             events: 0,
             fraud_known: 0,
             kind: 0,
-            declined: 0,
             ring: RingRef::default(),
             hub: NONE,
             known: NONE,
@@ -71,6 +71,7 @@ impl Default for Node {
             amounts: Amounts::default(),
             profile: NONE,
             name: NameRef::default(),
+            born: Position(u64::MAX),
         }
     }
 }
@@ -99,7 +100,10 @@ impl Amounts {
         let mut value = amount;
         if self.count >= CLIP_AFTER {
             let room = (CLIP_SD * self.sd()).max(0.1 * self.mean.abs());
-            value = value.min(self.mean + room);
+            // A history of nothing but zeros sets no scale to clip by.
+            if room > 0.0 {
+                value = value.min(self.mean + room);
+            }
         }
         self.count = self.count.saturating_add(1);
         let weight = (1.0 / self.count as f32).max(AMOUNT_WEIGHT_MIN);
@@ -111,3 +115,26 @@ impl Amounts {
 }
 
 const _: () = assert!(std::mem::size_of::<Node>() == 128);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_history_of_zeros_does_not_clip_for_ever() {
+        let mut amounts = Amounts::default();
+        (0..10).for_each(|_| amounts.add(0.0));
+        amounts.add(110.0);
+        assert_eq!(amounts.mean, 10.0);
+        assert!(amounts.z(110.0).is_some());
+    }
+
+    #[test]
+    fn one_large_amount_does_not_become_normal() {
+        let mut amounts = Amounts::default();
+        (0..20).for_each(|n| amounts.add(if n % 2 == 0 { 9.0 } else { 11.0 }));
+        amounts.add(10_000.0);
+        assert!(amounts.mean < 10.5 && amounts.max == 10_000.0);
+        assert!(amounts.z(10_000.0).is_some_and(|z| z > 1000.0));
+    }
+}

@@ -3,7 +3,7 @@
 //! Values are finite, or the one canonical NaN that marks a missing tabular value. Sequence and
 //! neighbourhood hold no NaN; unused steps and slots are all zero and counted out by their lengths.
 
-use event::schema::ROLES_MAX;
+use event::schema::{RING_MAX, ROLES_MAX};
 use event::{Event, Position};
 
 use crate::features::recent::{Edges, Recent};
@@ -11,10 +11,11 @@ use crate::features::squash::squash;
 use crate::features::{self, MISSING, Moment, hours};
 use crate::interaction::{Direction, Interaction, state};
 use crate::slab::NONE;
-use crate::state::{Graph, RoleNodes};
+use crate::state::Graph;
 
 /// Steps of the sequence: the subject's last events.
 pub const STEPS: usize = 64;
+const _: () = assert!(STEPS >= RING_MAX as usize);
 pub const STEP_WIDTH: usize = 14;
 /// Interactions looked at per entity.
 pub const NEIGHBOURS: usize = 16;
@@ -90,13 +91,22 @@ impl PartialEq for Recent {
 /// How much of a sample is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SampleParts {
-    /// Features only, as trees use them.
+    /// Features only, as trees use them; the other arrays are left empty.
     Tabular,
     /// Features, sequence and neighbourhood.
     Full,
 }
 
 impl Sample {
+    fn clear_arrays(&mut self) {
+        self.sequence.clear();
+        self.steps = 0;
+        self.entities.clear();
+        self.neighbourhood.clear();
+        self.neighbours = [0; ROLES_MAX];
+        self.evidence.clear();
+    }
+
     /// Every bit of the arrays, for comparisons that must be exact.
     pub fn bits(&self) -> Vec<u32> {
         let arrays = [
@@ -133,12 +143,15 @@ impl Graph {
         sample: &mut Sample,
     ) {
         self.advance(event.event_timestamp);
-        let nodes = self.role_nodes(event);
+        let guessed = self.warm(event);
+        let nodes = self.role_nodes(event, &guessed);
         let edges = Edges::new(&self.plan, event.event_timestamp);
+        let subject = self.plan.subject.index();
         let mut recent = std::mem::take(&mut sample.recent);
         recent.clear();
         recent.extend(
-            (0..self.plan.schema.roles.len()).map(|role| Recent::of(self, nodes[role], &edges)),
+            (0..self.plan.schema.roles.len())
+                .map(|role| Recent::of(self, nodes[role], &edges, role == subject)),
         );
         let now = event.event_timestamp;
         let moment = Moment {
@@ -147,14 +160,17 @@ impl Graph {
             now,
             amount,
             nodes,
+            edges: &edges,
             recent: &recent,
         };
         fill_tabular(&moment, &mut sample.tabular);
-        sample.evidence.clear();
-        if parts == SampleParts::Full {
-            fill_sequence(&moment, sample);
-            fill_neighbourhood(&moment, sample);
-            fill_evidence(&moment, &mut sample.evidence);
+        match parts {
+            SampleParts::Tabular => sample.clear_arrays(),
+            SampleParts::Full => {
+                fill_sequence(&moment, sample);
+                fill_neighbourhood(&moment, sample);
+                fill_evidence(&moment, &mut sample.evidence);
+            }
         }
         sample.recent = recent;
     }
@@ -216,26 +232,24 @@ fn amount_of(item: &Interaction) -> f32 {
 fn fill_sequence(moment: &Moment<'_>, sample: &mut Sample) {
     let graph = moment.graph;
     let time = &graph.schema().time;
-    sample.sequence.clear();
     let subject = moment.nodes[graph.plan.subject.index()];
-    let items = if subject == NONE {
-        &[]
-    } else {
-        graph.rings.items(graph.nodes.get(subject).ring)
-    };
+    let items = graph.remembered(subject);
     let from = moment.now.minus(time.sequence);
     let first = items.partition_point(|item| item.time <= from);
     let items = &items[first..];
     let at = |role: Option<event::RoleIx>| role.map_or(NONE, |role| moment.nodes[role.index()]);
     let (peer, device) = (at(graph.plan.counterparty), at(graph.plan.device));
     let recent = moment.now.minus(time.recent);
-    for (step, item) in items.iter().enumerate() {
+    sample.sequence.resize(STEPS * STEP_WIDTH, 0.0);
+    sample.sequence[items.len() * STEP_WIDTH..].fill(0.0);
+    let places = sample.sequence.chunks_exact_mut(STEP_WIDTH);
+    for (step, (item, place)) in items.iter().zip(places).enumerate() {
         let gap = if step == 0 {
             0.0
         } else {
             hours(item.time, items[step - 1].time)
         };
-        sample.sequence.extend_from_slice(&[
+        place.copy_from_slice(&[
             squash(hours(moment.now, item.time) * 60.0),
             squash(gap * 60.0),
             sign(item.time > recent),
@@ -253,76 +267,85 @@ fn fill_sequence(moment: &Moment<'_>, sample: &mut Sample) {
         ]);
     }
     sample.steps = items.len();
-    sample.sequence.resize(STEPS * STEP_WIDTH, 0.0);
 }
 
 fn fill_neighbourhood(moment: &Moment<'_>, sample: &mut Sample) {
     let graph = moment.graph;
     let roles = graph.schema().roles.len();
     let subject = moment.nodes[graph.plan.subject.index()];
-    sample.neighbourhood.clear();
-    sample.entities.clear();
     sample.neighbours = [0; ROLES_MAX];
-    for role in 0..roles {
+    let role_width = NEIGHBOURS * NEIGHBOUR_WIDTH;
+    sample.neighbourhood.resize(roles * role_width, 0.0);
+    sample.entities.resize(roles * NODE_WIDTH, 0.0);
+    let entities = sample.entities.chunks_exact_mut(NODE_WIDTH);
+    let blocks = sample.neighbourhood.chunks_exact_mut(role_width);
+    for (role, (entity, block)) in entities.zip(blocks).enumerate() {
         let ix = moment.nodes[role];
-        sample.entities.extend_from_slice(&summary(moment, ix));
-        let items = if ix == NONE {
-            &[]
-        } else {
-            graph.rings.items(graph.nodes.get(ix).ring)
-        };
-        let items = items.iter().rev().take(NEIGHBOURS);
+        entity.copy_from_slice(&row(&[0.0; EDGE_WIDTH], &summary(moment, ix))[EDGE_WIDTH..]);
+        let items = graph.remembered(ix).iter().rev().take(NEIGHBOURS);
         sample.neighbours[role] = items.len() as u8;
-        for item in items {
-            sample.neighbourhood.extend_from_slice(&[
-                squash(hours(moment.now, item.time) * 60.0),
-                amount_of(item),
-                direction_of(item),
-                label_of(item),
-                sign(item.has(state::DECLINED)),
-                f32::from(item.suspicion) / 65_535.0,
-                sign(item.signs & crate::interaction::signs::NEW_PAIR != 0),
-                sign(item.peer != NONE && item.peer == subject),
-            ]);
-            sample
-                .neighbourhood
-                .extend_from_slice(&summary(moment, item.peer));
+        block[items.len() * NEIGHBOUR_WIDTH..].fill(0.0);
+        for (item, place) in items.zip(block.chunks_exact_mut(NEIGHBOUR_WIDTH)) {
+            let edge = edge(moment, item, subject);
+            place.copy_from_slice(&row(&edge, &summary(moment, item.peer)));
         }
-        sample
-            .neighbourhood
-            .resize((role + 1) * NEIGHBOURS * NEIGHBOUR_WIDTH, 0.0);
     }
 }
 
-/// What a neighbour shows of itself; all from the hot half of its record.
+/// Edge and node side by side, with the columns squashed that grow without bound: age and amount of the
+/// edge, all of the node but the mark of a hub.
+fn row(edge: &[f32; EDGE_WIDTH], node: &[f32; NODE_WIDTH]) -> [f32; NEIGHBOUR_WIDTH] {
+    let mut raw = [0.0; NEIGHBOUR_WIDTH];
+    raw[..EDGE_WIDTH].copy_from_slice(edge);
+    raw[EDGE_WIDTH..].copy_from_slice(node);
+    // All of them: as a vector that costs less than picking some.
+    let mut row = raw;
+    for value in &mut row {
+        *value = squash(*value);
+    }
+    row[2..EDGE_WIDTH].copy_from_slice(&raw[2..EDGE_WIDTH]);
+    row[NEIGHBOUR_WIDTH - 1] = raw[NEIGHBOUR_WIDTH - 1];
+    row
+}
+
+fn edge(moment: &Moment<'_>, item: &Interaction, subject: u32) -> [f32; EDGE_WIDTH] {
+    [
+        hours(moment.now, item.time) * 60.0,
+        // Unknown is nothing: squashing takes NaN for 0.
+        item.amount,
+        direction_of(item),
+        label_of(item),
+        sign(item.has(state::DECLINED)),
+        f32::from(item.suspicion) / 65_535.0,
+        sign(item.signs & crate::interaction::signs::NEW_PAIR != 0),
+        sign(item.peer != NONE && item.peer == subject),
+    ]
+}
+
+/// What a neighbour shows of itself, not squashed yet; all from the hot half of its record.
 fn summary(moment: &Moment<'_>, ix: u32) -> [f32; NODE_WIDTH] {
-    if ix == NONE || !moment.graph.is_alive(ix) {
+    if ix == NONE {
         return [0.0; NODE_WIDTH];
     }
     let node = moment.graph.nodes.get(ix);
     [
-        squash(node.events as f32),
-        squash(hours(moment.now, node.first_seen)),
-        squash(hours(moment.now, node.last_seen)),
-        squash(f32::from(node.fraud_known)),
-        squash(node.flow[1]),
-        squash(node.flow[0]),
-        squash(node.amounts.mean),
+        node.events as f32,
+        hours(moment.now, node.first_seen),
+        hours(moment.now, node.last_seen),
+        f32::from(node.fraud_known),
+        node.flow[1],
+        node.flow[0],
+        node.amounts.mean,
         sign(node.hub != NONE),
     ]
 }
 
 /// Known frauds near the event first, then the newest interactions of the rarer entities.
 fn fill_evidence(moment: &Moment<'_>, evidence: &mut Vec<Position>) {
-    let graph = moment.graph;
-    let rings = |nodes: RoleNodes| {
-        nodes
-            .into_iter()
-            .filter(|ix| *ix != NONE)
-            .map(|ix| graph.rings.items(graph.nodes.get(ix).ring))
-    };
+    evidence.clear();
     for wanted_fraud in [true, false] {
-        for items in rings(moment.nodes) {
+        for ix in moment.nodes {
+            let items = moment.graph.remembered(ix);
             for item in items.iter().rev().take(NEIGHBOURS) {
                 if evidence.len() == EVIDENCE_MAX {
                     return;

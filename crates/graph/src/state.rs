@@ -225,11 +225,11 @@ impl Graph {
             frauds_known: known.map_or(0, |known| known.fraud_total),
             legitimate_known: known.map_or(0, |known| known.legitimate_total),
             is_hub: node.hub != NONE,
-            interactions: self.rings.items(node.ring),
+            interactions: self.remembered(ix),
         })
     }
 
-    /// Kind and name of the node on the other end of an interaction, if it is still held.
+    /// Kind and name of the node on the other end of an interaction of [`NodeView::interactions`].
     pub fn peer(&self, item: &Interaction) -> Option<(KindIx, &str)> {
         let alive = item.peer != NONE && self.is_alive(item.peer);
         alive.then(|| (KindIx(self.nodes.get(item.peer).kind), self.name(item.peer)))
@@ -253,10 +253,7 @@ impl Graph {
         let hash = name_hash(kind, name);
         let tag = (hash >> 32) as u32;
         let found = self.name_table.find(hash, |slot| {
-            slot.tag == tag && {
-                let node = self.nodes.get(slot.node);
-                node.kind == kind.0 && self.names.bytes(node.name) == name.as_bytes()
-            }
+            slot.tag == tag && self.is_named(slot.node, kind, name)
         });
         found.map_or(NONE, |slot| slot.node)
     }
@@ -267,17 +264,55 @@ impl Graph {
         node.kind != FREE_KIND && !self.is_stale(node.touched)
     }
 
+    /// A node's interactions that are not forgotten, oldest first.
+    ///
+    /// Only in these may `peer` and `device` be followed: what they point to was touched no earlier, so its
+    /// index cannot have been reclaimed and given to another entity.
+    pub(crate) fn remembered(&self, ix: u32) -> &[Interaction] {
+        if ix == NONE {
+            return &[];
+        }
+        let items = self.rings.items(self.nodes.get(ix).ring);
+        let first = items.iter().position(|item| !self.is_stale(item.time));
+        &items[first.unwrap_or(items.len())..]
+    }
+
     pub(crate) fn is_stale(&self, touched: EventTime) -> bool {
         self.now.since(touched) > self.plan.schema.time.idle_expiry
     }
 
-    pub(crate) fn role_nodes(&self, event: &Event) -> RoleNodes {
+    /// The nodes of an event; `guessed` are those of [`Graph::warm`].
+    pub(crate) fn role_nodes(&self, event: &Event, guessed: &RoleNodes) -> RoleNodes {
         let mut nodes = [NONE; ROLES_MAX];
         for (role, id) in &event.entities {
             let kind = self.plan.schema.roles[role.index()].kind;
-            nodes[role.index()] = self.find(kind, id.as_str());
+            let guess = guessed[role.index()];
+            nodes[role.index()] = if guess == NONE || self.is_named(guess, kind, id.as_str()) {
+                guess
+            } else {
+                self.find_slot(kind, id.as_str())
+            };
         }
-        nodes
+        nodes.map(|ix| {
+            if ix != NONE && self.is_alive(ix) {
+                ix
+            } else {
+                NONE
+            }
+        })
+    }
+
+    fn is_named(&self, ix: u32, kind: KindIx, name: &str) -> bool {
+        let node = self.nodes.get(ix);
+        node.kind == kind.0 && self.names.bytes(node.name) == name.as_bytes()
+    }
+
+    /// The node whose name has this hash, most probably.
+    pub(crate) fn guess(&self, kind: KindIx, name: &str) -> u32 {
+        let hash = name_hash(kind, name);
+        let tag = (hash >> 32) as u32;
+        let found = self.name_table.find(hash, |slot| slot.tag == tag);
+        found.map_or(NONE, |slot| slot.node)
     }
 
     /// Share of known labels that are fraud over the whole tenant, with a weak prior of 1 %.

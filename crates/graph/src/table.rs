@@ -1,8 +1,6 @@
 //! Open addressing over many small shards. A shard doubles on its own, so growth costs microseconds at any
 //! size of the graph instead of one long stop.
 
-const SHARD_BITS: u32 = 12;
-const SHARDS: usize = 1 << SHARD_BITS;
 const SHARD_MIN: usize = 8;
 
 /// What a table stores inline. The hash is recomputed from the slot when a shard grows or closes a gap.
@@ -14,7 +12,7 @@ pub trait Slot: Copy {
 }
 
 #[derive(Clone, Debug)]
-pub struct Table<S> {
+pub struct Table<S, const SHARD_BITS: u32 = 12> {
     shards: Vec<Shard<S>>,
     len: usize,
 }
@@ -25,15 +23,17 @@ struct Shard<S> {
     held: usize,
 }
 
-impl<S: Slot> Table<S> {
-    pub fn new() -> Table<S> {
+impl<S: Slot, const SHARD_BITS: u32> Table<S, SHARD_BITS> {
+    pub const SHARDS: usize = 1 << SHARD_BITS;
+
+    pub fn new() -> Self {
         Table {
             shards: vec![
                 Shard {
                     slots: Vec::new(),
                     held: 0
                 };
-                SHARDS
+                Self::SHARDS
             ],
             len: 0,
         }
@@ -44,13 +44,13 @@ impl<S: Slot> Table<S> {
     }
 
     pub fn find(&self, hash: u64, same: impl Fn(&S) -> bool) -> Option<&S> {
-        let shard = &self.shards[shard_of(hash)];
+        let shard = &self.shards[Self::shard_of(hash)];
         let at = shard.find(hash, same)?;
         Some(&shard.slots[at])
     }
 
     pub fn find_mut(&mut self, hash: u64, same: impl Fn(&S) -> bool) -> Option<&mut S> {
-        let shard = &mut self.shards[shard_of(hash)];
+        let shard = &mut self.shards[Self::shard_of(hash)];
         let at = shard.find(hash, same)?;
         Some(&mut shard.slots[at])
     }
@@ -58,11 +58,11 @@ impl<S: Slot> Table<S> {
     /// The caller has checked that no equal slot is held.
     pub fn insert(&mut self, slot: S) {
         self.len += 1;
-        self.shards[shard_of(slot.hash())].insert(slot);
+        self.shards[Self::shard_of(slot.hash())].insert(slot);
     }
 
     pub fn remove(&mut self, hash: u64, same: impl Fn(&S) -> bool) {
-        let shard = &mut self.shards[shard_of(hash)];
+        let shard = &mut self.shards[Self::shard_of(hash)];
         if let Some(at) = shard.find(hash, same) {
             shard.remove(at);
             self.len -= 1;
@@ -72,10 +72,10 @@ impl<S: Slot> Table<S> {
     /// Visits the slot under a hand that walks the whole table; returns the next place of the hand.
     /// A removed slot is replaced by a later one, so the hand then stays where it is.
     pub fn sweep(&mut self, hand: (u32, u32), dead: impl Fn(&S) -> bool) -> (u32, u32) {
-        let (shard_ix, slot_ix) = (hand.0 as usize % SHARDS, hand.1 as usize);
+        let (shard_ix, slot_ix) = (hand.0 as usize % Self::SHARDS, hand.1 as usize);
         let shard = &mut self.shards[shard_ix];
         if slot_ix >= shard.slots.len() {
-            return (((shard_ix + 1) % SHARDS) as u32, 0);
+            return (((shard_ix + 1) % Self::SHARDS) as u32, 0);
         }
         let slot = &shard.slots[slot_ix];
         if !slot.is_empty() && dead(slot) {
@@ -91,7 +91,7 @@ impl<S: Slot> Table<S> {
         self.shards.iter().map(|shard| shard.slots.as_slice())
     }
 
-    pub fn restore(shards: Vec<Vec<S>>) -> Table<S> {
+    pub fn restore(shards: Vec<Vec<S>>) -> Self {
         let held = |slots: &Vec<S>| slots.iter().filter(|slot| !slot.is_empty()).count();
         let shards: Vec<Shard<S>> = shards
             .into_iter()
@@ -104,11 +104,10 @@ impl<S: Slot> Table<S> {
         Table { shards, len }
     }
 
-    pub const SHARDS: usize = SHARDS;
-}
-
-fn shard_of(hash: u64) -> usize {
-    (hash >> (64 - SHARD_BITS)) as usize
+    fn shard_of(hash: u64) -> usize {
+        // In two steps, because a single shard takes no bits and a shift by 64 is none.
+        (hash >> 32 >> (32 - SHARD_BITS)) as usize
+    }
 }
 
 impl<S: Slot> Shard<S> {
@@ -168,5 +167,103 @@ impl<S: Slot> Shard<S> {
         }
         self.slots[gap] = S::EMPTY;
         self.held -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    /// A key and a value; few distinct homes, so that runs collide, wrap around and close gaps.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    struct Held(u16, u32);
+
+    impl Slot for Held {
+        const EMPTY: Held = Held(u16::MAX, 0);
+
+        fn is_empty(&self) -> bool {
+            self.0 == u16::MAX
+        }
+
+        fn hash(&self) -> u64 {
+            hash(self.0)
+        }
+    }
+
+    fn hash(key: u16) -> u64 {
+        u64::from(key % 37 / 3) << 32
+    }
+
+    #[derive(Clone, Debug)]
+    enum Op {
+        Put(u16, u32),
+        Remove(u16),
+        Sweep(u8, u16),
+    }
+
+    fn op() -> impl Strategy<Value = Op> {
+        prop_oneof![
+            4 => (0_u16..120, any::<u32>()).prop_map(|(key, value)| Op::Put(key, value)),
+            3 => (0_u16..120).prop_map(Op::Remove),
+            1 => (1_u8..60, 2_u16..7).prop_map(|(steps, divisor)| Op::Sweep(steps, divisor)),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn behaves_like_a_map(ops in prop::collection::vec(op(), 1..300)) {
+            let mut table: Table<Held, 0> = Table::new();
+            let mut model: BTreeMap<u16, u32> = BTreeMap::new();
+            for op in ops {
+                match op {
+                    Op::Put(key, value) => {
+                        match table.find_mut(hash(key), |held| held.0 == key) {
+                            Some(held) => held.1 = value,
+                            None => table.insert(Held(key, value)),
+                        }
+                        model.insert(key, value);
+                    }
+                    Op::Remove(key) => {
+                        table.remove(hash(key), |held| held.0 == key);
+                        model.remove(&key);
+                    }
+                    Op::Sweep(steps, divisor) => {
+                        let mut hand = (0, 0);
+                        let before = table.len();
+                        for _ in 0..steps {
+                            hand = table.sweep(hand, |held| held.0 % divisor == 0);
+                        }
+                        model.retain(|key, _| {
+                            key % divisor != 0 || table.find(hash(*key), |held| held.0 == *key).is_some()
+                        });
+                        prop_assert!(before >= table.len());
+                    }
+                }
+                prop_assert_eq!(table.len(), model.len());
+                for key in 0..120 {
+                    let found = table.find(hash(key), |held| held.0 == key).map(|held| held.1);
+                    prop_assert_eq!(found, model.get(&key).copied());
+                }
+            }
+        }
+
+        /// Once around, the hand has met every dead slot, whatever moved under it.
+        #[test]
+        fn a_full_turn_of_the_hand_leaves_no_dead_slot(keys in prop::collection::btree_set(0_u16..400, 1..200)) {
+            let mut table: Table<Held, 2> = Table::new();
+            keys.iter().for_each(|key| table.insert(Held(*key, 0)));
+            let mut hand = (0, 0);
+            for _ in 0..table.shards().map(|slots| slots.len() + 1).sum::<usize>() + keys.len() {
+                hand = table.sweep(hand, |held| held.0 % 2 == 0);
+            }
+            prop_assert_eq!(table.len(), keys.iter().filter(|key| **key % 2 == 1).count());
+            let restored: Table<Held, 2> = Table::restore(table.shards().map(<[Held]>::to_vec).collect());
+            for key in keys {
+                let found = restored.find(hash(key), |held| held.0 == key);
+                prop_assert_eq!(found.is_some(), key % 2 == 1);
+            }
+        }
     }
 }

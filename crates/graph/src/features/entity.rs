@@ -55,10 +55,35 @@ pub fn describe(list: &mut Describe<'_>, role: usize) {
         "hours",
         unseen,
     );
+    describe_windows(list, &name, part, group);
+    describe_labels(list, &name);
+    let suspicion = FeatureGroup::Suspicion;
+    let none = "no suspicion scored";
+    list.add(
+        suspicion,
+        one("suspicion_max"),
+        "highest suspicion in the longest window",
+        "0-1",
+        none,
+    );
+    list.add(
+        suspicion,
+        one("suspicion_mean"),
+        "mean suspicion in the longest window",
+        "0-1",
+        none,
+    );
+    let meaning = "highest suspicion, weight falling linearly over the longest window";
+    list.add(suspicion, one("suspicion_faded"), meaning, "0-1", none);
+}
+
+fn describe_windows(list: &mut Describe<'_>, name: &str, part: Part, group: FeatureGroup) {
+    let one = |suffix: &str| format!("{name}_{suffix}");
+    let absent = "role absent";
     let way = if part == Part::Counterparty {
         "incoming"
     } else {
-        "own"
+        "outgoing"
     };
     let meaning = format!("{way} events in the window");
     list.add_windows(group, &ALL, &one("count"), &meaning, "count", absent);
@@ -84,25 +109,6 @@ pub fn describe(list: &mut Describe<'_>, role: usize) {
     list.add_windows(group, &ALL, &one("peers"), &meaning, "count", absent);
     let meaning = "declined or failed events in the window";
     list.add_windows(group, &[1, 2], &one("declined"), meaning, "count", absent);
-    describe_labels(list, &name);
-    let suspicion = FeatureGroup::Suspicion;
-    let none = "no suspicion scored";
-    list.add(
-        suspicion,
-        one("suspicion_max"),
-        "highest suspicion in the longest window",
-        "0-1",
-        none,
-    );
-    list.add(
-        suspicion,
-        one("suspicion_mean"),
-        "mean suspicion in the longest window",
-        "0-1",
-        none,
-    );
-    let meaning = "highest suspicion, weight falling linearly over the longest window";
-    list.add(suspicion, one("suspicion_faded"), meaning, "0-1", none);
 }
 
 fn describe_labels(list: &mut Describe<'_>, name: &str) {
@@ -115,7 +121,7 @@ fn describe_labels(list: &mut Describe<'_>, name: &str) {
         "count",
         "role absent",
     );
-    let meaning = "known frauds that happened in the longest window";
+    let meaning = "known frauds that happened in the longest window, at most 16";
     list.add(group, one("frauds_recent"), meaning, "count", "role absent");
     let meaning = "smoothed known-fraud rate in the window that ended one label maturity ago";
     list.add_windows(
@@ -149,12 +155,7 @@ fn describe_labels(list: &mut Describe<'_>, name: &str) {
 const COUNT: usize = 3 + 4 + 4 + 2 + 2 + 4 + 2 + 9 + 3;
 
 pub fn fill(moment: &Moment<'_>, role: usize, recent: &Recent, out: &mut Vec<f32>) {
-    let held = moment
-        .event
-        .entities
-        .iter()
-        .any(|(at, _)| at.index() == role);
-    if !held {
+    if !moment.has(role) {
         out.extend_from_slice(&[MISSING; COUNT]);
         return;
     }
@@ -189,10 +190,10 @@ pub fn fill(moment: &Moment<'_>, role: usize, recent: &Recent, out: &mut Vec<f32
 }
 
 fn mean(window: &WindowCounts, way: usize) -> f32 {
-    if window.count[way] == 0 {
+    if window.moved[way] == 0 {
         0.0
     } else {
-        window.sum[way] / window.count[way] as f32
+        window.sum[way] / window.moved[way] as f32
     }
 }
 
@@ -222,8 +223,7 @@ fn fill_labels(moment: &Moment<'_>, node_ix: u32, recent: &Recent, out: &mut Vec
     };
     out.push(known.fraud_total as f32);
     out.push(known.frauds_since(moment.now.minus(graph.plan.longest())) as f32);
-    let edges = super::recent::Edges::new(&graph.plan, moment.now);
-    for (window, (from, to)) in edges.days.iter().enumerate() {
+    for (window, (from, to)) in moment.edges.days.iter().enumerate() {
         let (fraud, legitimate) = known.counts(*from, *to);
         let (fraud, legitimate) = (fraud as f32, legitimate as f32);
         let base = label_base(moment, fraud, legitimate, recent.matured[window]);

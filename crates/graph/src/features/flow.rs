@@ -4,7 +4,7 @@
 //! interactions each.
 
 use event::EventTime;
-use event::schema::{EventClass, Part};
+use event::schema::Part;
 
 use crate::fold::MATCH_RATIO;
 use crate::interaction::{Direction, Interaction};
@@ -30,7 +30,7 @@ pub fn describe(list: &mut Describe<'_>) {
     add(
         list,
         "reverse_count",
-        "payments from the counterparty to the subject",
+        "events of the counterparty with the subject as its counterparty",
         "count",
         absent,
     );
@@ -142,12 +142,7 @@ pub fn fill(moment: &Moment<'_>, out: &mut Vec<f32>) {
 
 fn fill_end(moment: &Moment<'_>, role: usize, out: &mut Vec<f32>) {
     const FEATURES: usize = 6 * 3 + 2 + 6;
-    if !moment
-        .event
-        .entities
-        .iter()
-        .any(|(at, _)| at.index() == role)
-    {
+    if !moment.has(role) {
         out.extend_from_slice(&[MISSING; FEATURES]);
         return;
     }
@@ -197,7 +192,7 @@ fn fill_between(moment: &Moment<'_>, subject: u32, counterparty: u32, out: &mut 
     let mut counted = Seen::new();
     let mut cycled = Seen::new();
     for item in recent_items(graph, counterparty, from) {
-        if item.peer == subject || item.peer == NONE {
+        if item.peer == subject || item.peer == counterparty || item.peer == NONE {
             continue;
         }
         // The counterparty paid this account, and this account paid the subject.
@@ -236,14 +231,10 @@ impl Around {
     }
 }
 
-/// A node's interactions after `from`, newest first, profile events left out.
+/// A node's interactions after `from` whose money moved, newest first.
 fn recent_items(graph: &Graph, node: u32, from: EventTime) -> impl Iterator<Item = &Interaction> {
-    let items: &[Interaction] = if node == NONE {
-        &[]
-    } else {
-        graph.rings.items(graph.nodes.get(node).ring)
-    };
-    items
+    graph
+        .remembered(node)
         .iter()
         .rev()
         .take_while(move |item| item.time > from)
@@ -252,8 +243,7 @@ fn recent_items(graph: &Graph, node: u32, from: EventTime) -> impl Iterator<Item
 
 fn fill_matching(moment: &Moment<'_>, subject: u32, counterparty: u32, out: &mut Vec<f32>) {
     let graph = moment.graph;
-    let money = graph.plan.class(moment.event.event_type) != EventClass::Login;
-    let Some(amount) = moment.amount.filter(|amount| money && *amount > 0.0) else {
+    let Some(amount) = moment.amount.filter(|amount| *amount > 0.0) else {
         out.extend_from_slice(&[MISSING; 4]);
         return;
     };

@@ -49,22 +49,12 @@ pub fn describe(list: &mut Describe<'_>) {
 }
 
 pub fn fill(moment: &Moment<'_>, role: usize, out: &mut Vec<f32>) {
-    if !moment
-        .event
-        .entities
-        .iter()
-        .any(|(at, _)| at.index() == role)
-    {
+    if !moment.has(role) {
         out.extend_from_slice(&[MISSING; 6]);
         return;
     }
     let graph = moment.graph;
-    let ix = moment.nodes[role];
-    let items = if ix == NONE {
-        &[]
-    } else {
-        graph.rings.items(graph.nodes.get(ix).ring)
-    };
+    let items = graph.remembered(moment.nodes[role]);
     let subject = moment.nodes[graph.plan.subject.index()];
     let mut sums = Sums::default();
     let mut met = [NONE; NEIGHBOURS];
@@ -72,7 +62,7 @@ pub fn fill(moment: &Moment<'_>, role: usize, out: &mut Vec<f32>) {
         sums.events_seen += 1.0;
         sums.events_fraud += f32::from(u8::from(item.has(crate::interaction::state::FRAUD)));
         let known = item.peer == NONE || met[..sums.met].contains(&item.peer);
-        if known || item.peer == subject || !graph.is_alive(item.peer) {
+        if known || item.peer == subject {
             continue;
         }
         met[sums.met] = item.peer;

@@ -33,7 +33,7 @@ pub fn describe(list: &mut Describe<'_>, role: usize) {
         new,
     );
     if list.schema.roles[role].part == Part::Counterparty {
-        let meaning = "amount over the mean moved between the two";
+        let meaning = "amount over (money moved between the two / their events)";
         list.add(
             GROUP,
             one("amount_ratio"),
@@ -44,7 +44,7 @@ pub fn describe(list: &mut Describe<'_>, role: usize) {
     }
     if matters_by_degree(list.schema.roles[role].part) {
         let meaning = format!(
-            "strength of the link through this {name}: 1 / log2(2 + other subjects in the longest window)"
+            "strength of the link through this {name}: 1 / log2(2 + subjects in the longest window)"
         );
         list.add(GROUP, one("link"), meaning, "0-1", absent);
     }
@@ -62,12 +62,7 @@ pub fn fill(moment: &Moment<'_>, role: usize, out: &mut Vec<f32>) {
     let graph = moment.graph;
     let part = graph.schema().roles[role].part;
     let extra = usize::from(part == Part::Counterparty) + usize::from(matters_by_degree(part));
-    if !moment
-        .event
-        .entities
-        .iter()
-        .any(|(at, _)| at.index() == role)
-    {
+    if !moment.has(role) {
         out.extend(std::iter::repeat_n(MISSING, 3 + extra));
         return;
     }
@@ -85,7 +80,7 @@ pub fn fill(moment: &Moment<'_>, role: usize, out: &mut Vec<f32>) {
         out.push(ratio(moment.amount.unwrap_or(MISSING), mean));
     }
     if matters_by_degree(part) {
-        let others = moment.recent[role].windows[3].peers.iter().sum::<f32>();
-        out.push(1.0 / super::squash::squash(1.0 + others).max(1.0));
+        let subjects = moment.recent[role].windows[3].peers.iter().sum::<f32>();
+        out.push(1.0 / super::squash::squash(1.0 + subjects).max(1.0));
     }
 }

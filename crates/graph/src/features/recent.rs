@@ -1,9 +1,9 @@
-//! One pass over a node's interactions, newest first: everything the windowed features need.
+//! A node's interactions, newest first: everything the windowed features need.
 
 use event::EventTime;
 use event::schema::WINDOWS;
 
-use crate::hub::WindowCounts;
+use crate::hub::{HubEdges, WindowCounts};
 use crate::interaction::{Direction, Interaction, signs, state};
 use crate::known::day_of;
 use crate::slab::NONE;
@@ -56,6 +56,7 @@ pub struct Edges {
     mature_end: EventTime,
     /// First and last day of each delay-shifted window: `(from, to]`.
     pub days: [(i64, i64); WINDOWS],
+    hub: HubEdges,
     longest_ms: f32,
 }
 
@@ -73,32 +74,44 @@ impl Edges {
             mature_begin: days.map(|(from, _)| EventTime::from_millis((from + 1) * length)),
             mature_end: EventTime::from_millis((to + 1) * length),
             days,
+            hub: plan.clock.edges(now),
             longest_ms: plan.longest().millis() as f32,
         }
+    }
+
+    /// How many of the windows, shortest first, the interaction is too old for.
+    fn outside(&self, item: &Interaction) -> usize {
+        self.begin
+            .iter()
+            .filter(|begin| item.time <= **begin)
+            .count()
     }
 }
 
 impl Recent {
-    pub fn of(graph: &Graph, node: u32, edges: &Edges) -> Recent {
+    /// Devices are counted only where they are asked for. What the log already holds but is dated later than `now` counts as now.
+    pub fn of(graph: &Graph, node: u32, edges: &Edges, devices: bool) -> Recent {
         let mut recent = Recent::default();
         if node == NONE {
             return recent;
         }
+        let items = graph.remembered(node);
+        recent.scan_signs(items, edges);
         let node = graph.nodes.get(node);
-        recent.scan(graph.rings.items(node.ring), edges);
-        recent.accumulate();
-        if node.hub != NONE {
-            let hub = graph.hubs.get(node.hub);
-            for window in 0..WINDOWS {
-                recent.windows[window] = hub.window(window, edges.now, &graph.plan.clock);
-                let (from, to) = edges.days[window];
-                recent.matured[window] = hub.days_between(from, to) as f32;
-            }
+        if node.hub == NONE {
+            recent.scan_counts(items, edges, devices);
+            recent.accumulate();
+            return recent;
+        }
+        let hub = graph.hubs.get(node.hub);
+        recent.windows = hub.windows(&edges.hub, devices);
+        for (matured, (from, to)) in recent.matured.iter_mut().zip(edges.days) {
+            *matured = hub.days_between(from, to) as f32;
         }
         recent
     }
 
-    fn scan(&mut self, items: &[Interaction], edges: &Edges) {
+    fn scan_counts(&mut self, items: &[Interaction], edges: &Edges, with_devices: bool) {
         let mut peers = [Seen::new(), Seen::new()];
         let mut devices = Seen::new();
         let oldest = edges.begin[WINDOWS - 1].min(edges.mature_begin[WINDOWS - 1]);
@@ -115,21 +128,26 @@ impl Recent {
             if item.time <= edges.begin[WINDOWS - 1] {
                 continue;
             }
-            let outside = edges
-                .begin
-                .iter()
-                .filter(|begin| item.time <= **begin)
-                .count();
-            let at = &mut self.windows[outside];
+            let at = &mut self.windows[edges.outside(item)];
             let direction = item.direction as usize;
             at.count[direction] += 1;
+            at.moved[direction] += u32::from(item.paid().is_some());
             let flow = item.flow();
             at.sum[direction] += flow;
             at.max = at.max.max(flow);
             at.declined += u32::from(item.has(state::DECLINED));
             at.peers[direction] += f32::from(u8::from(peers[direction].add(item.peer)));
-            at.devices += f32::from(u8::from(devices.add(item.device)));
-            self.note(item, outside, edges);
+            if with_devices {
+                at.devices += f32::from(u8::from(devices.add(item.device)));
+            }
+        }
+    }
+
+    /// What no hub counts: the signs of the interactions that the ring still holds.
+    fn scan_signs(&mut self, items: &[Interaction], edges: &Edges) {
+        let longest = edges.begin[WINDOWS - 1];
+        for item in items.iter().rev().take_while(|item| item.time > longest) {
+            self.note(item, edges.outside(item), edges);
         }
     }
 
@@ -168,6 +186,7 @@ impl Recent {
             let outer = &mut self.windows[window];
             for direction in 0..2 {
                 outer.count[direction] += inner.count[direction];
+                outer.moved[direction] += inner.moved[direction];
                 outer.sum[direction] += inner.sum[direction];
                 outer.peers[direction] += inner.peers[direction];
             }

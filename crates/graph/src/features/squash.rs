@@ -4,11 +4,13 @@
 ///
 /// The exponent is read from the float's bits; the mantissa part is a least-squares polynomial of degree 5
 /// on [1, 2), pinned to 0 and 1 at the ends. Only additions and multiplications: no platform function.
+/// Free of branches and calls, so that the compiler can work on several values at once.
+#[inline]
 pub fn squash(x: f32) -> f32 {
-    if x.is_nan() || x <= 0.0 {
-        return 0.0;
-    }
-    let bits = (1.0 + x.min(1e30)).to_bits();
+    // False for NaN.
+    let x = if x > 0.0 { x } else { 0.0 };
+    let x = if x < 1e30 { x } else { 1e30 };
+    let bits = (1.0 + x).to_bits();
     let exponent = ((bits >> 23) as i32 - 127) as f32;
     let m = f32::from_bits((bits & 0x007f_ffff) | 0x3f80_0000) - 1.0;
     let tail = C5 * m + C4;

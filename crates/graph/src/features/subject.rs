@@ -22,42 +22,16 @@ pub fn describe(list: &mut Describe<'_>) {
     list.add_windows(GROUP, &[1, 2], "high_amounts", high, "count", "never");
     let max = "highest standard score among own events of the third window";
     list.add(GROUP, "high_amount_max".into(), max, "sd", "never");
-    let never = "never happened";
-    list.add(
-        GROUP,
-        "since_login".into(),
-        "time since the last login",
-        "hours",
-        never,
-    );
-    list.add(
-        GROUP,
-        "since_profile_change".into(),
-        "time since a profile change",
-        "hours",
-        never,
-    );
-    list.add(
-        GROUP,
-        "since_new_device".into(),
-        "time since a new device",
-        "hours",
-        never,
-    );
-    list.add(
-        GROUP,
-        "since_new_payee".into(),
-        "time since a new counterparty",
-        "hours",
-        never,
-    );
-    list.add(
-        GROUP,
-        "since_declined".into(),
-        "time since a declined event",
-        "hours",
-        never,
-    );
+    for (name, what) in [
+        ("since_login", "the last login"),
+        ("since_profile_change", "a profile change"),
+        ("since_new_device", "a new device"),
+        ("since_new_payee", "a new counterparty"),
+        ("since_declined", "a declined event"),
+    ] {
+        let meaning = format!("time since {what}");
+        list.add(GROUP, name.into(), meaning, "hours", "never happened");
+    }
     let devices = "distinct devices in the window";
     list.add_windows(GROUP, &[1, 3], "devices", devices, "count", "never");
     if has(Meaning::BalanceBefore) {
@@ -117,7 +91,11 @@ pub fn fill(moment: &Moment<'_>, out: &mut Vec<f32>) {
         .into_iter()
         .flatten()
     {
-        let balance = moment.event.number(attribute).unwrap_or(f64::NAN) as f32;
-        out.push(ratio(amount, balance));
+        // Balances are given in the event's own currency, so no rate comes in.
+        let own = moment.event.amount.map_or(f64::NAN, |money| {
+            money.minor as f64 / money.currency.minor_per_major() as f64
+        });
+        let balance = moment.event.number(attribute).unwrap_or(f64::NAN);
+        out.push(ratio(own as f32, balance as f32));
     }
 }

@@ -4,22 +4,13 @@ use event::record::AttributeValue;
 use event::schema::{EVENT_TYPES_MAX, EventClass, ROLES_MAX};
 use event::{Event, EventTime, KindIx, Position, RoleIx};
 
+use crate::fold::{News, Waiting};
 use crate::interaction::{Direction, Interaction, signs, state};
 use crate::node::Profile;
 use crate::pair::{Pair, pair_hash};
 use crate::ring::RingRef;
 use crate::slab::NONE;
 use crate::state::{Graph, Input, RoleNodes, UNDECIDED_MAX};
-
-/// An event of the current instant that the others of that instant must not see.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Waiting {
-    pub event: Event,
-    pub position: Position,
-    pub amount: Option<f32>,
-    pub suspicion: u16,
-    pub declined: bool,
-}
 
 /// Amounts within this ratio of one another count as the same money passing through.
 pub const MATCH_RATIO: f32 = 0.1;
@@ -29,41 +20,18 @@ impl Graph {
     pub fn fold_event(&mut self, input: Input<'_>) {
         self.advance(input.event.event_timestamp);
         if !self.plan.hidden {
-            self.fold(&input, 0, false);
+            self.fold(&input, News::default());
             return;
         }
         self.waiting.push(Waiting {
             event: input.event.clone(),
             position: input.position,
             amount: input.amount,
-            suspicion: 0,
-            declined: false,
+            news: News::default(),
         });
     }
 
-    /// Event time has reached `time`: whatever waited for the previous instant to end is folded in.
-    pub fn advance(&mut self, time: EventTime) {
-        let ended = self
-            .waiting
-            .first()
-            .is_some_and(|it| it.event.event_timestamp < time);
-        if ended {
-            let mut waiting = std::mem::take(&mut self.waiting);
-            // By id, so that not even the order of arrival within the instant leaves a trace.
-            waiting.sort_by(|a, b| a.event.event_id.cmp(&b.event.event_id));
-            for it in waiting {
-                let input = Input {
-                    event: &it.event,
-                    position: it.position,
-                    amount: it.amount,
-                };
-                self.fold(&input, it.suspicion, it.declined);
-            }
-        }
-        self.now = self.now.max(time);
-    }
-
-    fn fold(&mut self, input: &Input<'_>, suspicion: u16, declined: bool) {
+    pub(super) fn fold(&mut self, input: &Input<'_>, news: News) {
         self.sweep();
         let event = input.event;
         let time = event.event_timestamp;
@@ -72,25 +40,31 @@ impl Graph {
         if self.now.since(time) > self.plan.longest() {
             self.counts.events_past_windows += 1;
         }
-        let nodes = self.touch_all(event);
-        let item = self.interaction(input, &nodes, suspicion, declined);
+        let nodes = self.touch_all(event, input.position);
+        let item = self.interaction(input, &nodes, news);
         self.fold_pairs(&nodes, &item);
         for (role, _) in &event.entities {
             self.fold_role(*role, &nodes, item, input.amount);
         }
         self.fold_profile(event, &nodes, &item);
         self.fold_values(event, input.amount);
+        if let Some(verdict) = news.verdict {
+            self.count_label(&event.subject(input.position), verdict, true);
+        }
         self.undecided.push_back((input.position, nodes));
         if self.undecided.len() > UNDECIDED_MAX {
             self.undecided.pop_front();
         }
     }
 
-    fn touch_all(&mut self, event: &Event) -> RoleNodes {
+    fn touch_all(&mut self, event: &Event, position: Position) -> RoleNodes {
         let mut nodes = [NONE; ROLES_MAX];
         for (role, id) in &event.entities {
             let kind = self.plan.schema.roles[role.index()].kind;
-            nodes[role.index()] = self.touch(kind, id.as_str(), event.event_timestamp);
+            let ix = self.touch(kind, id.as_str(), event.event_timestamp);
+            let born = &mut self.nodes.get_mut(ix).born;
+            *born = (*born).min(position);
+            nodes[role.index()] = ix;
         }
         nodes
     }
@@ -120,13 +94,7 @@ impl Graph {
     }
 
     /// The event as its subject keeps it; other roles change `peer` and `direction`.
-    fn interaction(
-        &self,
-        input: &Input<'_>,
-        nodes: &RoleNodes,
-        suspicion: u16,
-        declined: bool,
-    ) -> Interaction {
+    fn interaction(&self, input: &Input<'_>, nodes: &RoleNodes, news: News) -> Interaction {
         let event = input.event;
         let class = self.plan.class(event.event_type);
         let at = |role: Option<RoleIx>| role.map_or(NONE, |role| nodes[role.index()]);
@@ -137,15 +105,18 @@ impl Graph {
             peer,
             device,
             amount: input.amount.unwrap_or(f32::NAN),
-            suspicion,
+            suspicion: news.suspicion,
             signs: self.signs(subject, peer, device, input.amount, event.event_timestamp),
             ..Interaction::default()
         };
         if class.moves_money() {
             item.state |= state::MONEY;
         }
-        if declined {
-            item.state |= state::DECLINED | state::NOT_MOVED;
+        if news.stopped {
+            item.state |= state::NOT_MOVED;
+        }
+        if news.declined {
+            item.state |= state::DECLINED;
         }
         if class == EventClass::Deposit {
             item.direction = Direction::In;
@@ -182,9 +153,6 @@ impl Graph {
             }
         }
         let held = self.nodes.get(subject);
-        if held.events == 0 || time.since(held.first_seen) <= self.plan.windows[1] {
-            found |= signs::YOUNG_SUBJECT;
-        }
         let from = time.minus(self.plan.longest());
         let matches = |item: &Interaction, amount: f32| {
             item.direction == Direction::In
@@ -212,28 +180,25 @@ impl Graph {
             if to == NONE || role == self.plan.subject.index() {
                 continue;
             }
-            let stale = self.live_pair(subject, to).is_none();
-            let hash = pair_hash(subject, to);
-            let same = |held: &Pair| held.from == subject && held.to == to;
             let fresh = Pair {
                 from: subject,
                 to,
                 first: item.time,
                 last: item.time,
-                count: 0,
-                sum: 0.0,
+                count: 1,
+                sum: item.flow(),
             };
-            if self.pairs.find(hash, same).is_none() {
-                self.pairs.insert(fresh);
-            }
-            if let Some(pair) = self.pairs.find_mut(hash, same) {
-                if stale {
-                    *pair = fresh;
+            let (now, idle) = (self.now, self.plan.schema.time.idle_expiry);
+            let same = |held: &Pair| held.from == subject && held.to == to;
+            match self.pairs.find_mut(pair_hash(subject, to), same) {
+                None => self.pairs.insert(fresh),
+                Some(pair) if now.since(pair.last) > idle => *pair = fresh,
+                Some(pair) => {
+                    pair.first = pair.first.min(item.time);
+                    pair.last = pair.last.max(item.time);
+                    pair.count = pair.count.saturating_add(1);
+                    pair.sum += item.flow();
                 }
-                pair.first = pair.first.min(item.time);
-                pair.last = pair.last.max(item.time);
-                pair.count = pair.count.saturating_add(1);
-                pair.sum += item.flow();
             }
         }
     }
@@ -266,19 +231,20 @@ impl Graph {
         );
         let half_life = self.plan.windows[2].millis() as f32;
         let node = self.nodes.get_mut(ix);
-        let gap = item.time.since(node.last_seen).millis() as f32;
         if node.events == 0 {
             node.last_seen = item.time;
         }
-        let (faded, weight) = if gap >= 0.0 { (gap, 0.0) } else { (0.0, -gap) };
-        let fade = libm::exp2f(-faded / half_life);
-        node.flow = [node.flow[0] * fade, node.flow[1] * fade];
-        node.flow[item.direction as usize] += item.flow() * libm::exp2f(-weight / half_life);
+        let gap = item.time.since(node.last_seen).millis() as f32;
+        let mut flow = item.flow();
+        if gap > 0.0 {
+            let fade = libm::exp2f(-gap / half_life);
+            node.flow = node.flow.map(|held| held * fade);
+        } else if gap < 0.0 {
+            flow *= libm::exp2f(gap / half_life);
+        }
+        node.flow[item.direction as usize] += flow;
         node.last_seen = node.last_seen.max(item.time);
         node.events = node.events.saturating_add(1);
-        node.declined = node
-            .declined
-            .saturating_add(u8::from(item.has(state::DECLINED)));
         // An account's own history is what it spends; what it receives is somebody else's.
         let owns_amounts = is_subject || kind != subject_kind;
         if let Some(amount) = amount.filter(|_| owns_amounts && item.has(state::MONEY)) {
@@ -336,7 +302,9 @@ impl Graph {
         if item.has(state::DECLINED) {
             profile.last_declined = profile.last_declined.max(Some(time));
         }
-        if let Some((latitude, longitude)) = place {
+        if let Some((latitude, longitude)) = place
+            && profile.place.is_none_or(|(_, _, then)| then <= time)
+        {
             profile.place = Some((latitude, longitude, time));
         }
     }

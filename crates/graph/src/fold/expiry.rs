@@ -1,12 +1,16 @@
 //! Memory comes back: a few places are looked at with every event. Whether a node or pair counts as gone
 //! is decided by [`Graph::is_stale`] alone, so the pace here changes nothing anyone can see.
 
+use event::schema::ROLES_MAX;
+
 use crate::node::Node;
 use crate::slab::NONE;
 use crate::state::{FREE_KIND, Graph};
 
-const NODES_PER_EVENT: u32 = 8;
-const PAIRS_PER_EVENT: u32 = 8;
+/// At least as many as one event can bring, so that even a stream of strangers cannot outrun the sweep;
+/// slots of the pair table are at worst 3/8 full.
+const NODES_PER_EVENT: u32 = ROLES_MAX as u32;
+const PAIRS_PER_EVENT: u32 = 2 * ROLES_MAX as u32;
 
 impl Graph {
     pub(crate) fn sweep(&mut self) {

@@ -1,6 +1,9 @@
 //! A label becomes known: it counts from here on for the event's entities, never for samples before.
 
 use event::record::{Label, Subject, Verdict};
+use event::schema::ROLES_MAX;
+use event::{Position, RoleIx};
+use smallvec::SmallVec;
 
 use crate::interaction::state;
 use crate::slab::NONE;
@@ -15,6 +18,11 @@ impl Graph {
             self.counts.labels_too_late += 1;
             return false;
         }
+        if let Some(news) = self.waiting_news(label.subject.position) {
+            // Told only to what comes after the event's instant, like the event itself.
+            news.verdict = Some(label.verdict);
+            return true;
+        }
         if let Some((prior, _)) = label.prior {
             self.count_label(&label.subject, prior, false);
         }
@@ -22,7 +30,7 @@ impl Graph {
         true
     }
 
-    fn count_label(&mut self, subject: &Subject, verdict: Verdict, add: bool) {
+    pub(super) fn count_label(&mut self, subject: &Subject, verdict: Verdict, add: bool) {
         let fraud = verdict == Verdict::Fraud;
         let totals = &mut self.counts;
         let total = if fraud {
@@ -35,10 +43,19 @@ impl Graph {
         } else {
             total.saturating_sub(1)
         };
+        let mut counted: SmallVec<[u32; ROLES_MAX]> = SmallVec::new();
         for (role, id) in &subject.entities {
             let kind = self.plan.schema.roles[role.index()].kind;
             let ix = self.find(kind, id.as_str());
-            if ix != NONE {
+            // An entity that was forgotten since the event begins anew, without the event's label: what
+            // was never added here would otherwise be subtracted by a correction.
+            if ix == NONE || subject.position < self.nodes.get(ix).born {
+                continue;
+            }
+            self.mark_label(ix, *role, subject.position, fraud, add);
+            // An account may pay itself; it is still one event.
+            if !counted.contains(&ix) {
+                counted.push(ix);
                 self.count_at_node(ix, subject, fraud, add);
             }
         }
@@ -73,19 +90,16 @@ impl Graph {
             known.subtract(subject.event_timestamp, fraud, day_length);
         }
         let total = known.fraud_total.min(u32::from(u16::MAX)) as u16;
-        let node = self.nodes.get_mut(ix);
-        node.fraud_known = total;
+        self.nodes.get_mut(ix).fraud_known = total;
+    }
+
+    fn mark_label(&mut self, ix: u32, role: RoleIx, at: Position, fraud: bool, add: bool) {
         let bit = if fraud {
             state::FRAUD
         } else {
             state::LEGITIMATE
         };
-        let items = self.rings.items_mut(node.ring);
-        let found = items
-            .iter_mut()
-            .rev()
-            .find(|item| item.position() == subject.position);
-        if let Some(item) = found {
+        if let Some(item) = self.kept_mut(ix, role, at) {
             item.state = if add {
                 item.state | bit
             } else {

@@ -20,9 +20,10 @@ impl Graph {
             .unwrap_or(0);
         let declined = decision.verdict == DecisionKind::Decline;
         let at = decision.event_position;
-        if let Some(waiting) = self.waiting.iter_mut().find(|it| it.position == at) {
-            waiting.suspicion = suspicion;
-            waiting.declined |= declined;
+        if let Some(news) = self.waiting_news(at) {
+            news.suspicion = suspicion;
+            news.declined |= declined;
+            news.stopped |= declined;
             return;
         }
         let found = self
@@ -33,10 +34,8 @@ impl Graph {
         let Some((_, nodes)) = found.copied() else {
             return;
         };
-        for node in nodes.into_iter().filter(|node| *node != NONE) {
-            let ring = self.nodes.get(node).ring;
-            let items = self.rings.items_mut(ring);
-            if let Some(item) = items.iter_mut().rev().find(|item| item.position() == at) {
+        for (role, node) in nodes.into_iter().enumerate() {
+            if let Some(item) = self.kept_mut(node, RoleIx(role as u8), at) {
                 item.suspicion = suspicion;
             }
         }
@@ -53,8 +52,9 @@ impl Graph {
             OutcomeKind::Authorised | OutcomeKind::ChallengePassed => return,
         };
         let at = outcome.subject.position;
-        if let Some(waiting) = self.waiting.iter_mut().find(|it| it.position == at) {
-            waiting.declined |= declined;
+        if let Some(news) = self.waiting_news(at) {
+            news.declined |= declined;
+            news.stopped = true;
             return;
         }
         let mut nodes = [NONE; ROLES_MAX];
@@ -65,29 +65,33 @@ impl Graph {
         self.stop_money(&nodes, at, declined);
     }
 
-    /// Takes an event's money back out of every counter that still holds it. Idempotent.
+    /// The interaction that `node` keeps of the event at `at` in this role.
+    pub(super) fn kept_mut(
+        &mut self,
+        node: u32,
+        role: RoleIx,
+        at: Position,
+    ) -> Option<&mut Interaction> {
+        if node == NONE {
+            return None;
+        }
+        let items = self.rings.items_mut(self.nodes.get(node).ring);
+        let mut newest_first = items.iter_mut().rev();
+        newest_first.find(|item| item.position() == at && item.role() == role)
+    }
+
+    /// Takes an event's money back out of the counters of every node whose ring still holds it. Idempotent.
     fn stop_money(&mut self, nodes: &RoleNodes, at: Position, declined: bool) {
-        let subject = nodes[self.plan.subject.index()];
+        let subject = self.plan.subject;
         for (role, node) in nodes.iter().copied().enumerate() {
-            if node == NONE {
-                continue;
-            }
-            let Some((before, newly_declined)) = self.mark_stopped(node, at, declined) else {
+            let role = RoleIx(role as u8);
+            let Some((before, newly_declined)) = self.mark_stopped(node, role, at, declined) else {
                 continue;
             };
-            let back = before.flow();
-            self.take_back(node, &before, back, newly_declined);
-            let is_subject = RoleIx(role as u8) == self.plan.subject;
-            if is_subject && newly_declined && self.nodes.get(node).profile != NONE {
-                let profile = self.profiles.get_mut(self.nodes.get(node).profile);
-                profile.last_declined = profile.last_declined.max(Some(before.time));
-            }
-            let same = |held: &Pair| held.from == subject && held.to == node;
-            if !is_subject
-                && subject != NONE
-                && let Some(pair) = self.pairs.find_mut(pair_hash(subject, node), same)
-            {
-                pair.sum = (pair.sum - back).max(0.0);
+            self.take_back(node, &before, newly_declined);
+            if role == subject {
+                self.stop_pairs(nodes, &before);
+                self.note_declined(node, &before, newly_declined);
             }
         }
     }
@@ -96,12 +100,11 @@ impl Graph {
     fn mark_stopped(
         &mut self,
         node: u32,
+        role: RoleIx,
         at: Position,
         declined: bool,
     ) -> Option<(Interaction, bool)> {
-        let ring = self.nodes.get(node).ring;
-        let items = self.rings.items_mut(ring);
-        let item = items.iter_mut().rev().find(|item| item.position() == at)?;
+        let item = self.kept_mut(node, role, at)?;
         let before = *item;
         let newly_declined = declined && !before.has(state::DECLINED);
         item.state |= state::NOT_MOVED;
@@ -111,17 +114,42 @@ impl Graph {
         Some((before, newly_declined))
     }
 
-    fn take_back(&mut self, node: u32, before: &Interaction, back: f32, newly_declined: bool) {
+    /// `before` is the subject's own memory of the event: it tells which pairs still hold the money.
+    fn stop_pairs(&mut self, nodes: &RoleNodes, before: &Interaction) {
+        // The nodes of a forgotten event may be other entities by now.
+        if self.is_stale(before.time) {
+            return;
+        }
+        let subject = nodes[self.plan.subject.index()];
+        for (role, to) in nodes.iter().copied().enumerate() {
+            if to == NONE || role == self.plan.subject.index() {
+                continue;
+            }
+            let same = |held: &Pair| held.from == subject && held.to == to;
+            if let Some(pair) = self.pairs.find_mut(pair_hash(subject, to), same) {
+                pair.sum = (pair.sum - before.flow()).max(0.0);
+            }
+        }
+    }
+
+    fn note_declined(&mut self, subject: u32, before: &Interaction, newly_declined: bool) {
+        let profile = self.nodes.get(subject).profile;
+        if newly_declined && profile != NONE {
+            let profile = self.profiles.get_mut(profile);
+            profile.last_declined = profile.last_declined.max(Some(before.time));
+        }
+    }
+
+    fn take_back(&mut self, node: u32, before: &Interaction, newly_declined: bool) {
         let half_life = self.plan.windows[2].millis() as f32;
         let held = self.nodes.get_mut(node);
         let age = held.last_seen.since(before.time).millis() as f32;
-        let faded = back * libm::exp2f(-age / half_life);
+        let faded = before.flow() * libm::exp2f(-age / half_life);
         let flow = &mut held.flow[before.direction as usize];
         *flow = (*flow - faded).max(0.0);
-        held.declined = held.declined.saturating_add(u8::from(newly_declined));
         if held.hub != NONE {
             let hub = self.hubs.get_mut(held.hub);
-            hub.amend(before, back, newly_declined, &self.plan.clock);
+            hub.amend(before, newly_declined, &self.plan.clock);
         }
     }
 }

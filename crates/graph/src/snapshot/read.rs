@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 use std::io::Read;
 
+use event::record::Verdict;
 use event::schema::{Domain, ROLES_MAX};
 use event::{EventTime, Position, Record, Schema};
 
 use crate::category::{Categories, Category};
-use crate::fold::Waiting;
+use crate::fold::{News, Waiting};
 use crate::hub::Hub;
 use crate::interaction::Interaction;
 use crate::interner::{NameRef, NameSlot, NameTable, Names};
@@ -142,13 +143,14 @@ impl In<'_> {
         let [first_seen, last_seen, touched] = [self.time()?, self.time()?, self.time()?];
         let events = self.u32()?;
         let fraud_known = self.u16()?;
-        let [kind, declined, class, len, name_len] = self.array()?;
+        let [kind, class, len, name_len] = self.array()?;
         let block = self.u32()?;
         let [hub, known, profile] = [self.u32()?, self.u32()?, self.u32()?];
         let name = NameRef {
             block: self.u32()?,
             len: name_len,
         };
+        let born = Position(self.u64()?);
         let flow = [self.f32()?, self.f32()?];
         Ok(Node {
             first_seen,
@@ -157,7 +159,6 @@ impl In<'_> {
             events,
             fraud_known,
             kind,
-            declined,
             ring: RingRef { block, class, len },
             hub,
             known,
@@ -165,6 +166,7 @@ impl In<'_> {
             amounts: self.amounts()?,
             profile,
             name,
+            born,
         })
     }
 
@@ -209,21 +211,19 @@ impl In<'_> {
     fn hub(&mut self) -> Result<Hub> {
         let mut hub = Hub::default();
         for cell in hub.cells.iter_mut().flatten() {
-            cell.epoch = self.u32()?;
+            cell.epoch = self.u64()? as i64;
             cell.count = [self.u32()?, self.u32()?];
+            cell.moved = [self.u32()?, self.u32()?];
             cell.declined = self.u32()?;
             cell.sum = [self.f32()?, self.f32()?];
             cell.max = self.f32()?;
         }
         hub.newest_day = self.u64()? as i64;
-        let sketches = hub.peers.iter_mut().flat_map(|sketch| sketch.iter_mut());
-        for value in hub
-            .days
-            .iter_mut()
-            .chain(sketches)
-            .chain(hub.devices.iter_mut())
-        {
+        for value in &mut hub.days {
             *value = self.u32()?;
+        }
+        for stamp in hub.peers.iter_mut().flatten().chain(&mut hub.devices) {
+            *stamp = self.u32()? as i32;
         }
         Ok(hub)
     }
@@ -310,17 +310,28 @@ impl In<'_> {
             };
             let position = Position(self.u64()?);
             let amount = Some(self.f32()?).filter(|amount| !amount.is_nan());
-            let suspicion = self.u16()?;
-            let declined = self.u8()? != 0;
             waiting.push(Waiting {
                 event,
                 position,
                 amount,
-                suspicion,
-                declined,
+                news: self.news()?,
             });
         }
         Ok(waiting)
+    }
+
+    fn news(&mut self) -> Result<News> {
+        Ok(News {
+            suspicion: self.u16()?,
+            declined: self.u8()? != 0,
+            stopped: self.u8()? != 0,
+            verdict: match self.u8()? {
+                0 => None,
+                1 => Some(Verdict::Legitimate),
+                2 => Some(Verdict::Fraud),
+                _ => return Err(SnapshotError::Malformed { what: "verdict" }),
+            },
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use event::record::Verdict;
 use event::{EventTime, Record};
 
 use crate::category::Categories;
@@ -107,13 +108,7 @@ impl Out<'_> {
         }
         self.u32(node.events)?;
         self.u16(node.fraud_known)?;
-        self.bytes(&[
-            node.kind,
-            node.declined,
-            node.ring.class,
-            node.ring.len,
-            node.name.len,
-        ])?;
+        self.bytes(&[node.kind, node.ring.class, node.ring.len, node.name.len])?;
         for value in [
             node.ring.block,
             node.hub,
@@ -123,6 +118,7 @@ impl Out<'_> {
         ] {
             self.u32(value)?;
         }
+        self.u64(node.born.0)?;
         self.f32(node.flow[0])?;
         self.f32(node.flow[1])?;
         self.amounts(&node.amounts)
@@ -162,21 +158,21 @@ impl Out<'_> {
 
     fn hub(&mut self, hub: &Hub) -> io::Result<()> {
         for cell in hub.cells.iter().flatten() {
-            for value in [cell.epoch, cell.count[0], cell.count[1], cell.declined] {
-                self.u32(value)?;
+            self.u64(cell.epoch as u64)?;
+            for value in cell.count.iter().chain(&cell.moved) {
+                self.u32(*value)?;
             }
+            self.u32(cell.declined)?;
             for value in [cell.sum[0], cell.sum[1], cell.max] {
                 self.f32(value)?;
             }
         }
         self.u64(hub.newest_day as u64)?;
-        let sketches = hub
-            .peers
-            .iter()
-            .flat_map(|sketch| sketch.iter())
-            .chain(hub.devices.iter());
-        for value in hub.days.iter().chain(sketches) {
-            self.u32(*value)?;
+        for value in hub.days {
+            self.u32(value)?;
+        }
+        for stamp in hub.peers.iter().flatten().chain(&hub.devices) {
+            self.u32(*stamp as u32)?;
         }
         Ok(())
     }
@@ -270,8 +266,14 @@ impl Graph {
             out.bytes(&bytes)?;
             out.u64(it.position.0)?;
             out.f32(it.amount.unwrap_or(f32::NAN))?;
-            out.u16(it.suspicion)?;
-            out.u8(u8::from(it.declined))?;
+            out.u16(it.news.suspicion)?;
+            out.u8(u8::from(it.news.declined))?;
+            out.u8(u8::from(it.news.stopped))?;
+            out.u8(match it.news.verdict {
+                None => 0,
+                Some(Verdict::Legitimate) => 1,
+                Some(Verdict::Fraud) => 2,
+            })?;
         }
         out.u32(self.undecided.len() as u32)?;
         for (position, nodes) in &self.undecided {

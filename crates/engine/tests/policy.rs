@@ -1,0 +1,159 @@
+//! Scores into decisions.
+
+// Helpers of tests lie outside the `#[test]` functions that clippy exempts.
+#![allow(clippy::unwrap_used)]
+
+use event::draft::{AmountText, Draft, DraftAmount};
+use event::record::{DecisionKind, DecisionSource, ModelVersion, degraded};
+use event::{Event, EventTime, Position, RoleIx, Schema};
+use ringfence_engine::rates::RateTable;
+use ringfence_engine::{Engine, NoScore, Policy, Scored};
+
+fn schema() -> Schema {
+    Schema::parse(include_str!("../../../schemas/default.toml")).unwrap()
+}
+
+fn event(schema: &Schema, event_type: &str, currency: &str) -> Event {
+    let at = EventTime::from_millis(1_700_000_000_000);
+    let draft = Draft {
+        event_id: "e1",
+        event_type: schema.event_type(event_type).unwrap(),
+        event_timestamp: at,
+        received_at: at,
+        entities: (0..schema.roles.len())
+            .map(|role| (RoleIx(role as u8), "x"))
+            .collect(),
+        amount: Some(DraftAmount {
+            value: AmountText::Minor(12_345),
+            currency,
+        }),
+        attributes: Default::default(),
+    };
+    draft.validate(schema).unwrap()
+}
+
+fn scored(score: u16) -> Scored {
+    Scored {
+        score,
+        probability_ppm: 2_000_000,
+        model: ModelVersion([1; 8]),
+        suspicion: Default::default(),
+        reasons: Default::default(),
+        evidence: [Position(3)].into_iter().collect(),
+    }
+}
+
+#[test]
+fn the_highest_threshold_reached_decides() {
+    use DecisionKind::{Approve, Challenge, Decline, Review};
+    let schema = schema();
+    let text = "fallback = \"challenge\"\n\
+        [thresholds]\nchallenge = 300\nreview = 600\ndecline = 900\n\
+        [event_types.transfer]\nchallenge = 0\nreview = 1000\ndecline = 1001\n";
+    let policy = Policy::parse(text, &schema).unwrap();
+    for (event_type, score, wanted) in [
+        ("payment", 0, Approve),
+        ("payment", 299, Approve),
+        ("payment", 300, Challenge),
+        ("payment", 599, Challenge),
+        ("payment", 600, Review),
+        ("payment", 899, Review),
+        ("payment", 900, Decline),
+        ("transfer", 0, Challenge),
+        ("transfer", 999, Challenge),
+        ("transfer", 1000, Review),
+        // 1001 is never: a score past the scale does not reach it either.
+        ("transfer", u16::MAX, Review),
+    ] {
+        let event = event(&schema, event_type, "EUR");
+        let decision = policy.decide(5, &event, Position(9), Ok(scored(score)));
+        assert_eq!(decision.verdict, wanted, "{event_type} {score}");
+        assert_eq!(decision.source, DecisionSource::Model);
+        assert_eq!(decision.score, score.min(1000));
+        assert_eq!(decision.probability_ppm, 1_000_000);
+        assert_eq!(
+            (decision.policy_version, decision.event_position),
+            (5, Position(9))
+        );
+        assert_eq!(decision.evidence.is_empty(), wanted == Approve);
+    }
+}
+
+#[test]
+fn without_a_score_the_decision_is_a_named_fallback() {
+    let schema = schema();
+    let event = event(&schema, "payment", "EUR");
+    let own = Policy::parse(
+        "fallback = \"decline\"\n[thresholds]\nchallenge = 1\nreview = 2\ndecline = 3\n",
+        &schema,
+    );
+    for (policy, why, verdict, bit) in [
+        (
+            Policy::default(),
+            NoScore::NoModel,
+            DecisionKind::Review,
+            degraded::NO_MODEL,
+        ),
+        (
+            own.unwrap(),
+            NoScore::ModelFault,
+            DecisionKind::Decline,
+            degraded::MODEL_FAULT,
+        ),
+    ] {
+        let decision = policy.decide(1, &event, Position(0), Err(why));
+        assert_eq!(
+            (decision.verdict, decision.source),
+            (verdict, DecisionSource::Fallback)
+        );
+        assert_eq!((decision.degraded, decision.score), (bit, 0));
+    }
+}
+
+#[test]
+fn a_broken_policy_is_refused_with_the_field() {
+    let schema = schema();
+    let good = "[thresholds]\nchallenge = 1\nreview = 2\ndecline = 3\n";
+    for (text, wanted) in [
+        ("", "missing field `thresholds`"),
+        (
+            "[thresholds]\nchallenge = 3\nreview = 2\ndecline = 4\n",
+            "thresholds: thresholds must be",
+        ),
+        (
+            "[thresholds]\nchallenge = 1\nreview = 2\ndecline = 1002\n",
+            "got 1 / 2 / 1002",
+        ),
+        (&format!("fallback = \"pass\"\n{good}"), "got \"pass\""),
+        (
+            &format!("{good}[event_types.gift]\nchallenge = 1\nreview = 2\ndecline = 3\n"),
+            "unknown event type \"gift\"",
+        ),
+        (
+            &format!("{good}[event_types.login]\nchallenge = 9\nreview = 2\ndecline = 3\n"),
+            "event_types.login: thresholds",
+        ),
+        (&format!("extra = 1\n{good}"), "unknown field `extra`"),
+    ] {
+        let error = Policy::parse(text, &schema).unwrap_err().to_string();
+        assert!(error.contains(wanted), "{error:?} does not say {wanted:?}");
+    }
+}
+
+#[test]
+fn amounts_come_in_base_currency_or_not_at_all() {
+    let schema = schema();
+    let rates = RateTable::parse("USD = 0.5\nJPY = 0.01\n").unwrap();
+    let amount = |currency: &str| {
+        let event = event(&schema, "payment", currency);
+        rates.to_base(event.amount.unwrap(), schema.base_currency)
+    };
+    assert_eq!(amount("EUR"), Some(123.45));
+    assert_eq!(amount("USD"), Some(61.725));
+    assert_eq!(amount("JPY"), Some(123.45));
+    assert_eq!(amount("GBP"), None);
+    assert_eq!(
+        Engine::new(&schema).base_amount(&event(&schema, "payment", "USD")),
+        None
+    );
+}

@@ -1,0 +1,276 @@
+//! I1 through the engine: the same log gives the same state and the same samples, however it is cut.
+
+// Helpers of tests lie outside the `#[test]` functions that clippy exempts.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../../graph/tests/history/mod.rs"]
+mod history;
+
+use event::record::{Activation, Config, ConfigSection, ServingPart};
+use event::{Position, Record, Schema};
+use graph::Sample;
+use graph::sample::SampleParts;
+use history::history;
+use proptest::prelude::*;
+use ringfence_engine::{Effect, Engine, RestoreError};
+
+const POLICY: &str = "[thresholds]\nchallenge = 500\nreview = 700\ndecline = 900\n";
+
+/// What a shell would write between the events: rates, a policy, a model.
+fn with_config(records: Vec<Record>) -> Vec<Record> {
+    let at = event::EventTime::from_millis(history::START_MS);
+    let config = |section, body: &str| {
+        let (author, body) = ("test".into(), body.to_owned());
+        Record::Config(Config {
+            at,
+            section,
+            version: 1,
+            author,
+            body,
+        })
+    };
+    let mut all = vec![
+        config(ConfigSection::Rates, "USD = 0.5\n"),
+        config(ConfigSection::Policy, POLICY),
+        config(ConfigSection::Lists, "nothing"),
+        Record::Activation(Activation {
+            at,
+            part: ServingPart::Champion,
+            artifact: [7; 32],
+            share_ppm: 0,
+        }),
+    ];
+    let shift = all.len() as u64;
+    all.extend(records.into_iter().map(|record| shifted(record, shift)));
+    all
+}
+
+fn shifted(mut record: Record, by: u64) -> Record {
+    match &mut record {
+        Record::Label(label) => label.subject.position.0 += by,
+        Record::Outcome(outcome) => outcome.subject.position.0 += by,
+        Record::Decision(decision) => decision.event_position.0 += by,
+        _ => {}
+    }
+    record
+}
+
+fn run(engine: &mut Engine, records: &[Record], from: usize) -> Vec<Vec<u32>> {
+    let mut sample = Sample::default();
+    let mut bits = Vec::new();
+    for (at, record) in records.iter().enumerate().skip(from) {
+        if let Record::Event(event) = record {
+            engine.sample(event, SampleParts::Full, &mut sample);
+            bits.push(sample.bits());
+        }
+        engine.apply(Position(at as u64), record);
+    }
+    bits
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(96), ..ProptestConfig::default() })]
+
+    #[test]
+    fn replays_and_restores_end_in_the_same_digest(past in history(vec![4, 8, 64], 100), cut in 0.0..1.0) {
+        let schema = past.shape.schema();
+        let records = with_config(past.records(&schema));
+        let (mut one, mut two) = (Engine::new(&schema), Engine::new(&schema));
+        let bits = run(&mut one, &records, 0);
+        prop_assert_eq!(&bits, &run(&mut two, &records, 0));
+        prop_assert_eq!(one.digest(), two.digest());
+
+        let cut = (records.len() as f64 * cut) as usize;
+        let mut half = Engine::new(&schema);
+        let mut joined = run(&mut half, &records[..cut], 0);
+        let mut written = Vec::new();
+        half.write_snapshot(&mut written).unwrap();
+        let mut restored = Engine::read_snapshot(&schema, &mut written.as_slice()).unwrap();
+        let mut again = Vec::new();
+        restored.write_snapshot(&mut again).unwrap();
+        prop_assert_eq!(&written, &again);
+        joined.extend(run(&mut restored, &records, cut));
+        prop_assert_eq!(&bits, &joined);
+        prop_assert_eq!(one.digest(), restored.digest());
+        prop_assert_eq!(one.champion(), restored.champion());
+        prop_assert_eq!(one.policy(), restored.policy());
+    }
+
+    /// What a correction replaces leaves no trace: the state is as if the last label had been the first.
+    #[test]
+    fn a_corrected_label_subtracts_exactly(past in history(vec![64], 60), first in any::<bool>(), second in any::<bool>()) {
+        let mut past = past;
+        past.shape.hidden = false;
+        past.steps.retain(|step| !matches!(step, history::Step::Label { .. }));
+        let schema = past.shape.schema();
+        let mut records = past.records(&schema);
+        let Some(at) = records.iter().rposition(|it| matches!(it, Record::Event(_))) else { return Ok(()) };
+        let Record::Event(event) = records[at].clone() else { unreachable!() };
+        let verdict = |fraud| if fraud { event::record::Verdict::Fraud } else { event::record::Verdict::Legitimate };
+        let label = |fraud, prior| Record::Label(event::record::Label {
+            subject: event.subject(Position(at as u64)),
+            verdict: verdict(fraud),
+            source: event::record::LabelSource::Analyst,
+            reason: Default::default(),
+            confidence_percent: 100,
+            label_timestamp: event.event_timestamp,
+            received_at: event.event_timestamp,
+            prior,
+        });
+        let here = Position(records.len() as u64);
+        records.push(label(first, None));
+        records.push(label(second, Some((verdict(first), here))));
+        let mut corrected = Engine::new(&schema);
+        run(&mut corrected, &records, 0);
+        let mut straight = Engine::new(&schema);
+        records.truncate(records.len() - 2);
+        records.push(label(second, None));
+        records.push(Record::Tick(event::record::Tick { at: event.event_timestamp }));
+        run(&mut straight, &records, 0);
+        prop_assert_eq!(corrected.graph().counts(), straight.graph().counts());
+        prop_assert_eq!(corrected.digest(), straight.digest());
+    }
+
+    /// An outcome or a decline that comes twice takes the money back once.
+    #[test]
+    fn stopping_money_twice_is_stopping_it_once(past in history(vec![4, 64], 60), kind in 0_usize..7) {
+        let schema = past.shape.schema();
+        let mut records = past.records(&schema);
+        let Some(at) = records.iter().rposition(|it| matches!(it, Record::Event(_))) else { return Ok(()) };
+        let Record::Event(event) = records[at].clone() else { unreachable!() };
+        let outcome = Record::Outcome(event::record::Outcome {
+            subject: event.subject(Position(at as u64)),
+            kind: event::record::OutcomeKind::ALL[kind],
+            outcome_timestamp: event.event_timestamp,
+            received_at: event.event_timestamp,
+        });
+        records.push(outcome.clone());
+        records.push(Record::Tick(event::record::Tick { at: event.event_timestamp }));
+        let mut once = Engine::new(&schema);
+        run(&mut once, &records, 0);
+        records.pop();
+        records.push(outcome);
+        let mut twice = Engine::new(&schema);
+        run(&mut twice, &records, 0);
+        prop_assert_eq!(once.digest(), twice.digest());
+    }
+}
+
+#[test]
+fn a_snapshot_of_other_semantics_or_another_schema_is_refused() {
+    let default = Schema::parse(include_str!("../../../schemas/default.toml")).unwrap();
+    let handbook = Schema::parse(include_str!("../../../schemas/handbook.toml")).unwrap();
+    let mut bytes = Vec::new();
+    Engine::new(&default).write_snapshot(&mut bytes).unwrap();
+    let other = Engine::read_snapshot(&handbook, &mut bytes.as_slice());
+    assert!(matches!(
+        other,
+        Err(RestoreError::Graph(graph::SnapshotError::Schema { .. }))
+    ));
+    for len in [0, 3, 11, bytes.len() / 2, bytes.len() - 1] {
+        assert!(
+            Engine::read_snapshot(&default, &mut &bytes[..len]).is_err(),
+            "cut at {len}"
+        );
+    }
+    bytes[0] ^= 1;
+    let later = Engine::read_snapshot(&default, &mut bytes.as_slice());
+    assert!(matches!(
+        later,
+        Err(RestoreError::Semantics { expected: 1, .. })
+    ));
+}
+
+#[test]
+fn config_that_does_not_parse_is_named_and_ignored() {
+    let schema = Schema::parse(include_str!("../../../schemas/default.toml")).unwrap();
+    let mut engine = Engine::new(&schema);
+    let handbook = include_str!("../../../schemas/handbook.toml");
+    let cases = [
+        (
+            ConfigSection::Schema,
+            include_str!("../../../schemas/default.toml"),
+            None,
+        ),
+        (
+            ConfigSection::Schema,
+            handbook,
+            Some("cannot replace schema"),
+        ),
+        (ConfigSection::Policy, POLICY, None),
+        (
+            ConfigSection::Policy,
+            "thresholds = 3",
+            Some("policy is not valid TOML"),
+        ),
+        (
+            ConfigSection::Policy,
+            &POLICY.replace("500", "701"),
+            Some("got 701 / 700 / 900"),
+        ),
+        (ConfigSection::Rates, "USD = 0.9", None),
+        (
+            ConfigSection::Rates,
+            "USD = 0",
+            Some("rates.USD must be between"),
+        ),
+        (
+            ConfigSection::Rates,
+            "ABC = 1",
+            Some("\"ABC\" is no ISO 4217 currency"),
+        ),
+        (ConfigSection::Rules, "", Some("no rules and no lists")),
+        (ConfigSection::Lists, "", Some("no rules and no lists")),
+    ];
+    let mut policy_version = 0;
+    for (at, (section, body, wanted)) in cases.into_iter().enumerate() {
+        let version = at as u32 + 1;
+        let at = Position(at as u64);
+        let config = Config {
+            at: event::EventTime::MIN,
+            section,
+            version,
+            author: "test".into(),
+            body: body.to_owned(),
+        };
+        let before = engine.clone();
+        let effect = engine.apply(at, &Record::Config(config));
+        match (wanted, effect) {
+            (None, Effect::Configured(got, of)) => {
+                assert_eq!((got, of), (section, version));
+                if section == ConfigSection::Policy {
+                    policy_version = version;
+                }
+            }
+            (Some(wanted), Effect::ConfigIgnored { reason, .. }) => {
+                assert!(
+                    reason.contains(wanted),
+                    "{reason:?} does not say {wanted:?}"
+                );
+                assert_eq!(engine.policy(), before.policy());
+            }
+            (wanted, effect) => panic!("wanted {wanted:?}, got {effect:?}"),
+        }
+    }
+    assert_eq!(engine.policy_version(), policy_version);
+}
+
+#[test]
+fn an_activation_of_nothing_leaves_no_champion() {
+    let schema = Schema::parse(include_str!("../../../schemas/default.toml")).unwrap();
+    let mut engine = Engine::new(&schema);
+    let activate = |part, byte| {
+        let at = event::EventTime::MIN;
+        Record::Activation(Activation {
+            at,
+            part,
+            artifact: [byte; 32],
+            share_ppm: 0,
+        })
+    };
+    engine.apply(Position(0), &activate(ServingPart::Champion, 7));
+    engine.apply(Position(1), &activate(ServingPart::Shadow, 9));
+    assert_eq!(engine.champion(), Some([7; 32]));
+    engine.apply(Position(2), &activate(ServingPart::Champion, 0));
+    assert_eq!(engine.champion(), None);
+}

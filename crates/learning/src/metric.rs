@@ -26,7 +26,7 @@ mod tests {
 
     #[test]
     fn agrees_with_counting_every_pair() {
-        let scores = [0.1, 0.4, 0.4, 0.35, 0.8, 0.4, 0.9, 0.2];
+        let scores: [f64; 8] = [0.1, 0.4, 0.4, 0.35, 0.8, 0.4, 0.9, 0.2];
         let labels = [false, true, false, false, true, true, false, false];
         let (mut wins, mut pairs) = (0.0, 0.0);
         for (fraud, _) in labels.iter().enumerate().filter(|(_, label)| **label) {

@@ -9,9 +9,9 @@ use event::json::{Line, parse_line};
 use event::{EventTime, Position, Record, Schema};
 use graph::Sample;
 use graph::sample::SampleParts;
-use learning::dataset::{self, Labels, Range};
 use node::{History, Journal, Place, Tenant};
 use proptest::prelude::*;
+use ringfence_learning::dataset::{self, Labels, Range};
 use tempfile::TempDir;
 
 const SCHEMA: &str = include_str!("../../../schemas/default.toml");

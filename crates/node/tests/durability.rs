@@ -8,7 +8,7 @@ use std::sync::Arc;
 use event::json::{Line, parse_line};
 use event::{Event, Schema};
 use log::{Faults, LogError, LogOptions};
-use node::{Journal, NodeError, Place, Tenant};
+use ringfence_node::{Journal, NodeError, Place, Tenant};
 use tempfile::TempDir;
 
 const SCHEMA: &str = include_str!("../../../schemas/default.toml");
@@ -155,5 +155,5 @@ fn two_writers_are_refused_and_readers_are_not() {
     ));
     tenant.decide(payment(1)).unwrap();
     tenant.commit().unwrap();
-    assert_eq!(node::History::open(&place).unwrap().end().0, 3);
+    assert_eq!(ringfence_node::History::open(&place).unwrap().end().0, 3);
 }

@@ -94,9 +94,13 @@ pub fn evaluate(
     mut progress: impl FnMut(Step) -> ControlFlow<()>,
 ) -> Result<Report, EvaluateError> {
     let windows = windows(protocol, extent);
-    let samples = Samples::collect(place, protocol, &windows, |done, of| {
-        progress(Step::Replay { done, of })
-    })?;
+    let mut samples = Samples::read(place, protocol, &windows)?;
+    if rungs
+        .iter()
+        .any(|rung| matches!(rung.model, Model::Trees(_)))
+    {
+        samples.replay(place, |done, of| progress(Step::Replay { done, of }))?;
+    }
     evaluate_samples(&samples, protocol, rungs, extent, progress)
 }
 

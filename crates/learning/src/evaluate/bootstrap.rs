@@ -1,5 +1,6 @@
-//! Intervals by resampling whole blocks: rows of one subject or ring stand or fall together, so a
-//! row-wise bootstrap would promise far too much.
+//! Intervals by resampling whole subjects: rows of one subject stand or fall together, so a row-wise
+//! bootstrap would promise too much. Rings tie subjects together, too: where frauds come in rings the
+//! truth is wider still.
 
 use std::collections::BTreeMap;
 
@@ -15,10 +16,10 @@ pub struct Interval {
     pub high: f64,
 }
 
-/// Mean AP over folds and runs in each resample of the blocks. Two models given the same rows and
+/// Mean AP over folds and runs in each resample of the subjects. Two models given the same rows and
 /// seed are resampled alike, so their values can be subtracted pairwise.
 pub fn resampled_ap(runs: &[Run], frauds_min: usize, resamples: usize, seed: u64) -> Vec<f64> {
-    let numbers = number_blocks(runs);
+    let numbers = number_subjects(runs);
     let sorted: Vec<Sorted> = runs
         .iter()
         .flatten()
@@ -31,8 +32,8 @@ pub fn resampled_ap(runs: &[Run], frauds_min: usize, resamples: usize, seed: u64
     for _ in 0..resamples {
         weights.fill(0);
         for _ in 0..weights.len() {
-            let block = draws.below(weights.len());
-            weights[block] += 1;
+            let subject = draws.below(weights.len());
+            weights[subject] += 1;
         }
         let (mut sum, mut count) = (0.0, 0.0);
         for fold in &sorted {
@@ -68,18 +69,18 @@ pub fn paired(a: &[f64], b: &[f64]) -> Interval {
     interval(&differences)
 }
 
-fn number_blocks(runs: &[Run]) -> BTreeMap<u32, usize> {
+fn number_subjects(runs: &[Run]) -> BTreeMap<u32, usize> {
     let mut numbers = BTreeMap::new();
-    for block in runs.iter().flatten().flat_map(|fold| &fold.blocks) {
+    for subject in runs.iter().flatten().flat_map(|fold| &fold.subjects) {
         let next = numbers.len();
-        numbers.entry(*block).or_insert(next);
+        numbers.entry(*subject).or_insert(next);
     }
     numbers
 }
 
 /// A fold sorted once for all resamples.
 struct Sorted {
-    /// Block, fraud, and whether the row ends a run of equal scores; highest score first.
+    /// Subject, fraud, and whether the row ends a run of equal scores; highest score first.
     rows: Vec<(usize, bool, bool)>,
     frauds: usize,
 }
@@ -93,7 +94,7 @@ impl Sorted {
             let ends = order
                 .get(at + 1)
                 .is_none_or(|next| fold.scores[*next] != fold.scores[row]);
-            (numbers[&fold.blocks[row]], fold.fraud[row], ends)
+            (numbers[&fold.subjects[row]], fold.fraud[row], ends)
         });
         Sorted {
             rows: rows.collect(),
@@ -101,12 +102,12 @@ impl Sorted {
         }
     }
 
-    /// With each row counted as often as its block was drawn; `None` when no fraud was.
+    /// With each row counted as often as its subject was drawn; `None` when no fraud was.
     fn average_precision(&self, weights: &[u32]) -> Option<f64> {
         let (mut alerts, mut caught, mut sum) = (0.0, 0.0, 0.0);
         let mut fresh = 0.0;
-        for (block, fraud, ends) in &self.rows {
-            let weight = f64::from(weights[*block]);
+        for (subject, fraud, ends) in &self.rows {
+            let weight = f64::from(weights[*subject]);
             alerts += weight;
             if *fraud {
                 caught += weight;

@@ -17,11 +17,10 @@ pub struct ScoredRows {
     pub scores: Vec<f64>,
     pub fraud: Vec<bool>,
     pub times: Vec<EventTime>,
+    /// Also what a bootstrap draws together.
     pub subjects: Vec<u32>,
     /// Major units.
     pub amounts: Vec<f64>,
-    /// Rows that a bootstrap draws together.
-    pub blocks: Vec<u32>,
 }
 
 /// Figures by name.
@@ -287,7 +286,6 @@ pub fn pool(folds: &[ScoredRows]) -> ScoredRows {
         all.times.extend(&fold.times);
         all.subjects.extend(&fold.subjects);
         all.amounts.extend(&fold.amounts);
-        all.blocks.extend(&fold.blocks);
     }
     all
 }

@@ -25,7 +25,6 @@ pub struct Protocol {
     pub card_precision: Option<CardPrecision>,
     /// Folds with fewer test frauds are left out of the means over folds.
     pub fold_frauds_min: usize,
-    pub block: Block,
     pub bootstrap: usize,
     pub seeds: Vec<u64>,
     /// Whether the Fraud Detection Handbook's fifteen features are a rung of the ladder.
@@ -52,16 +51,6 @@ pub enum KnownDefrauded {
 pub struct CardPrecision {
     pub cards: usize,
     pub period: Span,
-}
-
-/// Rows that a bootstrap draws together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Block {
-    #[default]
-    Subject,
-    /// Subjects that frauds of the test connect.
-    Ring,
 }
 
 /// A half-open range of event time.
@@ -202,8 +191,6 @@ struct File {
     card_precision: Option<CardPrecision>,
     #[serde(default = "one")]
     fold_frauds_min: usize,
-    #[serde(default)]
-    block: Block,
     #[serde(default = "bootstrap")]
     bootstrap: usize,
     seeds: Vec<u64>,
@@ -320,7 +307,6 @@ impl Protocol {
             known_defrauded: file.known_defrauded,
             card_precision: file.card_precision,
             fold_frauds_min: file.fold_frauds_min,
-            block: file.block,
             bootstrap: file.bootstrap,
             seeds: file.seeds,
             handbook_features: file.handbook_features,

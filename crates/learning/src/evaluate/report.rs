@@ -34,6 +34,8 @@ pub struct RungReport {
     pub name: String,
     pub features: usize,
     pub chosen: Option<Chosen>,
+    /// Every choice that was open, with its validation AP.
+    pub tried: Vec<Tried>,
     /// Mean over validation folds: what the choice was made by.
     pub validation_ap: f64,
     pub validation: Figures,
@@ -44,6 +46,14 @@ pub struct RungReport {
 pub struct Chosen {
     pub rounds: usize,
     pub candidate: Candidate,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Tried {
+    /// Number of the candidate in the protocol.
+    pub candidate: usize,
+    pub rounds: usize,
+    pub ap: f64,
 }
 
 /// Mean and standard deviation over seeds, by figure.
@@ -59,9 +69,9 @@ pub struct TestReport {
     pub folds: Spread,
     /// All folds as one set.
     pub pooled: Spread,
-    /// 95 % of the mean AP over folds, by blocks.
+    /// 95 % of the mean AP over folds, by subjects.
     pub ap_interval: Interval,
-    /// 95 % of the AP gained over the rung before, by the same blocks.
+    /// 95 % of the AP gained over the rung before, by the same resamples.
     pub ap_gain: Option<Interval>,
     /// Shares of the gain in training.
     pub importance: Vec<(String, f64)>,
@@ -158,7 +168,17 @@ impl RungReport {
             self.name, self.features, self.validation_ap
         );
         let Some(test) = &self.test else {
-            return format!("{head} {:>16}", "not read");
+            let tried: String = self
+                .tried
+                .iter()
+                .map(|it| {
+                    format!(
+                        "\n  candidate {} with {} rounds: {:.4}",
+                        it.candidate, it.rounds, it.ap
+                    )
+                })
+                .collect();
+            return format!("{head} {:>16}{tried}", "not read");
         };
         let (ap, sd) = test.folds.get(AP).copied().unwrap_or((f64::NAN, f64::NAN));
         let at = |name: &str| {

@@ -1,6 +1,5 @@
 //! One rung of the ladder: choose on the validation folds, read the test once, measure.
 
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use graph::FeatureGroup;
@@ -9,9 +8,9 @@ use super::bootstrap::{self, Run};
 use super::folds::{Division, divide_all};
 use super::learner::{self, Table};
 use super::measure::{self, AP, Choices, Figures, ScoredRows};
-use super::protocol::{Block, Candidate, Protocol};
-use super::report::{Chosen, RungReport, Sizes, TestReport};
-use super::samples::{NOBODY, Samples};
+use super::protocol::{Candidate, Protocol};
+use super::report::{Chosen, RungReport, Sizes, TestReport, Tried};
+use super::samples::Samples;
 use super::{EvaluateError, Extent, Step, handbook};
 use crate::calibrate::{self, Method, Scored};
 
@@ -76,7 +75,6 @@ pub struct Bench<'a, P> {
     validation: Vec<Division>,
     /// Empty when the test is not to be read.
     test: Vec<Division>,
-    blocks: Vec<u32>,
     handbook: Option<Vec<f32>>,
     progress: P,
 }
@@ -88,6 +86,7 @@ struct Choice {
     ap: f64,
     /// Its scores, fold by fold.
     run: Run,
+    tried: Vec<Tried>,
 }
 
 impl<'a, P: FnMut(Step) -> ControlFlow<()>> Bench<'a, P> {
@@ -102,22 +101,11 @@ impl<'a, P: FnMut(Step) -> ControlFlow<()>> Bench<'a, P> {
             Extent::Validation => Vec::new(),
             Extent::Test => divide_all(samples, protocol, "test", &protocol.test)?,
         };
-        let blocks = match protocol.block {
-            Block::Subject => BTreeMap::new(),
-            Block::Ring => rings(samples, &test),
-        };
-        let blocks = (0..samples.rows.len())
-            .map(|row| {
-                let subject = samples.seen(row).subject;
-                blocks.get(&subject).copied().unwrap_or(subject)
-            })
-            .collect();
         Ok(Bench {
             samples,
             protocol,
             validation,
             test,
-            blocks,
             handbook: None,
             progress,
         })
@@ -175,6 +163,11 @@ impl<'a, P: FnMut(Step) -> ControlFlow<()>> Bench<'a, P> {
                 rounds: candidate.rounds[choice.checkpoint],
                 candidate: candidate.clone(),
             }),
+            tried: if rung.model.is_boosted() {
+                choice.tried.clone()
+            } else {
+                Vec::new()
+            },
             validation_ap: choice.ap,
             validation: self.fold_means(&choice.run, &choices),
             test: None,
@@ -195,6 +188,7 @@ impl<'a, P: FnMut(Step) -> ControlFlow<()>> Bench<'a, P> {
         };
         let seed = self.protocol.seeds[0];
         let mut best: Option<Choice> = None;
+        let mut tried = Vec::new();
         for number in 0..candidates {
             let mut candidate = self.protocol.candidates[number].clone();
             if !rung.model.is_boosted() {
@@ -212,17 +206,24 @@ impl<'a, P: FnMut(Step) -> ControlFlow<()>> Bench<'a, P> {
             }
             for (checkpoint, run) in runs.into_iter().enumerate() {
                 let ap = self.mean_ap(&run);
+                tried.push(Tried {
+                    candidate: number,
+                    rounds: candidate.rounds[checkpoint],
+                    ap,
+                });
                 if best.as_ref().is_none_or(|best| ap > best.ap) {
                     best = Some(Choice {
                         candidate: number,
                         checkpoint,
                         ap,
                         run,
+                        tried: Vec::new(),
                     });
                 }
             }
         }
-        best.ok_or(EvaluateError::Empty)
+        best.map(|best| Choice { tried, ..best })
+            .ok_or(EvaluateError::Empty)
     }
 
     fn read_test(
@@ -351,7 +352,6 @@ impl<'a, P: FnMut(Step) -> ControlFlow<()>> Bench<'a, P> {
                 .iter()
                 .map(|row| seen(row).amount_minor as f64 / per_major)
                 .collect(),
-            blocks: rows.iter().map(|row| self.blocks[*row]).collect(),
         }
     }
 
@@ -403,38 +403,4 @@ impl Model {
     fn is_boosted(&self) -> bool {
         *self != Model::HandbookLogistic
     }
-}
-
-/// Entities that frauds of the test connect, each mapped to one of its ring.
-fn rings(samples: &Samples, test: &[Division]) -> BTreeMap<u32, u32> {
-    fn root(parents: &BTreeMap<u32, u32>, mut at: u32) -> u32 {
-        while let Some(parent) = parents.get(&at).filter(|parent| **parent != at) {
-            at = *parent;
-        }
-        at
-    }
-    let mut parents: BTreeMap<u32, u32> = BTreeMap::new();
-    for part in test.iter().map(|it| &it.test) {
-        let frauds = part
-            .rows
-            .iter()
-            .zip(&part.fraud)
-            .filter(|(_, fraud)| **fraud);
-        for seen in frauds.map(|(row, _)| samples.seen(*row)) {
-            if seen.counterparty == NOBODY {
-                continue;
-            }
-            let (a, b) = (
-                root(&parents, seen.subject),
-                root(&parents, seen.counterparty),
-            );
-            parents.insert(a.max(b), a.min(b));
-            parents.entry(a.min(b)).or_insert(a.min(b));
-        }
-    }
-    let members: Vec<u32> = parents.keys().copied().collect();
-    members
-        .into_iter()
-        .map(|member| (member, root(&parents, member)))
-        .collect()
 }

@@ -20,7 +20,7 @@ use super::protocol::{Protocol, Window};
 pub struct Samples {
     pub schema: Schema,
     pub features: FeatureList,
-    /// Row-major, one row per entry of `rows`.
+    /// Row-major, one row per entry of `rows`; empty before the replay.
     pub values: Vec<f32>,
     /// Index into `tape` of each row, ascending.
     pub rows: Vec<u32>,
@@ -52,62 +52,73 @@ struct Told {
 pub const NOBODY: u32 = u32::MAX;
 
 impl Samples {
-    /// Replays the log up to the end of the last window.
-    pub fn collect(
+    /// Reads the log's events and labels, and which events lie in the windows; no feature yet.
+    pub fn read(
         place: &Place,
         protocol: &Protocol,
         windows: &[Window],
-        mut progress: impl FnMut(u64, u64) -> ControlFlow<()>,
     ) -> Result<Samples, EvaluateError> {
         let history = History::open(place)?;
         let schema = history.schema().clone();
         let event_types = protocol.resolve(&schema)?;
         let (tape, labels) = read_tape(&history)?;
-        let mut engine = Engine::new(&schema);
-        let features = FeatureList::new(&schema);
-        let mut samples = Samples {
-            features,
+        let wanted = |seen: &Seen| {
+            event_types.contains(&seen.event_type) && windows.iter().any(|it| it.holds(seen.time))
+        };
+        let rows: Vec<u32> = (0..tape.len())
+            .filter(|at| wanted(&tape[*at]))
+            .map(|at| at as u32)
+            .collect();
+        if rows.is_empty() {
+            return Err(EvaluateError::Empty);
+        }
+        Ok(Samples {
+            features: FeatureList::new(&schema),
             values: Vec::new(),
-            rows: Vec::new(),
+            rows,
             tape,
             labels,
             schema,
-        };
-        let last = windows.iter().map(|window| window.until).max();
-        let end = history.end().0;
+        })
+    }
+
+    /// Replays the log from its start up to the last row and keeps the rows' samples: whatever came
+    /// before the first training window has warmed the state up.
+    pub fn replay(
+        &mut self,
+        place: &Place,
+        mut progress: impl FnMut(u64, u64) -> ControlFlow<()>,
+    ) -> Result<(), EvaluateError> {
+        let history = History::open(place)?;
+        let mut engine = Engine::new(&self.schema);
         let mut sample = Sample::default();
+        let mut wanted = self
+            .rows
+            .iter()
+            .map(|row| self.tape[*row as usize].position);
+        let mut next = wanted.next();
+        let end = history.end().0;
+        self.values
+            .reserve_exact(self.rows.len() * self.features.len());
         let mut records = history.iter_from(Position(0))?;
-        let mut at = 0;
-        while let Some((position, record)) = records.next_record()? {
-            if last.is_none_or(|last| record.time() >= last) {
-                break;
-            }
-            if let Record::Event(event) = &record {
-                let inside = windows.iter().any(|it| it.holds(event.event_timestamp));
-                if inside && event_types.contains(&event.event_type) {
-                    engine.sample(event, SampleParts::Tabular, &mut sample);
-                    samples.values.extend_from_slice(&sample.tabular);
-                    samples.rows.push(at);
-                }
-                at += 1;
+        while let (Some(row), Some((position, record))) = (next, records.next_record()?) {
+            if let Record::Event(event) = &record
+                && position == row
+            {
+                engine.sample(event, SampleParts::Tabular, &mut sample);
+                self.values.extend_from_slice(&sample.tabular);
+                next = wanted.next();
             }
             engine.apply(position, &record);
             if position.0.is_multiple_of(10_000) && progress(position.0, end).is_break() {
                 return Err(EvaluateError::Cancelled);
             }
         }
-        if samples.rows.is_empty() {
-            return Err(EvaluateError::Empty);
-        }
-        Ok(samples)
+        Ok(())
     }
 
     pub fn width(&self) -> usize {
         self.features.len()
-    }
-
-    pub fn values_of(&self, row: usize) -> &[f32] {
-        &self.values[row * self.width()..(row + 1) * self.width()]
     }
 
     pub fn seen(&self, row: usize) -> &Seen {

@@ -1,5 +1,7 @@
 //! Committed protocols parse; what could leak or mean nothing is refused before any work.
 
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails like the test")]
+
 use event::Schema;
 use ringfence_learning::evaluate::protocol::{Protocol, ProtocolError};
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails like the test")]
 
 mod bad_input;
+mod evaluate;
 mod idempotency;
 mod kills;
 mod way;

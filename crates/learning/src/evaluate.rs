@@ -4,6 +4,7 @@
 //! **Invariant**: nothing here changes a sample; rungs only leave columns out. Truth that was not yet
 //! known (final labels) judges scores and never reaches a feature or a training label.
 
+pub mod ladder;
 pub mod protocol;
 
 pub mod folds;
@@ -24,10 +25,10 @@ use thiserror::Error;
 
 use crate::boost::BoostError;
 use crate::calibrate::CalibrateError;
+use ladder::{Model, Rung};
 use protocol::{Fold, Protocol, ProtocolError, Window};
 use report::{Report, RungReport};
 use rung::Bench;
-pub use rung::{Model, Rung};
 use samples::Samples;
 
 #[derive(Debug, Error)]

@@ -6,8 +6,9 @@ use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use learning::evaluate::ladder::Rung;
 use learning::evaluate::protocol::Protocol;
-use learning::evaluate::{Extent, Rung, Step, evaluate};
+use learning::evaluate::{Extent, Step, evaluate};
 
 use crate::cli::{Cli, EvaluateArgs};
 use crate::show;

@@ -8,6 +8,7 @@ pub(crate) mod flow;
 pub(crate) mod neighbours;
 mod page;
 pub(crate) mod pair;
+pub(crate) mod passage;
 pub(crate) mod place;
 pub(crate) mod recent;
 pub(crate) mod squash;
@@ -88,6 +89,7 @@ impl FeatureList {
         }
         flow::describe(&mut list);
         neighbours::describe(&mut list);
+        passage::describe(&mut list);
         let mut features = list.features;
         make_unique(&mut features);
         FeatureList { features }

@@ -6,7 +6,7 @@
 //! only from [`ISOTONIC_POSITIVES_MIN`] frauds on.
 
 mod isotonic;
-mod logistic;
+pub(crate) mod logistic;
 
 use model::calibration::{Calibration, CalibrationMap, ln_sigmoids, prior_shift};
 use thiserror::Error;

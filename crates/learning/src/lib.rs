@@ -4,6 +4,7 @@
 //! there is no second feature pipeline. Nothing here is on the serving path.
 
 pub mod dataset;
+pub mod evaluate;
 pub mod fit;
 pub mod metric;
 pub mod sample_digest;

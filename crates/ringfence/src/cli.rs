@@ -54,6 +54,7 @@ pub enum Command {
     Init(InitArgs),
     Import(ImportArgs),
     Train(TrainArgs),
+    Evaluate(EvaluateArgs),
     Decide(DecideArgs),
     Replay(ReplayArgs),
     Inspect(InspectArgs),
@@ -146,6 +147,27 @@ pub struct TrainArgs {
     /// Write the model file, but leave the serving model as it is.
     #[arg(long)]
     pub no_activate: bool,
+}
+
+/// Measure models on the tenant's history by a protocol: choices on validation folds, one look at the test.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ringfence evaluate --protocol protocols/handbook_ch3.toml
+  ringfence evaluate --protocol mine.toml --ladder --json > report.json
+  ringfence evaluate --protocol mine.toml --validation-only")]
+pub struct EvaluateArgs {
+    /// Protocol file (TOML).
+    #[arg(long)]
+    pub protocol: PathBuf,
+    /// Add one group of features after the other instead of all at once.
+    #[arg(long)]
+    pub ladder: bool,
+    /// Only rungs whose name contains this.
+    #[arg(long)]
+    pub rung: Option<String>,
+    /// Make the choices and leave the test unread.
+    #[arg(long)]
+    pub validation_only: bool,
 }
 
 /// Decide events from standard input, one JSON object a line; decisions go to standard output.

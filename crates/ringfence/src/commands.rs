@@ -3,6 +3,7 @@
 mod completions;
 mod decide;
 pub mod demo;
+mod evaluate;
 mod import;
 mod init;
 mod inspect;
@@ -22,6 +23,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Init(args) => init::run(cli, args),
         Command::Import(args) => import::run(cli, args),
         Command::Train(args) => train::run(cli, args),
+        Command::Evaluate(args) => evaluate::run(cli, args),
         Command::Decide(args) => decide::run(cli, args),
         Command::Replay(args) => replay::run(cli, args),
         Command::Inspect(args) => inspect::run(cli, args),

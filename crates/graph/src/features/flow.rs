@@ -63,7 +63,7 @@ pub fn describe(list: &mut Describe<'_>) {
     );
 }
 
-fn is_transfer_schema(list: &Describe<'_>) -> bool {
+pub(crate) fn is_transfer_schema(list: &Describe<'_>) -> bool {
     let kind = |part: Part| {
         list.schema
             .part(part)
@@ -232,7 +232,11 @@ impl Around {
 }
 
 /// A node's interactions after `from` whose money moved, newest first.
-fn recent_items(graph: &Graph, node: u32, from: EventTime) -> impl Iterator<Item = &Interaction> {
+pub(crate) fn recent_items(
+    graph: &Graph,
+    node: u32,
+    from: EventTime,
+) -> impl Iterator<Item = &Interaction> {
     graph
         .remembered(node)
         .iter()

@@ -7,6 +7,7 @@
 )]
 
 mod bad_input;
+mod evaluate;
 mod idempotency;
 mod kills;
 mod way;

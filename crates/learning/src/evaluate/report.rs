@@ -1,0 +1,209 @@
+//! What an evaluation found, as data (JSON) and as a table.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use super::bootstrap::Interval;
+use super::measure::{AP, Figures};
+use super::protocol::{Candidate, Protocol};
+use super::samples::Samples;
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    pub protocol: String,
+    pub schema_hash: String,
+    pub feature_list_hash: String,
+    pub sizes: Sizes,
+    pub seeds: Vec<u64>,
+    /// Rungs that looked at the test.
+    pub test_reads: usize,
+    pub rungs: Vec<RungReport>,
+}
+
+/// Rows and frauds of training and test, fold by fold.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Sizes {
+    pub validation: Vec<[(usize, usize); 2]>,
+    pub test: Vec<[(usize, usize); 2]>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct RungReport {
+    pub name: String,
+    pub features: usize,
+    pub chosen: Option<Chosen>,
+    /// Every choice that was open, with its validation AP.
+    pub tried: Vec<Tried>,
+    /// Mean over validation folds: what the choice was made by.
+    pub validation_ap: f64,
+    pub validation: Figures,
+    pub test: Option<TestReport>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Chosen {
+    pub rounds: usize,
+    pub candidate: Candidate,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Tried {
+    /// Number of the candidate in the protocol.
+    pub candidate: usize,
+    pub rounds: usize,
+    pub ap: f64,
+}
+
+/// Mean and standard deviation over seeds, by figure.
+pub type Spread = BTreeMap<&'static str, (f64, f64)>;
+
+#[derive(Clone, Debug, Serialize)]
+pub struct TestReport {
+    /// Seeds that were run.
+    pub runs: usize,
+    /// Of the first seed.
+    pub per_fold_ap: Vec<f64>,
+    /// Each figure's mean over folds.
+    pub folds: Spread,
+    /// All folds as one set.
+    pub pooled: Spread,
+    /// 95 % of the mean AP over folds, by subjects.
+    pub ap_interval: Interval,
+    /// 95 % of the AP gained over the rung before, by the same resamples.
+    pub ap_gain: Option<Interval>,
+    /// Shares of the gain in training.
+    pub importance: Vec<(String, f64)>,
+}
+
+impl Report {
+    pub fn new(
+        protocol: &Protocol,
+        samples: &Samples,
+        sizes: Sizes,
+        rungs: Vec<RungReport>,
+    ) -> Report {
+        let hex = |bytes: [u8; 32]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        Report {
+            protocol: protocol.name.clone(),
+            schema_hash: samples.schema.hash().hex(),
+            feature_list_hash: hex(samples.features.hash()),
+            sizes,
+            seeds: protocol.seeds.clone(),
+            test_reads: rungs.iter().filter(|rung| rung.test.is_some()).count(),
+            rungs,
+        }
+    }
+
+    /// For a terminal: 100 columns.
+    pub fn table(&self) -> String {
+        let mut out = String::new();
+        let write = |out: &mut String, text: std::fmt::Arguments<'_>| {
+            // Writing to a string cannot fail.
+            let _ = out.write_fmt(text);
+        };
+        write(&mut out, format_args!("protocol {}\n", self.protocol));
+        for (name, folds) in [
+            ("validation", &self.sizes.validation),
+            ("test", &self.sizes.test),
+        ] {
+            for (fold, [train, test]) in folds.iter().enumerate() {
+                write(
+                    &mut out,
+                    format_args!(
+                        "{name} fold {fold}: training {} rows, {} fraud; scored {} rows, {} fraud\n",
+                        train.0, train.1, test.0, test.1
+                    ),
+                );
+            }
+        }
+        write(
+            &mut out,
+            format_args!(
+                "\n{:<22} {:>5} {:>8} {:>16} {:>14} {:>14} {:>7} {:>7} {:>7}\n",
+                "rung", "feat.", "val. AP", "AP", "95 %", "gain 95 %", "AUC", "CP@k", "rec@1%"
+            ),
+        );
+        for rung in &self.rungs {
+            write(&mut out, format_args!("{}\n", rung.line()));
+        }
+        for test in self
+            .rungs
+            .iter()
+            .filter_map(|rung| Some((rung, rung.test.as_ref()?)))
+        {
+            let (rung, test) = test;
+            let at = |name: &str| test.pooled.get(name).map_or(f64::NAN, |it| it.0);
+            write(
+                &mut out,
+                format_args!(
+                    "\n{}, folds pooled: AP {:.4}, AUC {:.4}, F1 {:.3} (macro {:.3}), Brier {:.5}, ECE {:.5}, log-loss skill {:.3}",
+                    rung.name,
+                    at(AP),
+                    at("auc"),
+                    at("f1"),
+                    at("macro_f1"),
+                    at("brier"),
+                    at("ece"),
+                    at("log_loss_skill"),
+                ),
+            );
+        }
+        write(
+            &mut out,
+            format_args!(
+                "\n\nmeans over folds, +- sd over seeds {:?}; the test was read {} times for this report\n",
+                self.seeds, self.test_reads
+            ),
+        );
+        out
+    }
+}
+
+impl RungReport {
+    fn line(&self) -> String {
+        let head = format!(
+            "{:<22} {:>5} {:>8.4}",
+            self.name, self.features, self.validation_ap
+        );
+        let Some(test) = &self.test else {
+            let tried: String = self
+                .tried
+                .iter()
+                .map(|it| {
+                    format!(
+                        "\n  candidate {} with {} rounds: {:.4}",
+                        it.candidate, it.rounds, it.ap
+                    )
+                })
+                .collect();
+            return format!("{head} {:>16}{tried}", "not read");
+        };
+        let (ap, sd) = test.folds.get(AP).copied().unwrap_or((f64::NAN, f64::NAN));
+        let at = |name: &str| {
+            test.folds
+                .get(name)
+                .map_or("-".to_owned(), |it| format!("{:.4}", it.0))
+        };
+        let range = |it: &Interval, sign: bool| {
+            if sign {
+                format!("{:+.3}..{:+.3}", it.low, it.high)
+            } else {
+                format!("{:.3}..{:.3}", it.low, it.high)
+            }
+        };
+        let gain = test
+            .ap_gain
+            .as_ref()
+            .map_or("-".to_owned(), |it| range(it, true));
+        format!(
+            "{head} {:>16} {:>14} {gain:>14} {:>7} {:>7} {:>7}",
+            format!("{ap:.4} +- {sd:.4}"),
+            range(&test.ap_interval, false),
+            at("auc"),
+            at("card_precision"),
+            at("recall_at_alerts_1%"),
+        )
+    }
+}

@@ -1,0 +1,205 @@
+//! One replay of a tenant's log that keeps what every fold of a protocol needs.
+//!
+//! The samples are those of serving (invariant I3). Beside them: the whole tape of events in brief, for
+//! population rules, and every label with the time at which it was recorded.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+
+use engine::Engine;
+use event::record::{Record, Verdict};
+use event::schema::{Legitimate, Part};
+use event::{Event, EventTime, EventTypeIx, Position, RoleIx, Schema};
+use graph::sample::SampleParts;
+use graph::{FeatureList, Sample};
+use node::{History, NodeError, Place};
+
+use super::EvaluateError;
+use super::protocol::{Protocol, Window};
+
+pub struct Samples {
+    pub schema: Schema,
+    pub features: FeatureList,
+    /// Row-major, one row per entry of `rows`; empty before the replay.
+    pub values: Vec<f32>,
+    /// Index into `tape` of each row, ascending.
+    pub rows: Vec<u32>,
+    pub tape: Vec<Seen>,
+    labels: Vec<Told>,
+}
+
+/// An event in brief.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Seen {
+    pub position: Position,
+    pub time: EventTime,
+    pub event_type: EventTypeIx,
+    pub subject: u32,
+    pub counterparty: u32,
+    /// Minor units of the event's own currency; 0 without an amount.
+    pub amount_minor: i64,
+}
+
+/// A label as it was recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Told {
+    position: Position,
+    at: EventTime,
+    fraud: bool,
+}
+
+/// No entity in this role.
+pub const NOBODY: u32 = u32::MAX;
+
+impl Samples {
+    /// Reads the log's events and labels, and which events lie in the windows; no feature yet.
+    pub fn read(
+        place: &Place,
+        protocol: &Protocol,
+        windows: &[Window],
+    ) -> Result<Samples, EvaluateError> {
+        let history = History::open(place)?;
+        let schema = history.schema().clone();
+        let event_types = protocol.resolve(&schema)?;
+        let (tape, labels) = read_tape(&history)?;
+        let wanted = |seen: &Seen| {
+            event_types.contains(&seen.event_type) && windows.iter().any(|it| it.holds(seen.time))
+        };
+        let rows: Vec<u32> = (0..tape.len())
+            .filter(|at| wanted(&tape[*at]))
+            .map(|at| at as u32)
+            .collect();
+        if rows.is_empty() {
+            return Err(EvaluateError::Empty);
+        }
+        Ok(Samples {
+            features: FeatureList::new(&schema),
+            values: Vec::new(),
+            rows,
+            tape,
+            labels,
+            schema,
+        })
+    }
+
+    /// Replays the log from its start up to the last row and keeps the rows' samples: whatever came
+    /// before the first training window has warmed the state up.
+    pub fn replay(
+        &mut self,
+        place: &Place,
+        mut progress: impl FnMut(u64, u64) -> ControlFlow<()>,
+    ) -> Result<(), EvaluateError> {
+        let history = History::open(place)?;
+        let mut engine = Engine::new(&self.schema);
+        let mut sample = Sample::default();
+        let mut wanted = self
+            .rows
+            .iter()
+            .map(|row| self.tape[*row as usize].position);
+        let mut next = wanted.next();
+        let end = history.end().0;
+        self.values
+            .reserve_exact(self.rows.len() * self.features.len());
+        let mut records = history.iter_from(Position(0))?;
+        while let (Some(row), Some((position, record))) = (next, records.next_record()?) {
+            if let Record::Event(event) = &record
+                && position == row
+            {
+                engine.sample(event, SampleParts::Tabular, &mut sample);
+                self.values.extend_from_slice(&sample.tabular);
+                next = wanted.next();
+            }
+            engine.apply(position, &record);
+            if position.0.is_multiple_of(10_000) && progress(position.0, end).is_break() {
+                return Err(EvaluateError::Cancelled);
+            }
+        }
+        Ok(())
+    }
+
+    pub fn width(&self) -> usize {
+        self.features.len()
+    }
+
+    pub fn seen(&self, row: usize) -> &Seen {
+        &self.tape[self.rows[row] as usize]
+    }
+
+    /// Fraud, legitimate or not known, by the labels recorded until `known`.
+    pub fn label(&self, seen: &Seen, known: EventTime) -> Option<bool> {
+        let from = self
+            .labels
+            .partition_point(|it| it.position < seen.position);
+        let told = self.labels[from..]
+            .iter()
+            .take_while(|it| it.position == seen.position && it.at <= known)
+            .last();
+        let policy = &self.schema.labels;
+        match told {
+            Some(told) => Some(told.fraud),
+            None => (policy.legitimate == Legitimate::Presumed
+                && known.since(seen.time) >= policy.maturity)
+                .then_some(false),
+        }
+    }
+
+    /// What the whole log says of an event, for scoring only: the final label, and legitimate without
+    /// one where silence means that.
+    pub fn truth(&self, seen: &Seen) -> Option<bool> {
+        self.label(seen, EventTime::END)
+    }
+
+    /// Rows inside a window, in the order of the log (late events may lie out of time order).
+    pub fn rows_in(&self, window: Window) -> Vec<usize> {
+        (0..self.rows.len())
+            .filter(|row| window.holds(self.seen(*row).time))
+            .collect()
+    }
+}
+
+impl Window {
+    pub fn holds(self, time: EventTime) -> bool {
+        time >= self.from && time < self.until
+    }
+}
+
+/// Events in brief and all labels, without running the engine.
+fn read_tape(history: &History) -> Result<(Vec<Seen>, Vec<Told>), NodeError> {
+    let schema = history.schema();
+    let subject = schema.part(Part::Subject).unwrap_or(RoleIx(0));
+    let counterparty = schema.part(Part::Counterparty);
+    let mut numbers: HashMap<(u8, String), u32> = HashMap::new();
+    let mut number = |event: &Event, role: Option<RoleIx>| {
+        let Some((role, id)) = role.and_then(|role| Some((role, event.entity(role)?))) else {
+            return NOBODY;
+        };
+        let next = numbers.len() as u32;
+        let kind = schema.roles[role.index()].kind.0;
+        *numbers
+            .entry((kind, id.as_str().to_owned()))
+            .or_insert(next)
+    };
+    let (mut tape, mut labels) = (Vec::new(), Vec::new());
+    let mut records = history.iter_from(Position(0))?;
+    while let Some((position, record)) = records.next_record()? {
+        match record {
+            Record::Event(event) => tape.push(Seen {
+                position,
+                time: event.event_timestamp,
+                event_type: event.event_type,
+                subject: number(&event, Some(subject)),
+                counterparty: number(&event, counterparty),
+                amount_minor: event.amount.map_or(0, |money| money.minor),
+            }),
+            Record::Label(label) => labels.push(Told {
+                position: label.subject.position,
+                at: label.received_at,
+                fraud: label.verdict == Verdict::Fraud,
+            }),
+            _ => {}
+        }
+    }
+    // Stable: labels of one event stay in the order of the log.
+    labels.sort_by_key(|it| it.position);
+    Ok((tape, labels))
+}

@@ -5,6 +5,7 @@
     clippy::print_stderr,
     reason = "seeds are printed so that a failure can be repeated"
 )]
+#![allow(clippy::print_stdout, reason = "what is skipped is said")]
 
 mod bad_input;
 mod evaluate;

@@ -178,8 +178,8 @@ pub struct EvaluateArgs {
   ringfence decide < events.jsonl
   tail -f live.jsonl | ringfence decide --live")]
 pub struct DecideArgs {
-    /// Stamp received_at with this machine's clock; without it a line's own received_at, or else its
-    /// event time, is taken (replayed history).
+    /// Stamp received_at with this machine's clock; without it an event's own received_at, or else its
+    /// event time, is taken, and a label or outcome came in at its own time (replayed history).
     #[arg(long)]
     pub live: bool,
     /// Leave out the snapshot at the end; the next start then replays more of the log.

@@ -292,7 +292,7 @@ fn log(cli: &Cli, place: &Place, verify: bool, last: u64) -> Result<()> {
         let kind = kind_name(&record);
         let held = counts.get(kind).and_then(Value::as_u64).unwrap_or(0);
         counts.insert(kind.to_owned(), json!(held + 1));
-        if position.0 + last >= history.end().0 {
+        if position.0.saturating_add(last) >= history.end().0 {
             tail.push(json!({
                 "position": position.0,
                 "kind": kind,

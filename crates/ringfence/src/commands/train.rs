@@ -1,5 +1,6 @@
 //! `ringfence train`
 
+use std::fs::{self, File};
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::process::ExitCode;
@@ -10,7 +11,7 @@ use event::EventTime;
 use learning::boost::BoostConfig;
 use learning::dataset::{self, Labels, Range};
 use learning::fit::{AlertBudget, FOREVER, Fitted, Split, fit};
-use model::artifact::{Identity, Thresholds};
+use model::artifact::{Artifact, Identity, Thresholds};
 use node::{History, Place, Tenant};
 use serde_json::json;
 
@@ -97,11 +98,7 @@ pub fn train(
         },
     )?;
     bar.finish_and_clear();
-    std::fs::create_dir_all(place.models())?;
-    let draft = place.models().join("draft.model");
-    let identity = fitted.artifact.save(&draft)?;
-    let path = place.models().join(format!("{}.model", identity.as_str()));
-    std::fs::rename(&draft, &path).with_context(|| format!("cannot write {}", path.display()))?;
+    let identity = write_model(place, &fitted.artifact)?;
     let seconds = started.elapsed().as_secs_f64();
     Ok(Trained {
         rows: rows.len(),
@@ -109,6 +106,31 @@ pub fn train(
         identity,
         seconds,
     })
+}
+
+/// Writes the model under its own hash; a failure leaves no draft, and a record that names the model never
+/// becomes durable before its file's name has.
+fn write_model(place: &Place, artifact: &Artifact) -> Result<Identity> {
+    let models = place.models();
+    fs::create_dir_all(&models).with_context(|| format!("cannot make {}", models.display()))?;
+    let draft = models.join(format!("draft-{}.model", std::process::id()));
+    let identity = match artifact.save(&draft) {
+        Ok(identity) => identity,
+        Err(error) => {
+            // Both are leftovers of the save; which of them exists depends on where it failed.
+            let _ = fs::remove_file(&draft);
+            let _ = fs::remove_file(draft.with_extension("model.tmp"));
+            return Err(error.into());
+        }
+    };
+    let path = place.model(&identity.bytes());
+    fs::rename(&draft, &path).with_context(|| format!("cannot write {}", path.display()))?;
+    for directory in [models.as_path(), place.root()] {
+        File::open(directory)
+            .and_then(|directory| directory.sync_all())
+            .with_context(|| format!("cannot sync {}", directory.display()))?;
+    }
+    Ok(identity)
 }
 
 /// Puts the model into service with its thresholds as the policy, durably.

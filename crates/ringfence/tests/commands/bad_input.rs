@@ -240,3 +240,11 @@ fn usage_and_missing_tenants_have_their_own_words() {
     let output = bench.run(&["--tenant", "../x", "init"]);
     assert!(String::from_utf8_lossy(&output.stderr).contains("tenant name"));
 }
+
+#[test]
+fn looking_at_more_records_than_there_are_shows_all() {
+    let bench = bench();
+    bench.json(&["init", "--schema", "schema.toml"]);
+    let log = bench.json(&["inspect", "log", "--last", "18446744073709551615"]);
+    assert_eq!(log["last"].as_array().unwrap().len(), 1);
+}

@@ -107,3 +107,31 @@ fn a_damaged_model_file_falls_back_and_says_so() {
         "{answers:?}"
     );
 }
+
+#[test]
+fn training_leaves_only_models_and_another_model_under_the_name_does_not_serve() {
+    let bench = Bench::new();
+    let (schema, _) = world_files();
+    let (history, later) = split(&bench, 0.9);
+    bench.json(&bench.import_args(&schema, &history));
+    let model = |rounds: &str| {
+        let trained = bench.json(&["train", "--rounds", rounds]);
+        format!("{}.model", trained["model"].as_str().unwrap())
+    };
+    let (other, serving) = (model("10"), model("20"));
+    let models = bench.path("data/default/models");
+    let mut held: Vec<String> = std::fs::read_dir(&models)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    held.sort();
+    let mut wanted = vec![other.clone(), serving.clone()];
+    wanted.sort();
+    assert_eq!(held, wanted);
+
+    std::fs::copy(models.join(other), models.join(serving)).unwrap();
+    for answer in bench.decide(&later[..5]) {
+        assert_eq!(answer["source"], "fallback", "{answer}");
+        assert_eq!(answer["degraded"], 2, "{answer}");
+    }
+}

@@ -22,7 +22,8 @@ fn history_becomes_a_model_and_decisions() {
     let version = trained["model_version"].as_str().unwrap().to_owned();
     assert_ne!(bench.digest(), before, "activation is a record");
 
-    let answers = bench.decide(&later[..400]);
+    let later = &later[..later.len().min(2500)];
+    let answers = bench.decide(later);
     for answer in &answers {
         assert_eq!(answer["source"], "model", "{answer}");
         assert_eq!(
@@ -36,11 +37,8 @@ fn history_becomes_a_model_and_decisions() {
         .iter()
         .filter(|answer| answer["decision"] != "approve")
         .collect();
-    assert!(
-        !stopped.is_empty() && stopped.len() < 100,
-        "{} of 400 stopped",
-        stopped.len()
-    );
+    let (stops, all) = (stopped.len(), answers.len());
+    assert!(stops > 0 && stops * 10 < all, "{stops} of {all} stopped");
     assert!(
         stopped
             .iter()
@@ -66,7 +64,7 @@ fn history_becomes_a_model_and_decisions() {
             .any(|at| *at == event["position"])
     );
     let log = bench.json(&["inspect", "log", "--verify"]);
-    assert_eq!(log["by_kind"]["decision"], 400);
+    assert_eq!(log["by_kind"]["decision"], later.len());
     assert_eq!(log["verified"], true);
 }
 

@@ -7,8 +7,8 @@ use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
-use event::EventTime;
 use event::json::{Line, parse_line};
+use event::{EventTime, draft};
 use graph::FeatureList;
 use node::{Decided, NodeError, Tenant};
 use serde_json::{Value, json};
@@ -147,7 +147,13 @@ impl<'a> Decider<'a> {
         let outcome = match line {
             Line::Event(event) => {
                 let event_id = event.event_id.as_str().to_owned();
-                let decided = self.tenant.decide(*event);
+                let clock = clock()?;
+                // Replayed history is not in the future either: one such event would age out the rest.
+                let dated = draft::check_time("event_timestamp", event.event_timestamp, clock);
+                let decided = match dated {
+                    Ok(()) => self.tenant.decide(*event),
+                    Err(invalid) => Err(invalid.into()),
+                };
                 decided.map(|decided| {
                     decision_value(&event_id, &decided, self.tenant.engine().features())
                 })
@@ -192,7 +198,8 @@ fn refusal_code(error: &NodeError) -> Option<(&'static str, Option<String>)> {
     }
 }
 
-fn clock() -> Result<EventTime> {
+/// This machine's clock.
+pub fn clock() -> Result<EventTime> {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .context("the clock is before 1970")?;

@@ -81,7 +81,7 @@ fn play(cli: &Cli, args: &DemoArgs, root: &Path) -> Result<()> {
     let mapping = Mapping::parse(&text, &schema)?;
     let source = Source::open(&split.history, None, &schema, &mapping, Options::default())?;
     let journal = Journal::open_or_create(&place, &text, LogOptions::default())?;
-    let imported = Import::new(cli, root.join("rejects.jsonl"), 0, journal).run(source)?;
+    let imported = Import::new(cli, root.join("rejects.jsonl"), 0, journal)?.run(source)?;
     let grouped = show::grouped;
     step(
         cli,

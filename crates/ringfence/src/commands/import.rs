@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use event::record::Record;
-use event::{EventTime, Invalid, Schema, Span};
+use event::{EventTime, Invalid, Schema, Span, draft};
 use ingest::{Format, Item, Mapping, Options, Source};
 use log::LogOptions;
 use node::{Accepted, Journal, NodeError};
@@ -59,7 +59,8 @@ pub fn run(cli: &Cli, args: &ImportArgs) -> Result<ExitCode> {
     let format = args.format.map(format_of);
     let source = Source::open(&args.file, format, &schema, &mapping, options)?;
     let journal = Journal::open_or_create(&place, &text, LogOptions::default())?;
-    let imported = Import::new(cli, args.rejects.clone(), args.max_rejects, journal).run(source)?;
+    let imported =
+        Import::new(cli, args.rejects.clone(), args.max_rejects, journal)?.run(source)?;
     tell(cli, &args.file, &args.rejects, &imported)?;
     Ok(if imported.rejects > 0 {
         ExitCode::from(EXIT_REJECTS)
@@ -91,20 +92,28 @@ pub struct Import {
     rejects: Option<BufWriter<File>>,
     max_rejects: u64,
     quiet: bool,
+    /// When the import began: no row may be later.
+    clock: EventTime,
     done: Imported,
 }
 
 impl Import {
-    pub fn new(cli: &Cli, rejects_at: PathBuf, max_rejects: u64, journal: Journal) -> Import {
-        let done = Imported::default();
-        Import {
+    pub fn new(
+        cli: &Cli,
+        rejects_at: PathBuf,
+        max_rejects: u64,
+        journal: Journal,
+    ) -> Result<Import> {
+        let (done, clock) = (Imported::default(), super::decide::clock()?);
+        Ok(Import {
             journal,
             rejects_at,
             rejects: None,
             max_rejects,
             quiet: cli.quiet,
+            clock,
             done,
-        }
+        })
     }
 
     pub fn run(mut self, mut source: Source) -> Result<Imported> {
@@ -151,7 +160,13 @@ impl Import {
         match item {
             Item::Event { row, event } => {
                 let event_id = event.event_id.as_str().to_owned();
-                match self.journal.accept_event(event) {
+                // One row dated years ahead would age out everything that is really there.
+                let dated = draft::check_time("event_timestamp", event.event_timestamp, self.clock);
+                let accepted = match dated {
+                    Ok(()) => self.journal.accept_event(event),
+                    Err(invalid) => Err(invalid.into()),
+                };
+                match accepted {
                     Ok(Accepted::New(_)) => self.done.events += 1,
                     Ok(Accepted::Duplicate(_)) => self.done.duplicates += 1,
                     Err(error) => self.refuse(error, &event_id, Some(row))?,

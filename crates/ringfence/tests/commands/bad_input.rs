@@ -96,6 +96,7 @@ fn bad_rows_are_written_down_and_the_good_ones_stay() {
         "9,2026-01-01T00:00:07Z,1.00,EUR,,s",
         "10,2026-01-01T00:00:08Z,1.005,EUR,a,s",
         "11,2026-01-01T00:00:09Z,2.00,EUR,a,s",
+        "12,2199-01-01T00:00:00Z,2.00,EUR,a,s",
     ];
     let (code, error) = import(
         &bench,
@@ -123,6 +124,7 @@ fn bad_rows_are_written_down_and_the_good_ones_stay() {
         ("event_id_conflict", "event_id"),
         ("field_missing", "account"),
         ("amount_precision", "amount"),
+        ("time_in_future", "event_timestamp"),
     ];
     let wanted: Vec<(String, String)> = wanted
         .iter()

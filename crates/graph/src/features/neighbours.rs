@@ -58,11 +58,16 @@ pub fn fill(moment: &Moment<'_>, role: usize, out: &mut Vec<f32>) {
     let subject = moment.nodes[graph.plan.subject.index()];
     let mut sums = Sums::default();
     let mut met = [NONE; NEIGHBOURS];
+    // Most rows repeat the peer before: that one needs no search.
+    let mut last = NONE;
     for item in items.iter().rev().take(NEIGHBOURS) {
         sums.events_seen += 1.0;
         sums.events_fraud += f32::from(u8::from(item.has(crate::interaction::state::FRAUD)));
-        let known = item.peer == NONE || met[..sums.met].contains(&item.peer);
-        if known || item.peer == subject {
+        if item.peer == last || item.peer == NONE || item.peer == subject {
+            continue;
+        }
+        last = item.peer;
+        if met[..sums.met].contains(&item.peer) {
             continue;
         }
         met[sums.met] = item.peer;

@@ -5,6 +5,7 @@ use engine::{ENGINE_SEMANTICS, Effect, Engine, NoScore, Policy, Scored};
 use event::json::{LabelLine, OutcomeLine};
 use event::record::{
     Activation, Config, ConfigSection, Decision, DecisionKind, DecisionSource, Record, ServingPart,
+    Tick,
 };
 use event::{Event, EventTime, Position, Schema};
 use graph::Sample;
@@ -208,6 +209,11 @@ impl Tenant {
             Some(outcome) => Ok(Accepted::New(self.append(Record::Outcome(outcome))?)),
             None => Ok(Accepted::Duplicate(self.journal.next())),
         }
+    }
+
+    /// Event time has reached `at` although no event came: windows end for a quiet tenant too.
+    pub fn tick(&mut self, at: EventTime) -> Result<Position, NodeError> {
+        self.append(Record::Tick(Tick { at }))
     }
 
     /// Sets the policy; refused when it does not parse against the schema.

@@ -116,6 +116,24 @@ fn a_label_dated_ahead_of_the_clock_is_recognised_when_it_comes_again() {
 }
 
 #[test]
+fn the_newest_event_is_known_after_a_restart_whatever_came_last() {
+    let dir = TempDir::new().unwrap();
+    let place = place(&dir);
+    let mut journal = journal(&place);
+    for day in [1, 20, 3] {
+        journal
+            .accept_event(payment(&format!("e{day}"), day))
+            .unwrap();
+    }
+    journal.commit().unwrap();
+    let newest = payment("e", 20).event_timestamp;
+    assert_eq!(journal.newest(), newest);
+    drop(journal);
+    let (journal, _) = Journal::open(&place, LogOptions::default()).unwrap();
+    assert_eq!(journal.newest(), newest);
+}
+
+#[test]
 fn a_tenant_can_be_made_where_a_crash_left_an_empty_log() {
     let dir = TempDir::new().unwrap();
     let place = place(&dir);

@@ -182,6 +182,9 @@ pub struct DecideArgs {
     /// event time, is taken, and a label or outcome came in at its own time (replayed history).
     #[arg(long)]
     pub live: bool,
+    /// With --live, seconds without input after which the log notes that time goes on.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub tick_seconds: u64,
     /// Leave out the snapshot at the end; the next start then replays more of the log.
     #[arg(long)]
     pub no_snapshot: bool,

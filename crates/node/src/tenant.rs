@@ -1,5 +1,7 @@
 //! The tenant's owner: one record after the other into log and engine, decisions out.
 
+use std::ops::ControlFlow;
+
 use compact_str::CompactString;
 use engine::{ENGINE_SEMANTICS, Effect, Engine, NoScore, Policy, Scored};
 use event::json::{LabelLine, OutcomeLine};
@@ -62,8 +64,7 @@ impl Tenant {
         let mut engine = restore(&mut journal, &mut recovered)?;
         let history = crate::History::open(place)?;
         let (from, end) = (engine.next(), history.end());
-        let mut records = history.iter_from(from)?;
-        while let Some((position, record)) = records.next_record()? {
+        history.read_ahead(from, |position, record| {
             if let Effect::ConfigIgnored {
                 section,
                 version,
@@ -79,7 +80,8 @@ impl Tenant {
             if recovered.replayed.is_multiple_of(10_000) {
                 progress(recovered.replayed, end.0 - from.0);
             }
-        }
+            ControlFlow::Continue(())
+        })?;
         let mut tenant = Tenant {
             place: place.clone(),
             journal,

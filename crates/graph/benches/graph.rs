@@ -213,7 +213,9 @@ fn run(schema: &Schema, entities: usize) {
 /// Memory that can be had without swapping, as Linux tells it.
 fn available_gib() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find(|line| line.starts_with("MemAvailable:"))?;
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("MemAvailable:"))?;
     let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
     Some(kib >> 20)
 }

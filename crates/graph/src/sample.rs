@@ -6,7 +6,7 @@
 use event::schema::{RING_MAX, ROLES_MAX};
 use event::{Event, Position};
 
-use crate::features::recent::{Edges, Met, Recent};
+use crate::features::recent::{Edges, Met, Recent, Wanted};
 use crate::features::squash::squash;
 use crate::features::{self, MISSING, Moment, hours};
 use crate::interaction::{Direction, Interaction, state};
@@ -157,10 +157,14 @@ impl Graph {
         let mut recent = std::mem::take(&mut sample.recent);
         recent.clear();
         let met = &mut sample.met;
-        recent.extend(
-            (0..self.plan.schema.roles.len())
-                .map(|role| Recent::of(self, nodes[role], &edges, role == subject, met)),
-        );
+        let counterparty = self.plan.counterparty.map(|role| role.index());
+        recent.extend((0..self.plan.schema.roles.len()).map(|role| {
+            let wanted = Wanted {
+                devices: role == subject,
+                signs: role == subject || Some(role) == counterparty,
+            };
+            Recent::of(self, nodes[role], &edges, wanted, met)
+        }));
         let now = event.event_timestamp;
         let moment = Moment {
             graph: self,

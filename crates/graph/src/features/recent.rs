@@ -109,9 +109,17 @@ impl Left {
     }
 }
 
+/// What is asked for beyond counts: only some roles have features made of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    pub devices: bool,
+    /// Signs, high z-scores and the last flows.
+    pub signs: bool,
+}
+
 impl Recent {
-    /// Devices are counted only where they are asked for. What the log already holds but is dated later than `now` counts as now.
-    pub fn of(graph: &Graph, node: u32, edges: &Edges, devices: bool, met: &mut Met) -> Recent {
+    /// What the log already holds but is dated later than `now` counts as now.
+    pub fn of(graph: &Graph, node: u32, edges: &Edges, wanted: Wanted, met: &mut Met) -> Recent {
         let mut recent = Recent::default();
         if node == NONE {
             return recent;
@@ -119,13 +127,13 @@ impl Recent {
         let items = graph.remembered(node);
         let node = graph.nodes.get(node);
         if node.hub == NONE {
-            recent.scan(items, edges, devices, met);
+            recent.scan(items, edges, wanted, met);
             recent.accumulate();
             return recent;
         }
-        recent.scan_signs(items, edges);
+        recent.scan_signs(items, edges, wanted);
         let hub = graph.hubs.get(node.hub);
-        recent.windows = hub.windows(&edges.hub, devices);
+        recent.windows = hub.windows(&edges.hub, wanted.devices);
         for (matured, (from, to)) in recent.matured.iter_mut().zip(edges.days) {
             *matured = hub.days_between(from, to) as f32;
         }
@@ -133,7 +141,7 @@ impl Recent {
     }
 
     /// Everything, from a ring that holds all there is. Newest first, as the ring is ordered by time.
-    fn scan(&mut self, items: &[Interaction], edges: &Edges, with_devices: bool, met: &mut Met) {
+    fn scan(&mut self, items: &[Interaction], edges: &Edges, wanted: Wanted, met: &mut Met) {
         let Met { peers, devices } = met;
         peers.iter_mut().for_each(|it| it.reset(items.len()));
         devices.reset(items.len());
@@ -153,7 +161,7 @@ impl Recent {
             if window == WINDOWS {
                 continue;
             }
-            self.note(item, window, edges);
+            self.note(item, window, edges, wanted);
             let at = &mut self.windows[window];
             let direction = item.direction as usize;
             let flow = item.flow();
@@ -163,34 +171,26 @@ impl Recent {
             at.max = at.max.max(flow);
             at.declined += u32::from(item.has(state::DECLINED));
             at.peers[direction] += f32::from(u8::from(peers[direction].add(item.peer)));
-            if with_devices {
+            if wanted.devices {
                 at.devices += f32::from(u8::from(devices.add(item.device)));
             }
         }
     }
 
     /// What no hub counts: the signs of the interactions that the ring still holds.
-    fn scan_signs(&mut self, items: &[Interaction], edges: &Edges) {
+    fn scan_signs(&mut self, items: &[Interaction], edges: &Edges, wanted: Wanted) {
         let mut left = Left::default();
         for item in items.iter().rev() {
             let window = left.windows(item, edges);
             if window == WINDOWS {
                 break;
             }
-            self.note(item, window, edges);
+            self.note(item, window, edges, wanted);
         }
     }
 
-    fn note(&mut self, item: &Interaction, outside: usize, edges: &Edges) {
+    fn note(&mut self, item: &Interaction, outside: usize, edges: &Edges, wanted: Wanted) {
         let direction = item.direction as usize;
-        let bearing = &mut self.by_direction[direction];
-        bearing.count += 1;
-        bearing.new_pair += u32::from(item.signs & signs::NEW_PAIR != 0);
-        bearing.quiet_peer += u32::from(item.signs & signs::QUIET_PEER != 0);
-        bearing.amount_match += u32::from(item.signs & signs::AMOUNT_MATCH != 0);
-        if item.moved() && self.last_flow[direction].is_none() {
-            self.last_flow[direction] = Some(item.time);
-        }
         if item.suspicion != 0 {
             let score = f32::from(item.suspicion) / 65_535.0;
             let age = edges.now.since(item.time).millis().max(0) as f32;
@@ -201,6 +201,18 @@ impl Recent {
             held.faded = held
                 .faded
                 .max(score * (1.0 - age / edges.longest_ms).max(0.0));
+        }
+        if !wanted.signs {
+            return;
+        }
+        let bearing = &mut self.by_direction[direction];
+        let sign = |bit: u8| u32::from(item.signs & bit != 0);
+        bearing.count += 1;
+        bearing.new_pair += sign(signs::NEW_PAIR);
+        bearing.quiet_peer += sign(signs::QUIET_PEER);
+        bearing.amount_match += sign(signs::AMOUNT_MATCH);
+        if item.moved() && self.last_flow[direction].is_none() {
+            self.last_flow[direction] = Some(item.time);
         }
         if outside <= 2 && item.direction == Direction::Out {
             self.high_z[1] += u32::from(item.z8 >= HIGH_Z8);

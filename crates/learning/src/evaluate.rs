@@ -7,6 +7,8 @@
 pub mod ladder;
 pub mod protocol;
 
+pub mod source;
+
 pub mod folds;
 pub mod handbook;
 pub mod samples;
@@ -17,6 +19,10 @@ mod rung;
 pub mod bootstrap;
 pub mod measure;
 pub mod report;
+
+pub mod audit;
+
+mod draws;
 
 use std::ops::ControlFlow;
 
@@ -30,6 +36,7 @@ use protocol::{Fold, Protocol, ProtocolError, Window};
 use report::{Report, RungReport};
 use rung::Bench;
 use samples::Samples;
+use source::Source;
 
 #[derive(Debug, Error)]
 pub enum EvaluateError {
@@ -95,12 +102,13 @@ pub fn evaluate(
     mut progress: impl FnMut(Step) -> ControlFlow<()>,
 ) -> Result<Report, EvaluateError> {
     let windows = windows(protocol, extent);
-    let mut samples = Samples::read(place, protocol, &windows)?;
+    let source = Source::open(place)?;
+    let mut samples = Samples::read(&source, protocol, &windows)?;
     if rungs
         .iter()
         .any(|rung| matches!(rung.model, Model::Trees(_)))
     {
-        samples.replay(place, |done, of| progress(Step::Replay { done, of }))?;
+        samples.replay(&source, |done, of| progress(Step::Replay { done, of }))?;
     }
     evaluate_samples(&samples, protocol, rungs, extent, progress)
 }

@@ -8,12 +8,15 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub const EXIT_FAILED: u8 = 1;
 /// The work was done, but some of the input was refused.
 pub const EXIT_REJECTS: u8 = 3;
+/// The audit found a leak.
+pub const EXIT_LEAK: u8 = 4;
 
 /// Real-time transaction-fraud decisions: one log, one live graph, one model, one binary.
 #[derive(Debug, Parser)]
 #[command(name = "ringfence", version, max_term_width = 100)]
 #[command(
-    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some input was refused.
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some input was refused,
+4 an audit found a leak.
 
 Examples:
   ringfence demo
@@ -55,6 +58,7 @@ pub enum Command {
     Import(ImportArgs),
     Train(TrainArgs),
     Evaluate(EvaluateArgs),
+    Audit(AuditArgs),
     Decide(DecideArgs),
     Replay(ReplayArgs),
     Inspect(InspectArgs),
@@ -168,6 +172,40 @@ pub struct EvaluateArgs {
     /// Make the choices and leave the test unread.
     #[arg(long)]
     pub validation_only: bool,
+}
+
+/// Look for leaks: alter the history in ways that must not help a model, and score again.
+///
+/// labels: labels permuted before the replay, AP must fall to chance. future: all that comes after an
+/// event altered or removed, scores must keep every bit. ids: all ids replaced. order: events of one
+/// instant shuffled. delay: labels told later by the protocol's label delay, AP may not rise.
+/// Works on a copy of the log in memory; reads the validation folds only, unless --test is given.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ringfence audit --protocol protocols/amlgentex.toml
+  ringfence audit --protocol mine.toml --part labels --part future --json")]
+pub struct AuditArgs {
+    /// Protocol file (TOML).
+    #[arg(long)]
+    pub protocol: PathBuf,
+    /// Only this check; may be given several times.
+    #[arg(long, value_enum)]
+    pub part: Vec<AuditPart>,
+    /// The first rung of the ladder whose name contains this; all features without it.
+    #[arg(long)]
+    pub rung: Option<String>,
+    /// Audit the test folds; this reads the test.
+    #[arg(long)]
+    pub test: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AuditPart {
+    Labels,
+    Future,
+    Ids,
+    Order,
+    Delay,
 }
 
 /// Decide events from standard input, one JSON object a line; decisions go to standard output.

@@ -1,5 +1,6 @@
 //! One file per command; this one only sends them on their way.
 
+mod audit;
 mod completions;
 mod decide;
 pub mod demo;
@@ -24,6 +25,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Import(args) => import::run(cli, args),
         Command::Train(args) => train::run(cli, args),
         Command::Evaluate(args) => evaluate::run(cli, args),
+        Command::Audit(args) => audit::run(cli, args),
         Command::Decide(args) => decide::run(cli, args),
         Command::Replay(args) => replay::run(cli, args),
         Command::Inspect(args) => inspect::run(cli, args),

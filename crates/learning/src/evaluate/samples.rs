@@ -12,10 +12,11 @@ use event::schema::{Legitimate, Part};
 use event::{Event, EventTime, EventTypeIx, Position, RoleIx, Schema};
 use graph::sample::SampleParts;
 use graph::{FeatureList, Sample};
-use node::{History, NodeError, Place};
+use node::NodeError;
 
 use super::EvaluateError;
 use super::protocol::{Protocol, Window};
+use super::source::Source;
 
 pub struct Samples {
     pub schema: Schema,
@@ -54,14 +55,13 @@ pub const NOBODY: u32 = u32::MAX;
 impl Samples {
     /// Reads the log's events and labels, and which events lie in the windows; no feature yet.
     pub fn read(
-        place: &Place,
+        source: &Source<'_>,
         protocol: &Protocol,
         windows: &[Window],
     ) -> Result<Samples, EvaluateError> {
-        let history = History::open(place)?;
-        let schema = history.schema().clone();
+        let schema = source.schema().clone();
         let event_types = protocol.resolve(&schema)?;
-        let (tape, labels) = read_tape(&history)?;
+        let (tape, labels) = read_tape(source)?;
         let wanted = |seen: &Seen| {
             event_types.contains(&seen.event_type) && windows.iter().any(|it| it.holds(seen.time))
         };
@@ -86,10 +86,9 @@ impl Samples {
     /// before the first training window has warmed the state up.
     pub fn replay(
         &mut self,
-        place: &Place,
+        source: &Source<'_>,
         mut progress: impl FnMut(u64, u64) -> ControlFlow<()>,
     ) -> Result<(), EvaluateError> {
-        let history = History::open(place)?;
         let mut engine = Engine::new(&self.schema);
         let mut sample = Sample::default();
         let mut wanted = self
@@ -97,10 +96,10 @@ impl Samples {
             .iter()
             .map(|row| self.tape[*row as usize].position);
         let mut next = wanted.next();
-        let end = history.end().0;
+        let end = source.end().0;
         self.values
             .reserve_exact(self.rows.len() * self.features.len());
-        let mut records = history.iter_from(Position(0))?;
+        let mut records = source.records()?;
         while let (Some(row), Some((position, record))) = (next, records.next_record()?) {
             if let Record::Event(event) = &record
                 && position == row
@@ -164,8 +163,8 @@ impl Window {
 }
 
 /// Events in brief and all labels, without running the engine.
-fn read_tape(history: &History) -> Result<(Vec<Seen>, Vec<Told>), NodeError> {
-    let schema = history.schema();
+fn read_tape(source: &Source<'_>) -> Result<(Vec<Seen>, Vec<Told>), NodeError> {
+    let schema = source.schema();
     let subject = schema.part(Part::Subject).unwrap_or(RoleIx(0));
     let counterparty = schema.part(Part::Counterparty);
     let mut numbers: HashMap<(u8, String), u32> = HashMap::new();
@@ -180,7 +179,7 @@ fn read_tape(history: &History) -> Result<(Vec<Seen>, Vec<Told>), NodeError> {
             .or_insert(next)
     };
     let (mut tape, mut labels) = (Vec::new(), Vec::new());
-    let mut records = history.iter_from(Position(0))?;
+    let mut records = source.records()?;
     while let Some((position, record)) = records.next_record()? {
         match record {
             Record::Event(event) => tape.push(Seen {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
@@ -15,23 +16,14 @@ use crate::show;
 
 pub fn run(cli: &Cli, args: &EvaluateArgs) -> Result<ExitCode> {
     let place = super::place(cli)?;
-    let path = args.protocol.display();
-    let text = fs::read_to_string(&args.protocol).with_context(|| format!("cannot read {path}"))?;
-    let protocol = Protocol::parse(&text).with_context(|| path.to_string())?;
+    let protocol = read_protocol(&args.protocol)?;
     let mut rungs = if args.ladder {
         Rung::ladder(&protocol)
     } else {
         Rung::full(&protocol)
     };
     if let Some(wanted) = &args.rung {
-        let names: Vec<String> = rungs.iter().map(|rung| rung.name.clone()).collect();
-        rungs.retain(|rung| rung.name.contains(wanted.as_str()));
-        if rungs.is_empty() {
-            bail!(
-                "no rung is named {wanted:?}; there are: {}",
-                names.join("; ")
-            );
-        }
+        rungs = named(rungs, wanted)?;
     }
     let extent = if args.validation_only {
         Extent::Validation
@@ -56,4 +48,21 @@ pub fn run(cli: &Cli, args: &EvaluateArgs) -> Result<ExitCode> {
         write!(show::out(), "{}", report.table())?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+pub fn read_protocol(path: &Path) -> Result<Protocol> {
+    let shown = path.display();
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
+    Protocol::parse(&text).with_context(|| shown.to_string())
+}
+
+/// Rungs whose name contains `wanted`.
+pub fn named(mut rungs: Vec<Rung>, wanted: &str) -> Result<Vec<Rung>> {
+    let names: Vec<String> = rungs.iter().map(|rung| rung.name.clone()).collect();
+    rungs.retain(|rung| rung.name.contains(wanted));
+    if rungs.is_empty() {
+        let names = names.join("; ");
+        bail!("no rung is named {wanted:?}; there are: {names}");
+    }
+    Ok(rungs)
 }

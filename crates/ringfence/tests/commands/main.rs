@@ -7,6 +7,7 @@
 )]
 #![allow(clippy::print_stdout, reason = "what is skipped is said")]
 
+mod audit;
 mod bad_input;
 mod evaluate;
 mod idempotency;

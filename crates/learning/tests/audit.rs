@@ -247,7 +247,7 @@ fn the_order_of_rows_within_an_instant_is_found() {
     assert_eq!(failed(&report), ["order"], "{}", report.table());
 }
 
-/// A feature that knows of labels still to come when they take longer than a day and a half: with the
+/// A feature that knows of labels still to come when they take longer than 30 hours: with the
 /// delay as it is it says nothing.
 #[test]
 fn a_rise_with_later_labels_is_found() {
@@ -255,7 +255,7 @@ fn a_rise_with_later_labels_is_found() {
         let labels = records.iter().filter_map(|(_, record)| match record {
             Record::Label(label) => {
                 let delay = label.received_at.since(label.subject.event_timestamp);
-                let late = delay > Span::hours(36);
+                let late = delay > Span::hours(30);
                 Some((label.subject.position, f32::from(u8::from(late))))
             }
             _ => None,

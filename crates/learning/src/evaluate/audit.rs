@@ -288,17 +288,27 @@ impl<'a, P: FnMut(Step) -> ControlFlow<()>> Auditor<'a, P> {
 
     fn delay(&mut self) -> Result<Finding, EvaluateError> {
         let check = Check::Delay;
-        let extra = self.subject.protocol.label_delay;
+        // Half as long again: twice as long would leave some histories without training labels.
+        let extra = Span::from_millis(self.subject.protocol.label_delay.millis() / 2);
         let mut stories = Stories::of(self.subject.stream)?;
         stories.later(extra);
         let stream = stories.tell(self.subject.stream)?;
-        let mut samples = self.samples(check, &stream, &windows(folds(self.subject)))?;
+        // A protocol of this delay would train as much earlier, so that its labels are there.
+        let earlier = |it: &Fold| Fold {
+            train: Window {
+                from: it.train.from.minus(extra),
+                until: it.train.until.minus(extra),
+            },
+            ..*it
+        };
+        let later: Vec<Fold> = folds(self.subject).iter().map(earlier).collect();
+        let mut samples = self.samples(check, &stream, &windows(&later))?;
         // Training takes silence for legitimate only when the later label would have come.
         let maturity = &mut samples.schema.labels.maturity;
         *maturity = Span::from_millis(maturity.millis() + extra.millis());
         let days = |span: Span| span.label(self.subject.stream.schema().time.unit);
         let finding = Finding::new(check, format!("labels told {} later", days(extra)));
-        let Some(run) = self.scorer.rescored(&samples, &stream)? else {
+        let Some(run) = self.scorer.rescored(&samples, &stream, &later)? else {
             return Ok(Finding {
                 verdict: Verdict::Skipped,
                 note: "too few labels are left to train on".to_owned(),

@@ -1,6 +1,6 @@
-//! Intervals by resampling whole subjects: rows of one subject stand or fall together, so a row-wise
-//! bootstrap would promise too much. Rings tie subjects together, too: where frauds come in rings the
-//! truth is wider still.
+//! Intervals by resampling whole blocks: rows of one subject stand or fall together, so a row-wise
+//! bootstrap would promise too much. Rings tie subjects together, too: where they are known
+//! (`evaluate::groups`) a ring is a block, else the truth is wider still.
 
 use std::collections::BTreeMap;
 
@@ -76,7 +76,7 @@ pub fn paired(a: &[f64], b: &[f64]) -> Interval {
 
 fn number_subjects(runs: &[Run]) -> BTreeMap<u32, usize> {
     let mut numbers = BTreeMap::new();
-    for subject in runs.iter().flatten().flat_map(|fold| &fold.subjects) {
+    for subject in runs.iter().flatten().flat_map(|fold| &fold.blocks) {
         let next = numbers.len();
         numbers.entry(*subject).or_insert(next);
     }
@@ -99,7 +99,7 @@ impl Sorted {
             let ends = order
                 .get(at + 1)
                 .is_none_or(|next| fold.scores[*next] != fold.scores[row]);
-            (numbers[&fold.subjects[row]], fold.fraud[row], ends)
+            (numbers[&fold.blocks[row]], fold.fraud[row], ends)
         });
         Sorted {
             rows: rows.collect(),

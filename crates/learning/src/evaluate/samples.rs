@@ -27,6 +27,8 @@ pub struct Samples {
     pub rows: Vec<u32>,
     pub tape: Vec<Seen>,
     labels: Vec<Told>,
+    /// What a bootstrap draws together, by index into `tape`; empty: subjects.
+    blocks: Vec<u32>,
 }
 
 /// An event in brief.
@@ -78,6 +80,7 @@ impl Samples {
             rows,
             tape,
             labels,
+            blocks: Vec::new(),
             schema,
         })
     }
@@ -122,6 +125,21 @@ impl Samples {
 
     pub fn seen(&self, row: usize) -> &Seen {
         &self.tape[self.rows[row] as usize]
+    }
+
+    /// Ties rows of one group together for intervals. Groups never reach a feature or a label.
+    pub fn set_blocks(&mut self, blocks: Vec<u32>) {
+        debug_assert_eq!(blocks.len(), self.tape.len());
+        self.blocks = blocks;
+    }
+
+    /// The ring of a row where it is known, else its subject.
+    pub fn block(&self, row: usize) -> u32 {
+        let at = self.rows[row] as usize;
+        self.blocks
+            .get(at)
+            .copied()
+            .unwrap_or(self.tape[at].subject)
     }
 
     /// Fraud, legitimate or not known, by the labels recorded until `known`.

@@ -51,7 +51,7 @@ unknown = ["0"]
 delay = "1d"
 "#;
 
-const PROTOCOL: &str = r#"
+pub const PROTOCOL: &str = r#"
 name = "batches"
 schema = "batches"
 label_delay = "1d"
@@ -66,7 +66,7 @@ test = [{ train = ["2026-01-06", "2026-01-10"], test = ["2026-01-11", "2026-01-1
 fn rows(closing: bool) -> String {
     let mut text = String::from("at,amount,account,batch,fraud\n");
     let mixed = |n: u64| (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33) as usize;
-    for hour in 0..24 * 11 {
+    for hour in 0..24 * 15 {
         let fraud = match mixed(hour) % 4 {
             0 => None,
             _ if closing => Some(23),
@@ -91,7 +91,7 @@ fn rows(closing: bool) -> String {
     text
 }
 
-fn bench(closing: bool, simultaneous: &str) -> Bench {
+pub fn bench(closing: bool, simultaneous: &str) -> Bench {
     let bench = Bench::new();
     let schema = SCHEMA.replacen(
         "[time]",

@@ -10,6 +10,7 @@
 mod audit;
 mod bad_input;
 mod evaluate;
+mod html;
 mod idempotency;
 mod kills;
 mod way;

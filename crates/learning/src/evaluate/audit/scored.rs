@@ -91,7 +91,8 @@ impl<'a> Scorer<'a> {
             fraud: division.test.fraud.clone(),
             times: rows.iter().map(|row| samples.seen(*row).time).collect(),
             subjects: rows.iter().map(|row| samples.seen(*row).subject).collect(),
-            amounts: vec![0.0; rows.len()],
+            blocks: rows.iter().map(|row| samples.block(*row)).collect(),
+            ..ScoredRows::default()
         })
     }
 
@@ -266,16 +267,17 @@ impl<'a> Scorer<'a> {
         held.len() + now.rows.len() - 2 * same
     }
 
-    /// The test rows scored by models of the altered history's own training rows; `None` when too few
-    /// labels are left.
+    /// The test rows scored by models of the altered history's own training rows, those of the given
+    /// folds; `None` when too few labels are left.
     pub fn rescored(
         &self,
         samples: &Samples,
         stream: &Stream,
+        folds: &[Fold],
     ) -> Result<Option<Run>, EvaluateError> {
         let rows = Self::rows_of(samples, stream);
         let mut run = Run::new();
-        for (fold, it) in self.folds.iter().enumerate() {
+        for (fold, it) in folds.iter().enumerate() {
             let train = divide(samples, self.protocol, it).train;
             if train.frauds() < FRAUDS_MIN || train.frauds() == train.rows.len() {
                 return Ok(None);

@@ -59,6 +59,8 @@ pub enum Command {
     Train(TrainArgs),
     Evaluate(EvaluateArgs),
     Audit(AuditArgs),
+    Models(ModelsArgs),
+    Samples(SamplesArgs),
     Decide(DecideArgs),
     Replay(ReplayArgs),
     Inspect(InspectArgs),
@@ -129,6 +131,9 @@ pub enum FormatName {
   ringfence train
   ringfence train --from 2026-01-01T00:00:00Z --seed 7 --no-activate")]
 pub struct TrainArgs {
+    /// Kind of model.
+    #[arg(long, value_enum, default_value_t = ModelKind::Trees)]
+    pub model: ModelKind,
     /// First event to learn from (ISO-8601); everything without it.
     #[arg(long)]
     pub from: Option<String>,
@@ -148,9 +153,88 @@ pub struct TrainArgs {
     pub rows_max: usize,
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// How scores become probabilities; isotonic needs 1,000 frauds in the latest part.
+    #[arg(long, value_enum, default_value_t = CalibrationName::Platt)]
+    pub calibration: CalibrationName,
     /// Write the model file, but leave the serving model as it is.
     #[arg(long)]
     pub no_activate: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ModelKind {
+    /// Boosted trees.
+    Trees,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CalibrationName {
+    Platt,
+    Beta,
+    Isotonic,
+}
+
+/// Write the samples a model would be trained on, for training elsewhere.
+///
+/// One row per labelled event: its position in the log, its time, whether it is fraud, and every feature
+/// as it was when the event came; an empty field is a missing value.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  ringfence samples rows.csv --until 2026-03-01T00:00:00Z")]
+pub struct SamplesArgs {
+    /// CSV file to write.
+    pub file: PathBuf,
+    /// First event (ISO-8601); everything without it.
+    #[arg(long)]
+    pub from: Option<String>,
+    /// End of the events (ISO-8601).
+    #[arg(long)]
+    pub until: Option<String>,
+    /// Rows at most; frauds all stay, others are drawn.
+    #[arg(long, default_value_t = 500_000)]
+    pub rows_max: usize,
+}
+
+/// Model files: list them, exchange them with LightGBM.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ringfence models list
+  ringfence models export model.txt              the serving model, for Python's lightgbm.Booster
+  ringfence models import model.txt              trained in Python on the file of `ringfence samples`")]
+pub struct ModelsArgs {
+    #[command(subcommand)]
+    pub what: Models,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Models {
+    /// The tenant's model files.
+    List,
+    /// Write a model's trees as a LightGBM text model; its raw score is the log-odds before calibration.
+    Export {
+        /// File to write.
+        file: PathBuf,
+        /// Model version, or its first digits; the serving model without it.
+        #[arg(long)]
+        model: Option<String>,
+    },
+    /// Take in a LightGBM text model with a binary objective and numeric splits, calibrate it on the
+    /// latest part of the history, and put it into service. Features are matched by name.
+    Import {
+        /// LightGBM text model.
+        file: PathBuf,
+        /// First event to calibrate from (ISO-8601): the last 15 % of what follows is used.
+        #[arg(long)]
+        from: Option<String>,
+        /// End of these events (ISO-8601).
+        #[arg(long)]
+        until: Option<String>,
+        #[arg(long, value_enum, default_value_t = CalibrationName::Platt)]
+        calibration: CalibrationName,
+        /// Write the model file, but leave the serving model as it is.
+        #[arg(long)]
+        no_activate: bool,
+    },
 }
 
 /// Measure models on the tenant's history by a protocol: choices on validation folds, one look at the test.

@@ -8,7 +8,9 @@ mod evaluate;
 mod import;
 mod init;
 mod inspect;
+mod models;
 mod replay;
+mod samples;
 mod train;
 
 use std::process::ExitCode;
@@ -26,6 +28,8 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Train(args) => train::run(cli, args),
         Command::Evaluate(args) => evaluate::run(cli, args),
         Command::Audit(args) => audit::run(cli, args),
+        Command::Models(args) => models::run(cli, args),
+        Command::Samples(args) => samples::run(cli, args),
         Command::Decide(args) => decide::run(cli, args),
         Command::Replay(args) => replay::run(cli, args),
         Command::Inspect(args) => inspect::run(cli, args),

@@ -5,7 +5,7 @@ use std::fs;
 
 use crate::world::Bench;
 
-const SCHEMA: &str = r#"
+pub const SCHEMA: &str = r#"
 schema_version = 1
 name = "batches"
 base_currency = "EUR"

@@ -7,9 +7,16 @@
 )]
 #![allow(clippy::print_stdout, reason = "what is skipped is said")]
 
+#[path = "../../../model/tests/support/python.rs"]
+mod python;
+
+mod audit;
 mod bad_input;
 mod evaluate;
+mod html;
 mod idempotency;
 mod kills;
+mod lightgbm;
+mod refusals;
 mod way;
 mod world;

@@ -177,7 +177,10 @@ fn a_snapshot_of_other_semantics_or_another_schema_is_refused() {
     let later = Engine::read_snapshot(&default, &mut bytes.as_slice());
     assert!(matches!(
         later,
-        Err(RestoreError::Semantics { expected: 1, .. })
+        Err(RestoreError::Semantics {
+            expected: ringfence_engine::ENGINE_SEMANTICS,
+            ..
+        })
     ));
 }
 

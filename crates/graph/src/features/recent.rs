@@ -37,6 +37,21 @@ pub struct Suspicion {
     pub faded: f32,
 }
 
+impl Suspicion {
+    /// Takes in an interaction; one that no producer scored changes nothing.
+    pub fn add(&mut self, item: &Interaction, now: EventTime, longest_ms: f32) {
+        if item.suspicion == 0 {
+            return;
+        }
+        let score = f32::from(item.suspicion) / 65_535.0;
+        let age = now.since(item.time).millis().max(0) as f32;
+        self.max = self.max.max(score);
+        self.sum += score;
+        self.count += 1;
+        self.faded = self.faded.max(score * (1.0 - age / longest_ms).max(0.0));
+    }
+}
+
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Signs {
     pub count: u32,
@@ -161,17 +176,7 @@ impl Recent {
         if item.moved() && self.last_flow[direction].is_none() {
             self.last_flow[direction] = Some(item.time);
         }
-        if item.suspicion != 0 {
-            let score = f32::from(item.suspicion) / 65_535.0;
-            let age = edges.now.since(item.time).millis().max(0) as f32;
-            let held = &mut self.suspicion[direction];
-            held.max = held.max.max(score);
-            held.sum += score;
-            held.count += 1;
-            held.faded = held
-                .faded
-                .max(score * (1.0 - age / edges.longest_ms).max(0.0));
-        }
+        self.suspicion[direction].add(item, edges.now, edges.longest_ms);
         if outside <= 2 && item.direction == Direction::Out {
             self.high_z[1] += u32::from(item.z8 >= HIGH_Z8);
             self.high_z[0] += u32::from(item.z8 >= HIGH_Z8 && outside <= 1);

@@ -11,6 +11,8 @@ pub mod folds;
 pub mod handbook;
 pub mod samples;
 
+pub mod channel;
+
 mod learner;
 mod rung;
 
@@ -25,6 +27,7 @@ use thiserror::Error;
 
 use crate::boost::BoostError;
 use crate::calibrate::CalibrateError;
+use crate::producer::ProducerError;
 use ladder::{Model, Rung};
 use protocol::{Fold, Protocol, ProtocolError, Window};
 use report::{Report, RungReport};
@@ -41,6 +44,8 @@ pub enum EvaluateError {
     Boost(#[from] BoostError),
     #[error(transparent)]
     Calibrate(#[from] CalibrateError),
+    #[error(transparent)]
+    Producer(#[from] ProducerError),
     #[error("no event of the protocol's types lies in its time ranges")]
     Empty,
     #[error(
@@ -102,6 +107,7 @@ pub fn evaluate(
     {
         samples.replay(place, |done, of| progress(Step::Replay { done, of }))?;
     }
+    channel::fill(&mut samples, place, protocol, rungs, extent, &mut progress)?;
     evaluate_samples(&samples, protocol, rungs, extent, progress)
 }
 
@@ -126,7 +132,12 @@ pub fn evaluate_samples(
 
 /// Every range of which samples are needed.
 pub fn windows(protocol: &Protocol, extent: Extent) -> Vec<Window> {
-    let ends = |fold: &Fold| [fold.train, fold.test];
+    let ends = |fold: &Fold| {
+        let staged = fold.staged.map(|it| [it.producer, it.consumer]);
+        [fold.train, fold.test]
+            .into_iter()
+            .chain(staged.into_iter().flatten())
+    };
     let validation = protocol.validation.iter().flat_map(ends);
     match extent {
         Extent::Validation => validation.collect(),

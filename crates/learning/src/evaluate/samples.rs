@@ -15,6 +15,7 @@ use graph::{FeatureList, Sample};
 use node::{History, NodeError, Place};
 
 use super::EvaluateError;
+use super::channel::Channels;
 use super::protocol::{Protocol, Window};
 
 pub struct Samples {
@@ -26,6 +27,8 @@ pub struct Samples {
     pub rows: Vec<u32>,
     pub tape: Vec<Seen>,
     labels: Vec<Told>,
+    /// Suspicion columns of the rows, by who produced them; see [`super::channel`].
+    pub channels: Channels,
 }
 
 /// An event in brief.
@@ -78,6 +81,7 @@ impl Samples {
             rows,
             tape,
             labels,
+            channels: Channels::new(),
             schema,
         })
     }

@@ -89,6 +89,10 @@ fn push(suspicion: &Suspicion, out: &mut Vec<f32>) {
 /// Over the accounts behind a node's interactions one way, each once.
 fn behind(moment: &Moment<'_>, node: u32, way: Direction) -> Suspicion {
     let graph = moment.graph;
+    if graph.counts.suspicions == 0 {
+        // Tenants without producers do not pay for the walk.
+        return Suspicion::default();
+    }
     let from = moment.now.minus(graph.plan.longest());
     let longest_ms = graph.plan.longest().millis() as f32;
     let mut held = Suspicion::default();

@@ -31,6 +31,7 @@ impl Graph {
 
     /// Keeps what a producer said of an event folded in shortly before; 0 stands for none.
     pub fn fold_suspicion(&mut self, at: Position, suspicion: u16) {
+        self.counts.suspicions += u64::from(suspicion != 0);
         if let Some(news) = self.waiting_news(at) {
             news.suspicion = suspicion;
             return;

@@ -366,6 +366,7 @@ impl Graph {
             legitimate_known: from.u64()?,
             labels_too_late: from.u64()?,
             events_past_windows: from.u64()?,
+            suspicions: from.u64()?,
         };
         graph.node_hand = from.u32()?;
         graph.pair_hand = (from.u32()?, from.u32()?);

@@ -208,6 +208,7 @@ impl Graph {
             counts.legitimate_known,
             counts.labels_too_late,
             counts.events_past_windows,
+            counts.suspicions,
         ] {
             out.u64(count)?;
         }

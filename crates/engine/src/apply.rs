@@ -158,6 +158,12 @@ impl Engine {
         }
     }
 
+    /// Keeps what a producer says of the event applied last, where its own decision record says nothing:
+    /// a replay that rebuilds a channel.
+    pub fn fold_suspicion(&mut self, position: Position, suspicion: u16) {
+        self.graph.fold_suspicion(position, suspicion);
+    }
+
     fn configure(&mut self, config: &Config) -> Effect {
         let (section, version) = (config.section, config.version);
         let outcome = match section {

@@ -5,14 +5,15 @@
 
 pub(crate) mod entity;
 pub(crate) mod flow;
+pub(crate) mod habit;
 pub(crate) mod neighbours;
 mod page;
 pub(crate) mod pair;
-pub(crate) mod passage;
 pub(crate) mod place;
 pub(crate) mod recent;
 pub(crate) mod squash;
 pub(crate) mod subject;
+pub(crate) mod suspicion;
 pub(crate) mod transaction;
 
 use std::collections::BTreeSet;
@@ -89,7 +90,8 @@ impl FeatureList {
         }
         flow::describe(&mut list);
         neighbours::describe(&mut list);
-        passage::describe(&mut list);
+        habit::describe(&mut list);
+        suspicion::describe(&mut list);
         let mut features = list.features;
         make_unique(&mut features);
         FeatureList { features }

@@ -53,6 +53,16 @@ pub struct Profile {
     pub last_declined: Option<EventTime>,
     /// Latitude, longitude in degrees, and when.
     pub place: Option<(f32, f32, EventTime)>,
+    pub own: OwnEvents,
+}
+
+/// Events of a life in which the node was the subject, all of them and by class.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct OwnEvents {
+    pub events: u32,
+    pub payments: u32,
+    pub transfers: u32,
+    pub deposits: u32,
 }
 
 impl Default for Node {

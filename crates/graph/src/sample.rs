@@ -206,7 +206,8 @@ fn fill_tabular(moment: &Moment<'_>, out: &mut Vec<f32>) {
     for role in std::iter::once(subject).chain(others) {
         features::neighbours::fill(moment, role, out);
     }
-    features::passage::fill(moment, out);
+    features::habit::fill(moment, out);
+    features::suspicion::fill(moment, out);
     for value in out.iter_mut() {
         // One NaN only, and nothing a model could overflow on.
         *value = if value.is_nan() {

@@ -21,4 +21,4 @@ pub enum SnapshotError {
 }
 
 /// Layout version of the stream.
-pub const LAYOUT_VERSION: u32 = 1;
+pub const LAYOUT_VERSION: u32 = 2;

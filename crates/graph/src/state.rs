@@ -100,6 +100,8 @@ pub struct Counts {
     pub labels_too_late: u64,
     /// Events that came so late that no window could take them.
     pub events_past_windows: u64,
+    /// Events of which a producer said something.
+    pub suspicions: u64,
 }
 
 #[derive(Clone, Debug)]

@@ -14,6 +14,8 @@ pub mod groups;
 pub mod handbook;
 pub mod samples;
 
+pub mod channel;
+
 mod learner;
 mod rung;
 
@@ -35,6 +37,7 @@ use thiserror::Error;
 
 use crate::boost::BoostError;
 use crate::calibrate::CalibrateError;
+use crate::producer::ProducerError;
 use groups::Groups;
 use ladder::{Model, Rung};
 use protocol::{Fold, Protocol, ProtocolError, Window};
@@ -53,6 +56,8 @@ pub enum EvaluateError {
     Boost(#[from] BoostError),
     #[error(transparent)]
     Calibrate(#[from] CalibrateError),
+    #[error(transparent)]
+    Producer(#[from] ProducerError),
     #[error("no event of the protocol's types lies in its time ranges")]
     Empty,
     #[error(
@@ -142,6 +147,14 @@ pub fn evaluate_grouped(
     {
         samples.replay(&source, |done, of| progress(Step::Replay { done, of }))?;
     }
+    channel::fill(
+        &mut samples,
+        &source,
+        protocol,
+        rungs,
+        extent,
+        &mut progress,
+    )?;
     let mut report = evaluate_samples(&samples, protocol, rungs, extent, progress)?;
     let drawn = match groups.len() {
         0 => "subjects".to_owned(),
@@ -174,7 +187,12 @@ pub fn evaluate_samples(
 
 /// Every range of which samples are needed.
 pub fn windows(protocol: &Protocol, extent: Extent) -> Vec<Window> {
-    let ends = |fold: &Fold| [fold.train, fold.test];
+    let ends = |fold: &Fold| {
+        let staged = fold.staged.map(|it| [it.producer, it.consumer]);
+        [fold.train, fold.test]
+            .into_iter()
+            .chain(staged.into_iter().flatten())
+    };
     let validation = protocol.validation.iter().flat_map(ends);
     match extent {
         Extent::Validation => validation.collect(),

@@ -7,6 +7,7 @@ pub mod dataset;
 pub mod evaluate;
 pub mod fit;
 pub mod metric;
+pub mod producer;
 pub mod sample_digest;
 
 pub mod boost;

@@ -23,8 +23,9 @@ label_delay = "1d"
 seeds = [1]
 bootstrap = 20
 candidates = [{ rounds = [10, 30], leaves = 6 }]
-validation = [{ train = [0, 3], test = [4, 6] }]
-test = [{ train = [2, 5], test = [6, 8] }]
+producer = { rounds = [10], leaves = 6 }
+validation = [{ train = [0, 4], test = [5, 7], producer = [0, 2], consumer = [2, 4] }]
+test = [{ train = [2, 6], test = [7, 9], producer = [2, 4], consumer = [4, 6] }]
 "#;
 
 struct Row {
@@ -135,23 +136,23 @@ fn check_same(a: &Report, b: &Report) {
 
 #[test]
 fn neither_the_future_nor_ids_move_a_figure() {
-    // The test ends with day 8 and its last label comes by the end of day 9.
-    let known = report(&world(9), plain);
+    // The test ends with day 9 and its last label comes by the end of day 10.
+    let known = report(&world(10), plain);
     assert!(
         ap(&known) > 0.5,
         "there is something to learn: {}",
         ap(&known)
     );
-    check_same(&known, &report(&world(12), plain));
+    check_same(&known, &report(&world(13), plain));
     check_same(
         &known,
-        &report(&world(9), |id| format!("other-{}", mixed(id + 7))),
+        &report(&world(10), |id| format!("other-{}", mixed(id + 7))),
     );
 }
 
 #[test]
 fn permuted_labels_leave_nothing_to_learn() {
-    let mut rows = world(9);
+    let mut rows = world(10);
     let mut order: Vec<usize> = (0..rows.len()).collect();
     order.sort_by_key(|row| mixed(*row as u64 + 99));
     let fraud: Vec<bool> = order.iter().map(|row| rows[*row].fraud).collect();

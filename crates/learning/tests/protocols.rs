@@ -74,6 +74,60 @@ fn what_would_leak_is_refused() {
     }
 }
 
+/// GOOD with a producer in both folds.
+const STAGED: &str = r#"
+name = "small"
+schema = "handbook"
+label_delay = "7d"
+seeds = [1]
+candidates = [{ rounds = [10, 20], leaves = 4 }]
+producer = { rounds = [10], leaves = 4 }
+validation = [{ train = ["2018-04-01", "2018-04-08"], test = ["2018-04-15", "2018-04-22"], producer = ["2018-04-01", "2018-04-04"], consumer = ["2018-04-04", "2018-04-08"] }]
+test = [{ train = ["2018-04-08", "2018-04-15"], test = ["2018-04-22", "2018-04-29"], producer = ["2018-04-08", "2018-04-12"], consumer = ["2018-04-12", "2018-04-15"] }]
+"#;
+
+#[test]
+fn stages_that_would_teach_trust_are_refused() {
+    Protocol::parse(STAGED).unwrap();
+    for (change, to, wanted) in [
+        (
+            r#"["2018-04-01", "2018-04-04"]"#,
+            r#"["2018-04-01", "2018-04-05"]"#,
+            "validation fold 0: the producer trains until 2018-04-05",
+        ),
+        (
+            r#"["2018-04-12", "2018-04-15"]"#,
+            r#"["2018-04-12", "2018-04-16"]"#,
+            "test fold 0: the gap between training and test is 6d, shorter than the label delay 7d",
+        ),
+        (
+            r#", producer = ["2018-04-08", "2018-04-12"]"#,
+            "",
+            "test fold 0: `producer` and `consumer` belong together",
+        ),
+        (
+            "producer = { rounds = [10], leaves = 4 }",
+            "",
+            "validation fold 0: `producer` and `consumer` belong together",
+        ),
+        (
+            "producer = { rounds = [10], leaves = 4 }",
+            "producer = { rounds = [10, 20], leaves = 4 }",
+            "with one entry in `rounds`",
+        ),
+        (
+            r#", producer = ["2018-04-01", "2018-04-04"], consumer = ["2018-04-04", "2018-04-08"]"#,
+            "",
+            "validation fold 0: `producer` and `consumer` belong together",
+        ),
+    ] {
+        assert!(STAGED.contains(change), "{change:?} is not in the protocol");
+        let found = Protocol::parse(&STAGED.replacen(change, to, 1)).unwrap_err();
+        let found = found.to_string();
+        assert!(found.contains(wanted), "{found}");
+    }
+}
+
 #[test]
 fn what_means_nothing_is_refused() {
     for (change, to, wanted) in [

@@ -37,6 +37,21 @@ pub struct Suspicion {
     pub faded: f32,
 }
 
+impl Suspicion {
+    /// Takes in an interaction; one that no producer scored changes nothing.
+    pub fn add(&mut self, item: &Interaction, now: EventTime, longest_ms: f32) {
+        if item.suspicion == 0 {
+            return;
+        }
+        let score = f32::from(item.suspicion) / 65_535.0;
+        let age = now.since(item.time).millis().max(0) as f32;
+        self.max = self.max.max(score);
+        self.sum += score;
+        self.count += 1;
+        self.faded = self.faded.max(score * (1.0 - age / longest_ms).max(0.0));
+    }
+}
+
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Signs {
     pub count: u32,
@@ -191,17 +206,7 @@ impl Recent {
 
     fn note(&mut self, item: &Interaction, outside: usize, edges: &Edges, wanted: Wanted) {
         let direction = item.direction as usize;
-        if item.suspicion != 0 {
-            let score = f32::from(item.suspicion) / 65_535.0;
-            let age = edges.now.since(item.time).millis().max(0) as f32;
-            let held = &mut self.suspicion[direction];
-            held.max = held.max.max(score);
-            held.sum += score;
-            held.count += 1;
-            held.faded = held
-                .faded
-                .max(score * (1.0 - age / edges.longest_ms).max(0.0));
-        }
+        self.suspicion[direction].add(item, edges.now, edges.longest_ms);
         if !wanted.signs {
             return;
         }

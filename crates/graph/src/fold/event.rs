@@ -308,7 +308,12 @@ impl Graph {
         let class = self.plan.class(event.event_type);
         let place = self.place(event);
         let profile = self.profile_mut(nodes[self.plan.subject.index()]);
+        let own = &mut profile.own;
+        own.events = own.events.saturating_add(1);
         match class {
+            EventClass::Payment => own.payments = own.payments.saturating_add(1),
+            EventClass::Transfer => own.transfers = own.transfers.saturating_add(1),
+            EventClass::Deposit => own.deposits = own.deposits.saturating_add(1),
             EventClass::Login => profile.last_login = profile.last_login.max(Some(time)),
             EventClass::ProfileChange => profile.last_change = profile.last_change.max(Some(time)),
             _ => {}

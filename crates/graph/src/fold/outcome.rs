@@ -12,26 +12,31 @@ use crate::state::{Graph, RoleNodes};
 impl Graph {
     /// Folds a decision in: the event's suspicion is kept, a declined event moved no money.
     pub fn fold_decision(&mut self, decision: &Decision) {
-        let suspicion = decision
-            .suspicion
-            .iter()
-            .map(|(_, score)| *score)
-            .max()
-            .unwrap_or(0);
-        let declined = decision.verdict == DecisionKind::Decline;
         let at = decision.event_position;
-        if let Some(news) = self.waiting_news(at) {
-            news.suspicion = suspicion;
-            news.declined |= declined;
-            news.stopped |= declined;
+        if let Some(suspicion) = decision.suspicion.iter().map(|(_, score)| *score).max() {
+            self.fold_suspicion(at, suspicion);
+        }
+        if decision.verdict != DecisionKind::Decline {
             return;
         }
-        let found = self
-            .undecided
-            .iter()
-            .rev()
-            .find(|(position, _)| *position == at);
-        let Some((_, nodes)) = found.copied() else {
+        if let Some(news) = self.waiting_news(at) {
+            news.declined = true;
+            news.stopped = true;
+            return;
+        }
+        if let Some(nodes) = self.undecided_nodes(at) {
+            self.stop_money(&nodes, at, true);
+        }
+    }
+
+    /// Keeps what a producer said of an event folded in shortly before; 0 stands for none.
+    pub fn fold_suspicion(&mut self, at: Position, suspicion: u16) {
+        self.counts.suspicions += u64::from(suspicion != 0);
+        if let Some(news) = self.waiting_news(at) {
+            news.suspicion = suspicion;
+            return;
+        }
+        let Some(nodes) = self.undecided_nodes(at) else {
             return;
         };
         for (role, node) in nodes.into_iter().enumerate() {
@@ -39,9 +44,12 @@ impl Graph {
                 item.suspicion = suspicion;
             }
         }
-        if declined {
-            self.stop_money(&nodes, at, true);
-        }
+    }
+
+    fn undecided_nodes(&self, at: Position) -> Option<RoleNodes> {
+        let mut newest_first = self.undecided.iter().rev();
+        let found = newest_first.find(|(position, _)| *position == at);
+        found.map(|(_, nodes)| *nodes)
     }
 
     pub fn fold_outcome(&mut self, outcome: &Outcome) {

@@ -13,7 +13,7 @@ use crate::hub::Hub;
 use crate::interaction::Interaction;
 use crate::interner::{NameRef, NameSlot, NameTable, Names};
 use crate::known::Known;
-use crate::node::{Amounts, Node, Profile};
+use crate::node::{Amounts, Node, OwnEvents, Profile};
 use crate::pair::{Pair, PairTable};
 use crate::ring::{Ring64, RingRef};
 use crate::slab::Slab;
@@ -178,6 +178,12 @@ impl In<'_> {
             last_new_payee: self.maybe_time()?,
             last_declined: self.maybe_time()?,
             place: None,
+            own: OwnEvents {
+                events: self.u32()?,
+                payments: self.u32()?,
+                transfers: self.u32()?,
+                deposits: self.u32()?,
+            },
         };
         let held = self.u8()? != 0;
         let place = (self.f32()?, self.f32()?, self.time()?);
@@ -360,6 +366,7 @@ impl Graph {
             legitimate_known: from.u64()?,
             labels_too_late: from.u64()?,
             events_past_windows: from.u64()?,
+            suspicions: from.u64()?,
         };
         graph.node_hand = from.u32()?;
         graph.pair_hand = (from.u32()?, from.u32()?);

@@ -135,6 +135,10 @@ impl Out<'_> {
         for time in times {
             self.maybe_time(time)?;
         }
+        let own = profile.own;
+        for count in [own.events, own.payments, own.transfers, own.deposits] {
+            self.u32(count)?;
+        }
         self.u8(u8::from(profile.place.is_some()))?;
         let (latitude, longitude, time) = profile.place.unwrap_or_default();
         self.f32(latitude)?;
@@ -204,6 +208,7 @@ impl Graph {
             counts.legitimate_known,
             counts.labels_too_late,
             counts.events_past_windows,
+            counts.suspicions,
         ] {
             out.u64(count)?;
         }

@@ -24,6 +24,7 @@ pub struct Fact {
     pub time: i64,
     pub amount: Option<f32>,
     pub money: bool,
+    pub class: Option<EventClass>,
     pub stopped: bool,
     pub pairs_stopped: bool,
     pub declined: bool,
@@ -154,6 +155,7 @@ impl Reference {
                     time: event.event_timestamp.millis(),
                     amount,
                     money: class.moves_money(),
+                    class: Some(class),
                     ..Fact::default()
                 };
                 self.facts.insert(at, fact);

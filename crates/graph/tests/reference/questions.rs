@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use event::schema::{Legitimate, Part, WINDOWS};
+use event::schema::{EventClass, Legitimate, Part, WINDOWS};
 use event::{Event, RoleIx};
 
 use super::model::{Id, Item, Reference};
@@ -317,8 +317,12 @@ impl<'a> Asked<'a> {
         let subject = self.id(Part::Subject).unwrap();
         let counterparty = self.id(Part::Counterparty);
         self.flow_end("subject", &subject);
+        self.habit("subject", &subject);
+        self.suspicion("subject", &subject);
         if let Some(counterparty) = &counterparty {
             self.flow_end("counterparty", counterparty);
+            self.habit("counterparty", counterparty);
+            self.suspicion("counterparty", counterparty);
             let reverse = self.past.live_pair(counterparty, &subject);
             self.put(
                 "reverse_count".into(),
@@ -359,6 +363,73 @@ impl<'a> Asked<'a> {
             let theirs = self.within(Some(counterparty), self.spans[3]).into_iter();
             let count = theirs.filter(|item| item.inward && near(item)).count();
             self.put("counterparty_matching_in".into(), count as f64);
+        }
+    }
+
+    /// Max, mean and faded max of what producers said of some interactions.
+    fn suspected(&mut self, name: &str, items: &[&Item]) {
+        let longest = self.spans[3] as f64;
+        let scored: Vec<(f64, f64)> = items
+            .iter()
+            .map(|it| {
+                let score = f64::from(self.past.facts[&it.position].suspicion) / 65_535.0;
+                let age = (self.now - it.time).max(0) as f64;
+                (score, score * (1.0 - age / longest).max(0.0))
+            })
+            .filter(|(score, _)| *score > 0.0)
+            .collect();
+        let most = |values: Vec<f64>| values.into_iter().fold(NONE, f64::max);
+        let scores: Vec<f64> = scored.iter().map(|it| it.0).collect();
+        let mean = ratio(scores.iter().sum(), scores.len() as f64);
+        self.put(format!("{name}_suspicion_mean"), mean);
+        self.put(format!("{name}_suspicion_max"), most(scores));
+        let faded = scored.iter().map(|it| it.1).collect();
+        self.put(format!("{name}_suspicion_faded"), most(faded));
+    }
+
+    fn suspicion(&mut self, end: &str, id: &Id) {
+        for (way, inward) in [("in", true), ("out", false)] {
+            let all = self.within(Some(id), self.spans[3]);
+            let own: Vec<&Item> = all.into_iter().filter(|it| it.inward == inward).collect();
+            self.suspected(&format!("{end}_{way}"), &own);
+            let mut peers: Vec<&Id> = Vec::new();
+            for peer in own.iter().rev().filter_map(|it| it.peer.as_ref()) {
+                if peer != id && !peers.contains(&peer) && self.past.alive(peer).is_some() {
+                    peers.push(peer);
+                }
+            }
+            let mut next: Vec<&Item> = Vec::new();
+            for peer in peers.into_iter().take(8) {
+                let theirs = self.within(Some(peer), self.spans[3]);
+                let newest = theirs.into_iter().rev().take(16);
+                next.extend(newest.filter(|it| it.peer.as_ref() != Some(id)));
+            }
+            self.suspected(&format!("{end}_{way}_next"), &next);
+        }
+    }
+
+    fn habit(&mut self, end: &str, id: &Id) {
+        let entity = self.past.alive(id).cloned().unwrap_or_default();
+        let first = entity.items.first().map_or(self.now, |item| item.time);
+        let life = (self.now - first).max(0) as f64 / self.spans[3] as f64;
+        let class = |at: &event::Position| self.past.facts[at].class;
+        let made = |wanted| {
+            entity
+                .own
+                .iter()
+                .filter(|at| class(at) == Some(wanted))
+                .count()
+        };
+        for (name, count) in [
+            ("payment", made(EventClass::Payment)),
+            ("transfer", made(EventClass::Transfer)),
+            ("deposit", made(EventClass::Deposit)),
+            ("receipt", entity.items.len() - entity.own.len()),
+        ] {
+            self.put(
+                format!("{end}_{name}_rate"),
+                (count as f64 + 1.0) / (life + 0.1),
+            );
         }
     }
 

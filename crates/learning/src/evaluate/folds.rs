@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use event::{EventTime, Span};
 
 use super::EvaluateError;
-use super::protocol::{Fold, KnownDefrauded, Protocol};
+use super::protocol::{Fold, KnownDefrauded, Protocol, Window};
 use super::samples::Samples;
 
 /// Row numbers into the samples with their labels.
@@ -19,6 +19,14 @@ pub struct Part {
 pub struct Division {
     pub train: Part,
     pub test: Part,
+    pub staged: Option<Stages>,
+}
+
+/// Training rows of a producer and of its consumer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stages {
+    pub producer: Part,
+    pub consumer: Part,
 }
 
 /// Fewer frauds than this in training or in all tests together say nothing.
@@ -37,12 +45,12 @@ impl Part {
 
 /// Training labels are those recorded by the start of the test; the test is judged by the final ones.
 pub fn divide(samples: &Samples, protocol: &Protocol, fold: &Fold) -> Division {
-    let (mut train, mut test) = (Part::default(), Part::default());
-    for row in samples.rows_in(fold.train) {
-        if let Some(fraud) = samples.label(samples.seen(row), fold.test.from) {
-            train.push(row, fraud);
-        }
-    }
+    let train = known_rows(samples, fold.train, fold.test.from);
+    let staged = fold.staged.map(|staged| Stages {
+        producer: known_rows(samples, staged.producer, fold.test.from),
+        consumer: known_rows(samples, staged.consumer, fold.test.from),
+    });
+    let mut test = Part::default();
     let detected = match protocol.known_defrauded {
         KnownDefrauded::Keep => BTreeMap::new(),
         KnownDefrauded::Remove => first_frauds(samples, fold),
@@ -58,7 +66,22 @@ pub fn divide(samples: &Samples, protocol: &Protocol, fold: &Fold) -> Division {
             test.push(row, fraud);
         }
     }
-    Division { train, test }
+    Division {
+        train,
+        test,
+        staged,
+    }
+}
+
+/// A window's rows with the labels recorded by `known`.
+fn known_rows(samples: &Samples, window: Window, known: EventTime) -> Part {
+    let mut part = Part::default();
+    for row in samples.rows_in(window) {
+        if let Some(fraud) = samples.label(samples.seen(row), known) {
+            part.push(row, fraud);
+        }
+    }
+    part
 }
 
 /// Each subject's first fraud since training began.
@@ -98,6 +121,15 @@ pub fn divide_all(
     for (fold, division) in divisions.iter().enumerate() {
         let (rows, frauds) = (division.train.rows.len(), division.train.frauds());
         refuse(set, format!("training of fold {fold}"), rows, frauds)?;
+        if let Some(staged) = &division.staged {
+            for (part, rows) in [
+                ("producer", &staged.producer),
+                ("consumer", &staged.consumer),
+            ] {
+                let what = format!("{part} training of fold {fold}");
+                refuse(set, what, rows.rows.len(), rows.frauds())?;
+            }
+        }
     }
     let rows = divisions.iter().map(|it| it.test.rows.len()).sum();
     let frauds = divisions.iter().map(|it| it.test.frauds()).sum();

@@ -20,10 +20,18 @@ pub enum Model {
     HandbookLogistic,
 }
 
+/// Whether a model has features made of known labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LabelAccess {
+    None,
+    Features,
+}
+
 impl Rung {
-    /// Groups joined one after the other. The suspicion group is left out: nothing produces it yet.
+    /// Groups joined one after the other. Without producers in the protocol the suspicion group is left
+    /// out; with them a last rung takes it away again, to tell what it is worth beside labels.
     pub fn ladder(protocol: &Protocol) -> Vec<Rung> {
-        use FeatureGroup::{Graph, History, Labels, Transaction};
+        use FeatureGroup::{Graph, History, Labels, Suspicion, Transaction};
         let mut rungs = Vec::new();
         if protocol.handbook_features {
             rungs.push(Rung {
@@ -35,7 +43,10 @@ impl Rung {
                 model: Model::HandbookTrees,
             });
         }
-        let order = [Transaction, History, Graph, Labels];
+        let order: &[FeatureGroup] = match protocol.producer {
+            None => &[Transaction, History, Graph, Labels],
+            Some(_) => &[Transaction, History, Graph, Suspicion, Labels],
+        };
         for last in 0..order.len() {
             let sign = if last == 0 { "" } else { "+ " };
             rungs.push(Rung {
@@ -43,12 +54,20 @@ impl Rung {
                 model: Model::Trees(order[..=last].to_vec()),
             });
         }
+        if protocol.producer.is_some() {
+            rungs.push(Rung {
+                name: "labels, no suspicion".to_owned(),
+                model: Model::Trees(vec![Transaction, History, Graph, Labels]),
+            });
+        }
         rungs
     }
 
-    /// The top of the ladder.
+    /// The ladder's rung with all features.
     pub fn full(protocol: &Protocol) -> Vec<Rung> {
-        let top = Rung::ladder(protocol).pop();
+        let mut rungs = Rung::ladder(protocol);
+        rungs.retain(|rung| rung.name == "+ labels");
+        let top = rungs.pop();
         top.map(|rung| Rung {
             name: "all features".to_owned(),
             ..rung
@@ -59,6 +78,19 @@ impl Rung {
 }
 
 impl Model {
+    /// Whether its samples carry a channel, and whether the producer of that channel sees labels too.
+    pub fn channel(&self) -> Option<LabelAccess> {
+        let Model::Trees(groups) = self else {
+            return None;
+        };
+        groups.contains(&FeatureGroup::Suspicion).then(|| {
+            match groups.contains(&FeatureGroup::Labels) {
+                true => LabelAccess::Features,
+                false => LabelAccess::None,
+            }
+        })
+    }
+
     pub fn is_handbook(&self) -> bool {
         !matches!(self, Model::Trees(_))
     }

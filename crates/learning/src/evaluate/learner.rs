@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use rayon::prelude::*;
 
 use super::EvaluateError;
+use super::channel::Channel;
 use super::folds::Part;
 use super::handbook;
 use super::protocol::Candidate;
@@ -17,6 +18,8 @@ pub struct Table<'a> {
     values: &'a [f32],
     width: usize,
     columns: Vec<usize>,
+    /// Suspicion of a fold's own producer, in place of what the log holds.
+    channel: Option<&'a Channel>,
 }
 
 impl<'a> Table<'a> {
@@ -25,7 +28,12 @@ impl<'a> Table<'a> {
             values,
             width,
             columns,
+            channel: None,
         }
+    }
+
+    pub fn with_channel(self, channel: Option<&'a Channel>) -> Table<'a> {
+        Table { channel, ..self }
     }
 
     pub fn columns(&self) -> &[usize] {
@@ -36,7 +44,9 @@ impl<'a> Table<'a> {
         let mut out = Vec::with_capacity(rows.len() * self.columns.len());
         for row in rows {
             let values = &self.values[row * self.width..(row + 1) * self.width];
-            out.extend(self.columns.iter().map(|column| values[*column]));
+            let own = |column: usize| self.channel?.value(*row, column);
+            let value = |column: &usize| own(*column).unwrap_or(values[*column]);
+            out.extend(self.columns.iter().map(value));
         }
         out
     }

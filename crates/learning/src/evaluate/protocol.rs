@@ -35,6 +35,8 @@ pub struct Protocol {
     /// Whether the Fraud Detection Handbook's fifteen features are a rung of the ladder.
     pub handbook_features: bool,
     pub candidates: Vec<Candidate>,
+    /// How suspicion producers are grown, with one number of rounds; `None`: no rung reads suspicion.
+    pub producer: Option<Candidate>,
     /// Choices are made on these.
     pub validation: Vec<Fold>,
     /// Read once per report and rung.
@@ -69,6 +71,15 @@ pub struct Window {
 pub struct Fold {
     pub train: Window,
     pub test: Window,
+    pub staged: Option<Staged>,
+}
+
+/// Training in two stages, for rungs that read suspicion: the consumer trains on events that a producer
+/// scored which had ended its own training before them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Staged {
+    pub producer: Window,
+    pub consumer: Window,
 }
 
 /// One set of hyperparameters; every entry of `rounds` is tried from one training.
@@ -164,6 +175,19 @@ pub enum ProtocolError {
         until: EventTime,
         test: EventTime,
     },
+    #[error(
+        "{set} fold {fold}: the producer trains until {producer} but its consumer's training begins at {consumer}: scores of events that the producer had seen would teach the consumer to trust it"
+    )]
+    StagesOverlap {
+        set: &'static str,
+        fold: usize,
+        producer: EventTime,
+        consumer: EventTime,
+    },
+    #[error(
+        "{set} fold {fold}: `producer` and `consumer` belong together, and to a [producer] table with one entry in `rounds`"
+    )]
+    Stages { set: &'static str, fold: usize },
     #[error("{field} must hold at least one entry")]
     Nothing { field: &'static str },
     #[error("{field} must be {expected}, got {got}")]
@@ -189,7 +213,7 @@ impl Protocol {
         if self.candidates.is_empty() {
             return nothing("candidates");
         }
-        for candidate in &self.candidates {
+        for candidate in self.candidates.iter().chain(&self.producer) {
             candidate.check()?;
         }
         for (set, folds) in [("validation", &self.validation), ("test", &self.test)] {
@@ -197,7 +221,8 @@ impl Protocol {
                 return nothing(set);
             }
             for (fold, it) in folds.iter().enumerate() {
-                self.check_gap(set, fold, it)?;
+                self.check_gap(set, fold, it.train, it.test)?;
+                self.check_stages(set, fold, it)?;
             }
         }
         let first_test = self.test.iter().map(|fold| fold.test.from).min();
@@ -210,9 +235,16 @@ impl Protocol {
         Ok(())
     }
 
-    fn check_gap(&self, set: &'static str, fold: usize, it: &Fold) -> Result<(), ProtocolError> {
-        if it.train.until > it.test.from {
-            let (train, test) = (it.train.until, it.test.from);
+    /// Nobody trains on events whose labels are not known when the test begins.
+    fn check_gap(
+        &self,
+        set: &'static str,
+        fold: usize,
+        train: Window,
+        test: Window,
+    ) -> Result<(), ProtocolError> {
+        if train.until > test.from {
+            let (train, test) = (train.until, test.from);
             return Err(ProtocolError::Overlap {
                 set,
                 fold,
@@ -220,7 +252,7 @@ impl Protocol {
                 test,
             });
         }
-        let gap = it.test.from.since(it.train.until);
+        let gap = test.from.since(train.until);
         if gap < self.label_delay {
             return Err(ProtocolError::GapShort {
                 set,
@@ -230,6 +262,29 @@ impl Protocol {
             });
         }
         Ok(())
+    }
+
+    fn check_stages(&self, set: &'static str, fold: usize, it: &Fold) -> Result<(), ProtocolError> {
+        let single = self.producer.as_ref().map(|it| it.rounds.len() == 1);
+        let Some(staged) = it.staged else {
+            return match single {
+                None => Ok(()),
+                Some(_) => Err(ProtocolError::Stages { set, fold }),
+            };
+        };
+        if single != Some(true) {
+            return Err(ProtocolError::Stages { set, fold });
+        }
+        let (producer, consumer) = (staged.producer.until, staged.consumer.from);
+        if producer > consumer {
+            return Err(ProtocolError::StagesOverlap {
+                set,
+                fold,
+                producer,
+                consumer,
+            });
+        }
+        self.check_gap(set, fold, staged.consumer, it.test)
     }
 
     /// The event types that count, after checking that the protocol fits the tenant.

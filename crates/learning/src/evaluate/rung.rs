@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use super::bootstrap::{self, Run};
+use super::channel::ChannelKey;
 use super::curves::Curves;
 use super::folds::{Division, divide_all};
 use super::ladder::{Model, Rung};
@@ -159,9 +160,7 @@ impl<'a, P: FnMut(Step) -> ControlFlow<()>> Bench<'a, P> {
             }
             let mut runs: Vec<Run> = vec![Run::new(); candidate.rounds.len()];
             for fold in 0..self.validation.len() {
-                let scores = self
-                    .score(rung, &candidate, seed, &self.validation[fold])?
-                    .0;
+                let scores = self.score(rung, &candidate, seed, ("validation", fold))?.0;
                 for (run, scores) in runs.iter_mut().zip(scores) {
                     run.push(self.scored(&self.validation[fold], scores));
                 }
@@ -208,7 +207,7 @@ impl<'a, P: FnMut(Step) -> ControlFlow<()>> Bench<'a, P> {
         for seed in seeds {
             let mut run = Run::new();
             for fold in 0..self.test.len() {
-                let (scores, gains) = self.score(rung, &candidate, seed, &self.test[fold])?;
+                let (scores, gains) = self.score(rung, &candidate, seed, ("test", fold))?;
                 for scores in scores {
                     run.push(self.scored(&self.test[fold], scores));
                 }
@@ -284,21 +283,30 @@ impl<'a, P: FnMut(Step) -> ControlFlow<()>> Bench<'a, P> {
         rung: &Rung,
         candidate: &Candidate,
         seed: u64,
-        fold: &Division,
+        (set, number): (&'static str, usize),
     ) -> Result<(Vec<Vec<f64>>, Vec<f64>), EvaluateError> {
-        let table = self.table(rung)?;
+        let fold = match set {
+            "validation" => &self.validation[number],
+            _ => &self.test[number],
+        };
+        let channel = rung.model.channel().and_then(|labels| {
+            self.samples.channels.get(&ChannelKey {
+                set,
+                fold: number,
+                seed,
+                labels,
+            })
+        });
+        let train = match (&fold.staged, channel) {
+            (Some(staged), Some(_)) => &staged.consumer,
+            _ => &fold.train,
+        };
+        let table = self.table(rung)?.with_channel(channel);
         if rung.model == Model::HandbookLogistic {
             let scores = learner::logistic(&table, &fold.train, &fold.test);
             return Ok((vec![scores], Vec::new()));
         }
-        let done = learner::boosted(
-            self.samples,
-            &table,
-            candidate,
-            seed,
-            &fold.train,
-            &fold.test,
-        )?;
+        let done = learner::boosted(self.samples, &table, candidate, seed, train, &fold.test)?;
         Ok((done.scores, done.gain))
     }
 

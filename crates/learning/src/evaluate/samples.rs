@@ -15,6 +15,7 @@ use graph::{FeatureList, Sample};
 use node::NodeError;
 
 use super::EvaluateError;
+use super::channel::Channels;
 use super::protocol::{Protocol, Window};
 use super::source::Source;
 
@@ -29,6 +30,8 @@ pub struct Samples {
     labels: Vec<Told>,
     /// What a bootstrap draws together, by index into `tape`; empty: subjects.
     blocks: Vec<u32>,
+    /// Suspicion columns of the rows, by who produced them; see [`super::channel`].
+    pub channels: Channels,
 }
 
 /// An event in brief.
@@ -81,6 +84,7 @@ impl Samples {
             tape,
             labels,
             blocks: Vec::new(),
+            channels: Channels::new(),
             schema,
         })
     }

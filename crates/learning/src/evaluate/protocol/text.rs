@@ -5,7 +5,9 @@ use serde::Deserialize;
 
 use crate::calibrate::Method;
 
-use super::{Candidate, CardPrecision, Fold, KnownDefrauded, Protocol, ProtocolError, Window, one};
+use super::{
+    Candidate, CardPrecision, Fold, KnownDefrauded, Protocol, ProtocolError, Staged, Window, one,
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -31,6 +33,7 @@ struct File {
     #[serde(default)]
     handbook_features: bool,
     candidates: Vec<Candidate>,
+    producer: Option<Candidate>,
     validation: Vec<FoldText>,
     test: Vec<FoldText>,
 }
@@ -52,6 +55,8 @@ enum Unit {
 struct FoldText {
     train: [At; 2],
     test: [At; 2],
+    producer: Option<[At; 2]>,
+    consumer: Option<[At; 2]>,
 }
 
 #[derive(Deserialize)]
@@ -110,7 +115,19 @@ impl Clock {
             };
             let train = window("train", &text.train)?;
             let test = window("test", &text.test)?;
-            folds.push(Fold { train, test });
+            let staged = match (&text.producer, &text.consumer) {
+                (None, None) => None,
+                (Some(producer), Some(consumer)) => Some(Staged {
+                    producer: window("producer", producer)?,
+                    consumer: window("consumer", consumer)?,
+                }),
+                _ => return Err(ProtocolError::Stages { set, fold }),
+            };
+            folds.push(Fold {
+                train,
+                test,
+                staged,
+            });
         }
         Ok(folds)
     }
@@ -146,6 +163,7 @@ impl Protocol {
             seeds: file.seeds,
             handbook_features: file.handbook_features,
             candidates: file.candidates,
+            producer: file.producer,
         };
         protocol.check()?;
         Ok(protocol)

@@ -1,0 +1,99 @@
+//! Suspicion producers: trees whose calibrated score of each event is written back and read by later
+//! samples.
+//!
+//! **Invariant**: a producer reads no suspicion, so what it says does not depend on what it said before,
+//! and it scores only events later than its training.
+
+use event::EventTime;
+use model::calibration::Calibration;
+use model::fast::{FastTrees, Scratch};
+use std::ops::ControlFlow;
+use thiserror::Error;
+
+use crate::boost::{self, BoostConfig, BoostError, Dataset, Layout, Matrix};
+use crate::calibrate::{self, CalibrateError, Method, Scored};
+
+/// Training rows in order of time; columns that the producer must not see are missing throughout.
+#[derive(Clone, Copy, Debug)]
+pub struct ProducerRows<'a> {
+    pub values: &'a [f32],
+    pub width: usize,
+    pub fraud: &'a [bool],
+    pub times: &'a [EventTime],
+}
+
+#[derive(Debug, Error)]
+pub enum ProducerError {
+    #[error("producer: {0}")]
+    Boost(#[from] BoostError),
+    #[error("producer: {0}")]
+    Calibrate(#[from] CalibrateError),
+}
+
+/// Share of the rows, the latest ones, on which scores become probabilities.
+const CALIBRATE: f64 = 0.2;
+
+pub struct Producer {
+    trees: FastTrees,
+    scratch: Scratch,
+    calibration: Calibration,
+}
+
+impl Producer {
+    /// The calibration comes from trees that stopped before the latest fifth, measured on that fifth; the
+    /// trees that score are then grown on all rows.
+    pub fn train(rows: &ProducerRows<'_>, config: &BoostConfig) -> Result<Producer, ProducerError> {
+        let all = rows.fraud.len();
+        let mut cut = (all as f64 * (1.0 - CALIBRATE)) as usize;
+        while cut > 0 && cut < all && rows.times[cut] == rows.times[cut - 1] {
+            cut += 1;
+        }
+        // These only shape the map: too few frauds to serve with are enough for it.
+        let early = BoostConfig {
+            min_positives: calibrate::POSITIVES_MIN,
+            ..config.clone()
+        };
+        let early = FastTrees::new(&grow(rows, cut, &early)?);
+        let mut scratch = Scratch::default();
+        let late = rows.values[cut * rows.width..].chunks_exact(rows.width);
+        let raw: Vec<f64> = late
+            .map(|row| early.predict_raw(row, &mut scratch))
+            .collect();
+        let calibration = calibrate::fit(
+            Method::Platt,
+            &Scored {
+                raw: &raw,
+                labels: &rows.fraud[cut..],
+                negative_rate: 1.0,
+                positive_weight: config.scale_pos_weight,
+            },
+        )?;
+        Ok(Producer {
+            trees: FastTrees::new(&grow(rows, all, config)?),
+            scratch,
+            calibration,
+        })
+    }
+
+    /// Calibrated probability over the whole of u16; never 0, which stands for "not scored".
+    pub fn score(&mut self, tabular: &[f32]) -> u16 {
+        let raw = self.trees.predict_raw(tabular, &mut self.scratch);
+        let share = self.calibration.probability(raw) * f64::from(u16::MAX);
+        (share.round() as u16).max(1)
+    }
+}
+
+fn grow(
+    rows: &ProducerRows<'_>,
+    until: usize,
+    config: &BoostConfig,
+) -> Result<model::trees::Trees, BoostError> {
+    let values = &rows.values[..until * rows.width];
+    let set = Dataset {
+        features: Matrix::new(values, until, rows.width, Layout::RowMajor)?,
+        labels: &rows.fraud[..until],
+        weights: None,
+    };
+    let trained = boost::train(config, &set, None, |_| ControlFlow::Continue(()))?;
+    Ok(trained.trees)
+}

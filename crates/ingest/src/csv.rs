@@ -189,7 +189,7 @@ impl Csv {
     }
 }
 
-/// Two columns of a file with commas, see [`crate::pairs`].
+/// Two columns of a file with commas, see [`crate::pairs()`].
 pub(crate) fn pairs(
     path: &Path,
     mut lines: Lines,

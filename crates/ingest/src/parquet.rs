@@ -178,7 +178,7 @@ impl Parquet {
     }
 }
 
-/// Two columns, see [`crate::pairs`].
+/// Two columns, see [`crate::pairs()`].
 pub(crate) fn pairs(
     path: &Path,
     file: File,

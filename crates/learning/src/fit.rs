@@ -12,7 +12,7 @@ use model::trees::Trees;
 use thiserror::Error;
 
 use crate::boost::{self, BoostConfig, BoostError, Dataset, Layout, Matrix, Progress};
-use crate::calibrate::{self, CalibrateError, Method, Scored};
+use crate::calibrate::{self, CalibrateError, ISOTONIC_POSITIVES_MIN, Method, Scored};
 use crate::dataset::Rows;
 use crate::evaluate::folds::FRAUDS_MIN;
 
@@ -78,6 +78,10 @@ pub enum FitError {
     )]
     OneClass { frauds: usize, legitimate: usize },
     #[error(
+        "isotonic calibration needs at least {min} frauds in the latest part of the time range, got {frauds}: use platt or beta, or widen the range"
+    )]
+    FewToCalibrate { frauds: usize, min: usize },
+    #[error(
         "the {rows} events that {part} hold {frauds} known frauds, at least {min} are needed: widen the time range"
     )]
     FewFrauds {
@@ -106,6 +110,7 @@ pub fn fit(
     let (late_values, late_labels) = rows.slice(cut_stop, rows.len());
     check_frauds("stop the training", stop_labels)?;
     check_frauds("set calibration and thresholds", late_labels)?;
+    check_calibration(count(late_labels).1, plan.calibration)?;
     let trained = boost::train(
         config,
         &dataset(train_values, train_labels, rows.width)?,
@@ -134,6 +139,7 @@ pub fn adopt(
     let from = cut(rows, plan.split.train + plan.split.stop);
     let (values, labels) = rows.slice(from, rows.len());
     check_frauds("set calibration and thresholds", labels)?;
+    check_calibration(count(labels).1, plan.calibration)?;
     let late = Late {
         values,
         labels,
@@ -220,8 +226,8 @@ impl Late<'_> {
     }
 }
 
-/// Refuses labels that no model can learn from; known before any replay.
-pub fn check_classes(frauds: usize, legitimate: usize) -> Result<(), FitError> {
+/// Refuses labels that no model can learn from, or be calibrated on; known before any replay.
+pub fn check_classes(frauds: usize, legitimate: usize, method: Method) -> Result<(), FitError> {
     if frauds == 0 || legitimate == 0 {
         return Err(FitError::OneClass { frauds, legitimate });
     }
@@ -232,6 +238,15 @@ pub fn check_classes(frauds: usize, legitimate: usize) -> Result<(), FitError> {
             frauds,
             min: FRAUDS_MIN,
         });
+    }
+    check_calibration(frauds, method)
+}
+
+/// Of all frauds of a range, or of the part that sets the calibration.
+fn check_calibration(frauds: usize, method: Method) -> Result<(), FitError> {
+    let min = ISOTONIC_POSITIVES_MIN;
+    if method == Method::Isotonic && frauds < min {
+        return Err(FitError::FewToCalibrate { frauds, min });
     }
     Ok(())
 }

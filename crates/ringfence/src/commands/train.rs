@@ -52,7 +52,7 @@ pub fn train(
     let started = Instant::now();
     let history = History::open(place)?;
     let rows = replay(cli, place, (from, until), args.rows_max, |found| {
-        check_classes(found.frauds, found.legitimate)
+        check_classes(found.frauds, found.legitimate, method(args.calibration))
     })?;
     let config = BoostConfig {
         rounds: args.rounds,

@@ -8,6 +8,7 @@ mod import;
 mod init;
 mod inspect;
 mod replay;
+mod simulate;
 mod train;
 
 use std::process::ExitCode;
@@ -22,6 +23,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
     match &cli.command {
         Command::Init(args) => init::run(cli, args),
         Command::Import(args) => import::run(cli, args),
+        Command::Simulate(args) => simulate::run(cli, args),
         Command::Train(args) => train::run(cli, args),
         Command::Evaluate(args) => evaluate::run(cli, args),
         Command::Decide(args) => decide::run(cli, args),

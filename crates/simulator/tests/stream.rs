@@ -6,7 +6,7 @@ use std::fs;
 
 use event::json::{Line, parse_line};
 use ringfence_simulator as simulator;
-use simulator::{Params, SCHEMA, write_world};
+use simulator::{Lines, Params, SCHEMA, write_world};
 
 fn small(overrides: &str) -> Params {
     let text = format!("days = 10\naccounts = 700\nprevalence = 0.02\n{overrides}");
@@ -15,7 +15,7 @@ fn small(overrides: &str) -> Params {
 
 fn written(params: &Params, threads: usize) -> BTreeMap<String, String> {
     let folder = tempfile::tempdir().unwrap();
-    write_world(params, threads, folder.path(), |_| {}).unwrap();
+    write_world(params, threads, folder.path(), Lines::Written, |_| Ok(())).unwrap();
     let mut files = BTreeMap::new();
     let mut folders = vec![folder.path().to_owned()];
     while let Some(next) = folders.pop() {
@@ -195,7 +195,9 @@ fn the_oracle_is_not_reachable_from_the_stream() {
 fn an_interrupted_run_leaves_no_file_under_its_final_name() {
     let folder = tempfile::tempdir().unwrap();
     let stopped = std::panic::catch_unwind(|| {
-        write_world(&small(""), 1, folder.path(), |_| panic!("the power went"))
+        write_world(&small(""), 1, folder.path(), Lines::Written, |_| {
+            panic!("the power went")
+        })
     });
     assert!(stopped.is_err());
     let names: BTreeSet<String> = fs::read_dir(folder.path())
@@ -216,7 +218,8 @@ fn an_interrupted_run_leaves_no_file_under_its_final_name() {
         },
         1,
         &untouched,
-        |_| {},
+        Lines::Written,
+        |_| Ok(()),
     );
     assert_eq!(
         refused.unwrap_err().to_string(),

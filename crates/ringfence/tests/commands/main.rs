@@ -11,5 +11,6 @@ mod bad_input;
 mod evaluate;
 mod idempotency;
 mod kills;
+mod simulate;
 mod way;
 mod world;

@@ -20,6 +20,7 @@ pub mod report;
 
 use std::ops::ControlFlow;
 
+use event::Position;
 use node::{NodeError, Place};
 use thiserror::Error;
 
@@ -76,6 +77,11 @@ pub enum Step {
     Fitted {
         rung: String,
         what: String,
+    },
+    /// Scores of a test fold, of the protocol's first seed.
+    TestScored {
+        rung: String,
+        scores: Vec<(Position, f64)>,
     },
 }
 

@@ -157,7 +157,8 @@ pub struct TrainArgs {
 #[command(after_help = "Examples:
   ringfence evaluate --protocol protocols/handbook_ch3.toml
   ringfence evaluate --protocol mine.toml --ladder --json > report.json
-  ringfence evaluate --protocol mine.toml --validation-only")]
+  ringfence evaluate --protocol mine.toml --validation-only
+  ringfence evaluate --protocol mine.toml --oracle world/oracle.jsonl")]
 pub struct EvaluateArgs {
     /// Protocol file (TOML).
     #[arg(long)]
@@ -171,6 +172,9 @@ pub struct EvaluateArgs {
     /// Make the choices and leave the test unread.
     #[arg(long)]
     pub validation_only: bool,
+    /// Oracle file of a simulated world: also report by typology, by value, and how soon rings are found.
+    #[arg(long, conflicts_with = "validation_only")]
+    pub oracle: Option<PathBuf>,
 }
 
 /// Decide events from standard input, one JSON object a line; decisions go to standard output.
@@ -250,8 +254,12 @@ pub enum Inspect {
   ringfence import --schema world/schema.toml world/stream.parquet
   ringfence simulate --preset three-banks --params mine.toml --out banks
   ringfence simulate --print-schema > simulated.toml
-  ringfence simulate --preset demo --out - | ringfence import --schema simulated.toml -")]
+  ringfence simulate --preset demo --out - | ringfence import --schema simulated.toml -
+  ringfence simulate audit world")]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct SimulateArgs {
+    #[command(subcommand)]
+    pub what: Option<SimulateWhat>,
     /// Length of the span.
     #[arg(long, allow_negative_numbers = true)]
     pub days: Option<i64>,
@@ -261,7 +269,7 @@ pub struct SimulateArgs {
     /// Same seed, same bytes.
     #[arg(long, allow_negative_numbers = true)]
     pub seed: Option<i64>,
-    /// Named parameters: demo, audit, bench-1m, bench-100m, three-banks.
+    /// Named parameters: demo, bench-1m, bench-100m, three-banks.
     #[arg(long)]
     pub preset: Option<String>,
     /// File (TOML) with parameters that differ from the preset's; every key is in world.toml of a world.
@@ -276,6 +284,25 @@ pub struct SimulateArgs {
     /// Print the schema that the streams are imported by, and stop.
     #[arg(long)]
     pub print_schema: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SimulateWhat {
+    Audit(AuditArgs),
+}
+
+/// Is a world fair? Holds its stream against its oracle; fails when a demand is not met.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ringfence simulate audit world
+  ringfence simulate audit seed-1 seed-2 seed-3 seed-4 seed-5")]
+pub struct AuditArgs {
+    /// Directories that `simulate` has written, such as one for each of several seeds.
+    #[arg(required = true)]
+    pub worlds: Vec<PathBuf>,
+    /// Leave out the ladder of models, which takes most of the time.
+    #[arg(long)]
+    pub no_ladder: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

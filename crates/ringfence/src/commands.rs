@@ -4,7 +4,7 @@ mod completions;
 mod decide;
 pub mod demo;
 mod evaluate;
-mod import;
+pub mod import;
 mod init;
 mod inspect;
 mod replay;

@@ -218,6 +218,7 @@ pub fn write_oracle_line(names: &Names, secret: &Secret, out: &mut Vec<u8>) {
     word(out, "\",\"typology\":\"", secret.typology.name());
     word(out, "\",\"ring\":\"", "");
     names.ring(secret.ring, out);
+    word(out, "\",\"part\":\"", secret.part.name());
     word(out, "\",\"stage\":\"", secret.stage.name());
     if let Some(event) = secret.earliest_evidence {
         word(out, "\",\"earliest_evidence\":\"", "");

@@ -1,5 +1,7 @@
 //! `ringfence evaluate`
 
+mod oracle;
+
 use std::fs;
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -10,6 +12,7 @@ use learning::evaluate::ladder::Rung;
 use learning::evaluate::protocol::Protocol;
 use learning::evaluate::{Extent, Step, evaluate};
 
+use self::oracle::Against;
 use crate::cli::{Cli, EvaluateArgs};
 use crate::show;
 
@@ -38,6 +41,7 @@ pub fn run(cli: &Cli, args: &EvaluateArgs) -> Result<ExitCode> {
     } else {
         Extent::Test
     };
+    let mut against = Against::read(args.oracle.as_deref())?;
     let bar = show::bar(0, "evaluate", "records", cli.quiet);
     let report = evaluate(&place, &protocol, &rungs, extent, |step| {
         match step {
@@ -46,14 +50,17 @@ pub fn run(cli: &Cli, args: &EvaluateArgs) -> Result<ExitCode> {
                 bar.set_position(done);
             }
             Step::Fitted { rung, what } => bar.set_message(format!("{rung}: {what}")),
+            Step::TestScored { rung, scores } => against.add(rung, scores),
         }
         ControlFlow::Continue(())
     })?;
     bar.finish_and_clear();
     if cli.json {
-        show::json(&serde_json::to_value(&report)?)?;
+        let mut value = serde_json::to_value(&report)?;
+        against.extend(&place, &mut value)?;
+        show::json(&value)?;
     } else {
-        write!(show::out(), "{}", report.table())?;
+        write!(show::out(), "{}{}", report.table(), against.table(&place)?)?;
     }
     Ok(ExitCode::SUCCESS)
 }

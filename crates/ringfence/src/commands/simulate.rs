@@ -1,5 +1,6 @@
 //! `ringfence simulate`: a seeded world as files, or as lines on standard output.
 
+mod audit;
 mod parquet;
 
 use std::fs;
@@ -17,7 +18,7 @@ use simulator::{
 };
 
 use self::parquet::ParquetRows;
-use crate::cli::{Cli, SimulateArgs, StreamFormat};
+use crate::cli::{Cli, SimulateArgs, SimulateWhat, StreamFormat};
 use crate::show;
 
 /// More threads plan no faster: one makes the events.
@@ -25,6 +26,9 @@ const THREADS: usize = 2;
 const DAY_MS: i64 = 86_400_000;
 
 pub fn run(cli: &Cli, args: &SimulateArgs) -> Result<ExitCode> {
+    if let Some(SimulateWhat::Audit(args)) = &args.what {
+        return audit::run(cli, args);
+    }
     if args.print_schema {
         io::stdout().lock().write_all(SCHEMA.as_bytes())?;
         return Ok(ExitCode::SUCCESS);

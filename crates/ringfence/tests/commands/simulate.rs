@@ -169,3 +169,173 @@ fn a_killed_run_leaves_no_half_file_and_a_world_is_not_overwritten() {
     assert!(String::from_utf8_lossy(&again.stderr).contains("exists already"));
     assert!(fs::read(bench.path("world/stream.jsonl")).unwrap() == before);
 }
+
+/// This world is too small for its ladder, and so dense with rings that an address tells more than it may.
+#[test]
+fn the_audit_reads_a_world_and_finds_a_planted_artefact() {
+    let bench = Bench::new();
+    fs::write(
+        bench.path("mine.toml"),
+        "days = 28\naccounts = 1500\nprevalence = 0.03\n",
+    )
+    .unwrap();
+    bench.json(&["simulate", "--params", "mine.toml", "--out", "world"]);
+    let audit = |bench: &Bench| -> serde_json::Value {
+        let output = bench.run(&["simulate", "audit", "--no-ladder", "world"]);
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let artefacts = |told: &serde_json::Value| {
+        let found = &told["worlds"][0]["report"]["artefacts"];
+        let at = |name: &str| found[name].as_f64().unwrap();
+        (at("auc"), at("low"), at("high"))
+    };
+    let told = audit(&bench);
+    let (auc, low, high) = artefacts(&told);
+    assert!((low..=high).contains(&auc), "{told:#}");
+    let checks = told["worlds"][0]["checks"].as_array().unwrap();
+    let holds = |demand: &str| {
+        let check = checks
+            .iter()
+            .find(|it| it["demand"].as_str().unwrap().starts_with(demand))
+            .unwrap();
+        check["holds"].as_bool().unwrap()
+    };
+    for demand in [
+        "five hard negatives",
+        "fraud in every week",
+        "first-time payees",
+        "no ring",
+    ] {
+        assert!(holds(demand), "{demand}: {told:#}");
+    }
+    // the same world with every fraud on a whole second
+    let oracle = fs::read_to_string(bench.path("world/oracle.jsonl")).unwrap();
+    let frauds: std::collections::BTreeSet<&str> = oracle
+        .lines()
+        .filter(|line| line.contains("\"role\":\"fraud\""))
+        .map(|line| &line[13..22])
+        .collect();
+    let stream = fs::read_to_string(bench.path("world/stream.jsonl")).unwrap();
+    let planted: String = stream
+        .lines()
+        .map(|line| match line.find("\"event_timestamp\":\"") {
+            Some(at) if frauds.contains(&line[13..22]) => {
+                let digits = at + 19 + 20;
+                format!("{}000{}\n", &line[..digits], &line[digits + 3..])
+            }
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    fs::write(bench.path("world/stream.jsonl"), planted).unwrap();
+    let told = audit_sorted(&bench);
+    let (auc, _, high) = artefacts(&told);
+    assert!(auc > high, "{told:#}");
+    assert_eq!(told["fair"], false);
+}
+
+/// Whole seconds lie before their row's place: the audit imports what is in order.
+fn audit_sorted(bench: &Bench) -> serde_json::Value {
+    let path = bench.path("world/stream.jsonl");
+    let text = fs::read_to_string(&path).unwrap();
+    let time = |line: &str| {
+        let at = line.find("_timestamp\":\"").unwrap() + 13;
+        line[at..at + 24].to_owned()
+    };
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_by_key(|line| time(line));
+    fs::write(&path, lines.join("\n") + "\n").unwrap();
+    let output = bench.run(&["simulate", "audit", "--no-ladder", "world"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn what_is_no_world_is_not_audited() {
+    let bench = Bench::new();
+    let output = bench.run(&["simulate", "audit", "nowhere"]);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text.contains("not a simulated world"), "{text}");
+    bench.json(&simulate(&["--preset", "three-banks", "--out", "banks"]));
+    let output = bench.run(&["simulate", "audit", "banks"]);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        text.contains("banks must be 1 for an audit, got 3"),
+        "{text}"
+    );
+}
+
+const PROTOCOL: &str = r#"
+name = "small-world"
+schema = "simulated"
+label_delay = "14d"
+seeds = [1]
+candidates = [{ rounds = [20], leaves = 8 }]
+validation = [{ train = ["2026-01-04", "2026-01-14"], test = ["2026-01-28", "2026-02-04"] }]
+test = [{ train = ["2026-01-04", "2026-01-21"], test = ["2026-02-04", "2026-02-19"] }]
+"#;
+
+/// Counts of the oracle report are those of the oracle file over the test's span.
+#[test]
+fn evaluation_is_held_against_the_oracle() {
+    let bench = Bench::new();
+    bench.import();
+    fs::write(bench.path("protocol.toml"), PROTOCOL).unwrap();
+    let folder = crate::world::stream();
+    let oracle = folder.join("oracle.jsonl").display().to_string();
+    let told = bench.json(&[
+        "evaluate",
+        "--protocol",
+        "protocol.toml",
+        "--oracle",
+        &oracle,
+    ]);
+    let standing = &told["oracle"]["all features"];
+    let stream = fs::read_to_string(folder.join("stream.jsonl")).unwrap();
+    let secrets = fs::read_to_string(&oracle).unwrap();
+    let frauds: std::collections::BTreeSet<&str> = secrets
+        .lines()
+        .filter(|line| line.contains("\"role\":\"fraud\""))
+        .map(|line| &line[13..22])
+        .collect();
+    let tested = stream
+        .lines()
+        .filter(|line| line.contains("\"event_type\""))
+        .filter(|line| {
+            let at = line.find("_timestamp\":\"").unwrap() + 13;
+            ("2026-02-04".."2026-02-19").contains(&&line[at..at + 10])
+        });
+    let (mut rows, mut known) = (0, 0);
+    for line in tested {
+        rows += 1;
+        known += u64::from(frauds.contains(&line[13..22]));
+    }
+    assert_eq!(standing["rows"], rows, "{standing:#}");
+    assert_eq!(standing["frauds"], known, "{standing:#}");
+    let budgets = standing["budgets"].as_array().unwrap();
+    assert_eq!(budgets.len(), 2);
+    for (budget, share) in budgets.iter().zip([0.001, 0.01]) {
+        let number = |name: &str| budget[name].as_f64().unwrap();
+        assert_eq!(number("alerts"), (f64::from(rows) * share).floor());
+        let by_typology: f64 = budget["typologies"]
+            .as_object()
+            .unwrap()
+            .values()
+            .map(|it| it[0].as_f64().unwrap() * it[1].as_f64().unwrap())
+            .sum();
+        let caught = number("recall") * known as f64;
+        assert!((by_typology - caught).abs() < 1e-6, "{budget:#}");
+        // no more frauds than alerts
+        assert!(caught <= number("alerts") + 1e-6 && number("ceiling") <= 1.0);
+        assert!((number("reached") * number("ceiling") - number("recall")).abs() < 1e-9);
+    }
+    fs::write(bench.path("broken.jsonl"), "{\"event_id\":1}\n").unwrap();
+    let broken = bench.run(&[
+        "evaluate",
+        "--protocol",
+        "protocol.toml",
+        "--oracle",
+        "broken.jsonl",
+    ]);
+    assert!(String::from_utf8_lossy(&broken.stderr).contains("line 1 of the oracle"));
+}

@@ -104,8 +104,9 @@ pub enum Invalid {
         value: EventTime,
         event_timestamp: EventTime,
     },
-    #[error("label at {value} is more than {horizon} after its event at {event_timestamp}")]
+    #[error("{field} {value} is more than {horizon} after its event at {event_timestamp}")]
     TooLate {
+        field: String,
         value: EventTime,
         event_timestamp: EventTime,
         horizon: String,
@@ -158,10 +159,10 @@ impl Invalid {
             | Invalid::NotText { field, .. }
             | Invalid::OutOfBounds { field, .. }
             | Invalid::BeforeEvent { field, .. }
+            | Invalid::TooLate { field, .. }
             | Invalid::Twice { field } => Some(field),
             Invalid::Money { field, .. } => Some(field),
             Invalid::AmountNotAllowed { .. } => Some("amount"),
-            Invalid::TooLate { .. } => Some("label_timestamp"),
             Invalid::NotJson { .. } => None,
         }
     }

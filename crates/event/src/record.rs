@@ -148,6 +148,21 @@ pub mod degraded {
     pub const NO_RATE: u32 = 4;
     /// The event came late: windows that had closed were not reopened.
     pub const LATE_EVENT: u32 = 8;
+
+    const NAMES: [(u32, &str); 4] = [
+        (NO_MODEL, "no_model"),
+        (MODEL_FAULT, "model_fault"),
+        (NO_RATE, "no_rate"),
+        (LATE_EVENT, "late_event"),
+    ];
+
+    /// What the bits say, as answers show it.
+    pub fn names(bits: u32) -> impl Iterator<Item = &'static str> {
+        NAMES
+            .into_iter()
+            .filter(move |(bit, _)| bits & bit != 0)
+            .map(|(_, name)| name)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

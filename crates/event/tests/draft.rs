@@ -274,6 +274,7 @@ fn beyond_the_ladder() -> Vec<Case> {
         event_timestamp: NOON,
     };
     let late = Invalid::TooLate {
+        field: "label_timestamp".to_owned(),
         value: NOON.plus(Span::days(181)),
         event_timestamp: NOON,
         horizon: "180d".to_owned(),
@@ -310,7 +311,7 @@ fn beyond_the_ladder() -> Vec<Case> {
         ),
         (
             Err(late),
-            "label at 2026-07-31T12:00:00.000Z is more than 180d after its event at \
+            "label_timestamp 2026-07-31T12:00:00.000Z is more than 180d after its event at \
              2026-01-31T12:00:00.000Z",
             "too_late",
             "label_timestamp",

@@ -7,6 +7,8 @@
 //! cells that remember when they were last hit, which serves every window at once: with m = 256 cells the
 //! standard error is about 6 % at n = 256 and the estimate saturates at m ln m = 1,420.
 
+use std::sync::LazyLock;
+
 use event::schema::WINDOWS;
 use event::{EventTime, Span};
 
@@ -64,6 +66,15 @@ pub struct HubClock {
     pub day_length: i64,
 }
 
+/// Where a time lies in every counter of a hub. All entities of an event share it: divisions by lengths
+/// that only the schema knows are the dearest instructions of a hub.
+#[derive(Clone, Copy, Debug)]
+pub struct Tick {
+    epochs: [i64; WINDOWS],
+    day: i64,
+    stamp: i32,
+}
+
 /// Where windows begin for a hub, computed once per event.
 #[derive(Clone, Copy, Debug)]
 pub struct HubEdges {
@@ -109,6 +120,14 @@ impl HubClock {
         HubEdges { oldest, since }
     }
 
+    pub fn tick(&self, time: EventTime) -> Tick {
+        Tick {
+            epochs: std::array::from_fn(|window| self.epoch(window, time)),
+            day: day_of(time, self.day_length),
+            stamp: self.stamp(time),
+        }
+    }
+
     fn epoch(&self, window: usize, time: EventTime) -> i64 {
         let length = (self.windows[window].millis() / CELLS as i64).max(1);
         time.millis().div_euclid(length)
@@ -124,10 +143,10 @@ impl HubClock {
 }
 
 impl Hub {
-    pub fn add(&mut self, item: &Interaction, clock: &HubClock) {
+    /// Counts an interaction; `at` is the tick of its time.
+    pub fn add(&mut self, item: &Interaction, at: &Tick) {
         let direction = item.direction as usize;
-        for (window, cells) in self.cells.iter_mut().enumerate() {
-            let epoch = clock.epoch(window, item.time);
+        for (cells, epoch) in self.cells.iter_mut().zip(at.epochs) {
             let cell = &mut cells[place(epoch)];
             if cell.epoch > epoch {
                 continue;
@@ -144,10 +163,9 @@ impl Hub {
             cell.max = cell.max.max(item.flow());
             cell.declined += u32::from(item.has(state::DECLINED));
         }
-        self.add_day(day_of(item.time, clock.day_length));
-        let stamp = clock.stamp(item.time);
-        hit(&mut self.peers[direction], item.peer, stamp);
-        hit(&mut self.devices, item.device, stamp);
+        self.add_day(at.day);
+        hit(&mut self.peers[direction], item.peer, at.stamp);
+        hit(&mut self.devices, item.device, at.stamp);
     }
 
     fn add_day(&mut self, day: i64) {
@@ -238,8 +256,21 @@ fn distinct(sketch: &[i32], since: [i32; WINDOWS]) -> [f32; WINDOWS] {
         // A plain sum over signed compares: the compiler makes vectors of it.
         *hit = sketch.iter().map(|stamp| i32::from(*stamp > since)).sum();
     }
-    let cells = sketch.len() as f32;
-    hit.map(|hit| {
+    let estimates: &[f32] = if sketch.len() == SKETCH {
+        &*PEERS
+    } else {
+        &*DEVICES
+    };
+    hit.map(|hit| estimates[hit as usize])
+}
+
+static PEERS: LazyLock<[f32; SKETCH + 1]> = LazyLock::new(estimates);
+static DEVICES: LazyLock<[f32; DEVICE_SKETCH + 1]> = LazyLock::new(estimates);
+
+/// Ids that a sketch of `N - 1` cells stands for, by the number of cells that were hit: m ln(m / empty).
+fn estimates<const N: usize>() -> [f32; N] {
+    let cells = (N - 1) as f32;
+    std::array::from_fn(|hit| {
         let empty = (cells - hit as f32).max(1.0);
         cells * libm::logf(cells / empty)
     })
@@ -279,7 +310,7 @@ mod tests {
             .map(|n| item(start + n * step, (n % 700) as u32))
             .collect();
         for one in &items {
-            hub.add(one, &CLOCK);
+            hub.add(one, &CLOCK.tick(one.time));
         }
         let now = items.last().unwrap().time;
         for (window, span) in CLOCK.windows.iter().enumerate() {

@@ -6,7 +6,7 @@
 use event::schema::{RING_MAX, ROLES_MAX};
 use event::{Event, Position};
 
-use crate::features::recent::{Edges, Recent};
+use crate::features::recent::{Edges, Met, Recent, Wanted};
 use crate::features::squash::squash;
 use crate::features::{self, MISSING, Moment, hours};
 use crate::interaction::{Direction, Interaction, state};
@@ -78,11 +78,18 @@ pub struct Sample {
     /// Interactions a person would want to see, newest first.
     pub evidence: Vec<Position>,
     recent: Vec<Recent>,
+    met: Met,
 }
 
-// `Recent` is scratch: two samples are equal when their arrays are.
+// `Recent` and `Met` are scratch: two samples are equal when their arrays are.
 impl PartialEq for Recent {
     fn eq(&self, _: &Recent) -> bool {
+        true
+    }
+}
+
+impl PartialEq for Met {
+    fn eq(&self, _: &Met) -> bool {
         true
     }
 }
@@ -143,15 +150,21 @@ impl Graph {
     ) {
         self.advance(event.event_timestamp);
         let guessed = self.warm(event);
+        self.sampled = (event.event_id.key(), guessed);
         let nodes = self.role_nodes(event, &guessed);
         let edges = Edges::new(&self.plan, event.event_timestamp);
         let subject = self.plan.subject.index();
         let mut recent = std::mem::take(&mut sample.recent);
         recent.clear();
-        recent.extend(
-            (0..self.plan.schema.roles.len())
-                .map(|role| Recent::of(self, nodes[role], &edges, role == subject)),
-        );
+        let met = &mut sample.met;
+        let counterparty = self.plan.counterparty.map(|role| role.index());
+        recent.extend((0..self.plan.schema.roles.len()).map(|role| {
+            let wanted = Wanted {
+                devices: role == subject,
+                signs: role == subject || Some(role) == counterparty,
+            };
+            Recent::of(self, nodes[role], &edges, wanted, met)
+        }));
         let now = event.event_timestamp;
         let moment = Moment {
             graph: self,
@@ -278,40 +291,31 @@ fn fill_neighbourhood(moment: &Moment<'_>, sample: &mut Sample) {
     sample.entities.resize(roles * NODE_WIDTH, 0.0);
     let entities = sample.entities.chunks_exact_mut(NODE_WIDTH);
     let blocks = sample.neighbourhood.chunks_exact_mut(role_width);
+    let of_subject = summary(moment, subject);
     for (role, (entity, block)) in entities.zip(blocks).enumerate() {
         let ix = moment.nodes[role];
-        entity.copy_from_slice(&row(&[0.0; EDGE_WIDTH], &summary(moment, ix))[EDGE_WIDTH..]);
+        entity.copy_from_slice(&summary(moment, ix));
         let items = graph.remembered(ix).iter().rev().take(NEIGHBOURS);
         sample.neighbours[role] = items.len() as u8;
         block[items.len() * NEIGHBOUR_WIDTH..].fill(0.0);
+        // A card's or a device's interactions mostly lead to one account: its summary is made once.
+        let mut last = (subject, of_subject);
         for (item, place) in items.zip(block.chunks_exact_mut(NEIGHBOUR_WIDTH)) {
-            let edge = edge(moment, item, subject);
-            place.copy_from_slice(&row(&edge, &summary(moment, item.peer)));
+            if item.peer != last.0 {
+                last = (item.peer, summary(moment, item.peer));
+            }
+            place[..EDGE_WIDTH].copy_from_slice(&edge(moment, item, subject));
+            place[EDGE_WIDTH..].copy_from_slice(&last.1);
         }
     }
 }
 
-/// Edge and node side by side, with the columns squashed that grow without bound: age and amount of the
-/// edge, all of the node but the mark of a hub.
-fn row(edge: &[f32; EDGE_WIDTH], node: &[f32; NODE_WIDTH]) -> [f32; NEIGHBOUR_WIDTH] {
-    let mut raw = [0.0; NEIGHBOUR_WIDTH];
-    raw[..EDGE_WIDTH].copy_from_slice(edge);
-    raw[EDGE_WIDTH..].copy_from_slice(node);
-    // All of them: as a vector that costs less than picking some.
-    let mut row = raw;
-    for value in &mut row {
-        *value = squash(*value);
-    }
-    row[2..EDGE_WIDTH].copy_from_slice(&raw[2..EDGE_WIDTH]);
-    row[NEIGHBOUR_WIDTH - 1] = raw[NEIGHBOUR_WIDTH - 1];
-    row
-}
-
+/// Age and amount are squashed: they grow without bound.
 fn edge(moment: &Moment<'_>, item: &Interaction, subject: u32) -> [f32; EDGE_WIDTH] {
     [
-        hours(moment.now, item.time) * 60.0,
+        squash(hours(moment.now, item.time) * 60.0),
         // Unknown is nothing: squashing takes NaN for 0.
-        item.amount,
+        squash(item.amount),
         direction_of(item),
         label_of(item),
         sign(item.has(state::DECLINED)),
@@ -321,13 +325,14 @@ fn edge(moment: &Moment<'_>, item: &Interaction, subject: u32) -> [f32; EDGE_WID
     ]
 }
 
-/// What a neighbour shows of itself, not squashed yet; all from the hot half of its record.
+/// What a node shows of itself, squashed but for the mark of a hub; all from the hot half of its record.
 fn summary(moment: &Moment<'_>, ix: u32) -> [f32; NODE_WIDTH] {
     if ix == NONE {
         return [0.0; NODE_WIDTH];
     }
     let node = moment.graph.nodes.get(ix);
-    [
+    let hub = sign(node.hub != NONE);
+    let mut row = [
         node.events as f32,
         hours(moment.now, node.first_seen),
         hours(moment.now, node.last_seen),
@@ -335,8 +340,14 @@ fn summary(moment: &Moment<'_>, ix: u32) -> [f32; NODE_WIDTH] {
         node.flow[1],
         node.flow[0],
         node.amounts.mean,
-        sign(node.hub != NONE),
-    ]
+        0.0,
+    ];
+    // All of them: as a vector that costs less than leaving one out.
+    for value in &mut row {
+        *value = squash(*value);
+    }
+    row[NODE_WIDTH - 1] = hub;
+    row
 }
 
 /// Known frauds near the event first, then the newest interactions of the rarer entities.

@@ -122,6 +122,8 @@ pub struct Graph {
     /// Events of the current instant, when the schema hides simultaneous events from each other.
     pub(crate) waiting: Vec<Waiting>,
     pub(crate) undecided: VecDeque<(Position, RoleNodes)>,
+    /// Where the sampled event's nodes probably are, for its fold; keyed by the event's id. A hint only.
+    pub(crate) sampled: (u64, RoleNodes),
     pub(crate) node_hand: u32,
     pub(crate) pair_hand: (u32, u32),
 }
@@ -170,6 +172,7 @@ impl Graph {
             cohorts: Vec::new(),
             waiting: Vec::new(),
             undecided: VecDeque::new(),
+            sampled: (0, [NONE; ROLES_MAX]),
             node_hand: 0,
             pair_hand: (0, 0),
         }
@@ -300,7 +303,7 @@ impl Graph {
         })
     }
 
-    fn is_named(&self, ix: u32, kind: KindIx, name: &str) -> bool {
+    pub(crate) fn is_named(&self, ix: u32, kind: KindIx, name: &str) -> bool {
         let node = self.nodes.get(ix);
         node.kind == kind.0 && self.names.bytes(node.name) == name.as_bytes()
     }

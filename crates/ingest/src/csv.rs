@@ -189,6 +189,60 @@ impl Csv {
     }
 }
 
+/// Two columns of a file with commas, see [`crate::pairs`].
+pub(crate) fn pairs(
+    path: &Path,
+    mut lines: Lines,
+    columns: [&str; 2],
+) -> Result<Vec<(String, String)>, IngestError> {
+    const DELIMITER: u8 = b',';
+    let mut fields = Fields::default();
+    let mut places: Option<[usize; 2]> = None;
+    let mut pairs = Vec::new();
+    let mut rows = 0;
+    loop {
+        let failed = |e| IngestError::read(path, rows, e);
+        match lines.advance().map_err(failed)? {
+            Advance::End => break,
+            Advance::Line if lines.text().is_empty() => continue,
+            Advance::Line | Advance::TooLong => {}
+        }
+        let refused = |detail: &str| IngestError::Line {
+            path: path.to_owned(),
+            line: lines.number(),
+            detail: detail.to_owned(),
+        };
+        fields.clear();
+        // An id or a group with a line break in it is a mistake of the file.
+        if !fields.split(lines.raw(), 0, DELIMITER) {
+            return Err(refused("a quote is not closed"));
+        }
+        let text = fields.text(lines.raw());
+        let text = text.map_err(|_| refused("not UTF-8"))?;
+        let field = |at: usize| fields.ends.get(at).map(|(start, end)| &text[*start..*end]);
+        match places {
+            None => {
+                let names: Vec<&str> = (0..fields.ends.len()).filter_map(field).collect();
+                let place = |column| crate::pairs::place(path, column, &names);
+                places = Some([place(columns[0])?, place(columns[1])?]);
+            }
+            Some([first, second]) => {
+                let (Some(first), Some(second)) = (field(first), field(second)) else {
+                    return Err(refused("too few fields"));
+                };
+                pairs.extend(crate::pairs::texts(Cell::Text(first), Cell::Text(second)));
+                rows += 1;
+            }
+        }
+    }
+    match places {
+        Some(_) => Ok(pairs),
+        None => Err(IngestError::Empty {
+            path: path.to_owned(),
+        }),
+    }
+}
+
 /// The place of every mapped column among those present.
 pub(crate) fn places(
     path: &Path,

@@ -26,6 +26,12 @@ pub enum IngestError {
         max: usize,
         detail: String,
     },
+    #[error("{}, line {line}: {detail}", path.display())]
+    Line {
+        path: PathBuf,
+        line: u64,
+        detail: String,
+    },
     #[error("{}: columns {first} and {second} are both named {column:?}", path.display())]
     DuplicateColumn {
         path: PathBuf,

@@ -8,6 +8,7 @@
 mod source;
 
 mod mapping;
+mod pairs;
 
 mod cell;
 mod decimal;
@@ -28,5 +29,6 @@ mod error;
 
 pub use error::IngestError;
 pub use mapping::{Mapping, MappingError};
+pub use pairs::pairs;
 pub use reject::{Reject, RowError};
 pub use source::{Format, Item, Options, Progress, Source};

@@ -204,6 +204,62 @@ impl Parquet {
     }
 }
 
+/// Two columns, see [`crate::pairs`].
+pub(crate) fn pairs(
+    path: &Path,
+    file: File,
+    columns: [&str; 2],
+) -> Result<Vec<(String, String)>, IngestError> {
+    let failed = |rows: u64, source: ParquetError| IngestError::Parquet {
+        path: path.to_owned(),
+        rows,
+        source,
+    };
+    let first = |source| failed(0, source);
+    let stored = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    let metadata = ArrowReaderMetadata::load(&file, stored).map_err(first)?;
+    let names: Vec<&str> = metadata
+        .schema()
+        .fields()
+        .iter()
+        .map(|field| field.name().as_str())
+        .collect();
+    check_unique(path, &names)?;
+    let in_file = [
+        crate::pairs::place(path, columns[0], &names)?,
+        crate::pairs::place(path, columns[1], &names)?,
+    ];
+    let viewed = ArrowReaderOptions::new().with_schema(Arc::new(with_views(metadata.schema())));
+    let metadata =
+        ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), viewed).map_err(first)?;
+    let mask = ProjectionMask::roots(metadata.parquet_schema(), in_file);
+    let batches = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
+        .with_projection(mask)
+        .with_batch_size(BATCH_ROWS)
+        .build()
+        .map_err(first)?;
+    let mut pairs = Vec::new();
+    let mut rows = 0;
+    for batch in batches {
+        let batch: RecordBatch = batch.map_err(|e: ArrowError| failed(rows, e.into()))?;
+        // A batch holds the projected columns in the file's order, one of them once.
+        let column = |which: usize| -> Result<Values, IngestError> {
+            let at = usize::from(in_file[which] > in_file[1 - which]);
+            let array = batch.column(at);
+            Values::of(array).ok_or_else(|| {
+                let got = format!("unexpected column type {}", array.data_type());
+                failed(rows, ParquetError::General(got))
+            })
+        };
+        let values = [column(0)?, column(1)?];
+        for ix in 0..batch.num_rows() {
+            pairs.extend(crate::pairs::texts(values[0].cell(ix), values[1].cell(ix)));
+        }
+        rows += batch.num_rows() as u64;
+    }
+    Ok(pairs)
+}
+
 fn check_unique(path: &Path, names: &[&str]) -> Result<(), IngestError> {
     for (ix, name) in names.iter().enumerate() {
         if let Some(first) = names[..ix].iter().position(|held| held == name) {

@@ -327,7 +327,7 @@ fn open_reader(path: &Path, format: Format, mapping: &Mapping) -> Result<Opened,
 }
 
 /// UTF-8, with or without a byte order mark. UTF-16 would otherwise be a thousand rows of odd bytes.
-fn check_encoding(path: &Path, lines: &mut Lines) -> Result<(), IngestError> {
+pub(crate) fn check_encoding(path: &Path, lines: &mut Lines) -> Result<(), IngestError> {
     let first = lines.peek(4);
     let first = first.map_err(|e| IngestError::read(path, 0, e))?;
     let found = match first {

@@ -9,6 +9,7 @@ mod isotonic;
 pub(crate) mod logistic;
 
 use model::calibration::{Calibration, CalibrationMap, ln_sigmoids, prior_shift};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::boost::log_loss;
@@ -18,11 +19,23 @@ pub const RIDGE: f64 = 1.0;
 pub const POSITIVES_MIN: usize = 10;
 pub const ISOTONIC_POSITIVES_MIN: usize = 1_000;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Method {
+    #[default]
     Platt,
     Beta,
     Isotonic,
+}
+
+impl Method {
+    pub fn name(self) -> &'static str {
+        match self {
+            Method::Platt => "platt",
+            Method::Beta => "beta",
+            Method::Isotonic => "isotonic",
+        }
+    }
 }
 
 /// Scored rows, and how they differ from the true mix.

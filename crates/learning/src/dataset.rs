@@ -123,7 +123,8 @@ pub fn collect(
 ) -> Result<Rows, DatasetError> {
     let history = History::open(place)?;
     let schema = history.schema().clone();
-    let (negative_rate, last) = survey(&history, range, labels)?;
+    let found = survey(&history, range, labels)?;
+    let (negative_rate, last) = (found.negative_rate(range.rows_max)?, found.last);
     let mut engine = Engine::new(&schema);
     let mut rows = Rows {
         width: engine.features().len(),
@@ -161,15 +162,19 @@ pub fn collect(
     Ok(rows.in_time_order())
 }
 
-/// Share of the other events that may be kept beside all frauds, and where the last event of the range
-/// lies: an older file imported after a newer one puts events of the range behind others.
-fn survey(
-    history: &History,
-    range: Range,
-    labels: &Labels,
-) -> Result<(f64, Position), DatasetError> {
-    let (mut frauds, mut others) = (0_usize, 0_usize);
-    let mut last = Position(0);
+/// What a range holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Survey {
+    pub frauds: usize,
+    pub legitimate: usize,
+    /// Where its last event lies: an older file imported after a newer one puts events of the range
+    /// behind others.
+    last: Position,
+}
+
+/// Counts what is known of a range's events; reads the log, runs no engine.
+pub fn survey(history: &History, range: Range, labels: &Labels) -> Result<Survey, NodeError> {
+    let mut survey = Survey::default();
     let mut records = history.iter_from(Position(0))?;
     while let Some((position, record)) = records.next_record()? {
         let Record::Event(event) = record else {
@@ -179,23 +184,29 @@ fn survey(
         if !range.holds(time) {
             continue;
         }
-        last = position;
+        survey.last = position;
         match labels.truth(position, time, range.known_until, history.schema()) {
-            Some(true) => frauds += 1,
-            Some(false) => others += 1,
+            Some(true) => survey.frauds += 1,
+            Some(false) => survey.legitimate += 1,
             None => {}
         }
     }
-    if frauds > range.rows_max {
-        return Err(DatasetError::TooManyFrauds(frauds, range.rows_max));
+    Ok(survey)
+}
+
+impl Survey {
+    /// Share of the legitimate events that may be kept beside all frauds.
+    fn negative_rate(self, rows_max: usize) -> Result<f64, DatasetError> {
+        if self.frauds > rows_max {
+            return Err(DatasetError::TooManyFrauds(self.frauds, rows_max));
+        }
+        let room = (rows_max - self.frauds) as f64;
+        Ok(if self.legitimate == 0 {
+            1.0
+        } else {
+            (room / self.legitimate as f64).min(1.0)
+        })
     }
-    let room = (range.rows_max - frauds) as f64;
-    let rate = if others == 0 {
-        1.0
-    } else {
-        (room / others as f64).min(1.0)
-    };
-    Ok((rate, last))
 }
 
 /// Deterministic: the same event is kept or not in every run.

@@ -7,7 +7,10 @@
 pub mod ladder;
 pub mod protocol;
 
+pub mod source;
+
 pub mod folds;
+pub mod groups;
 pub mod handbook;
 pub mod samples;
 
@@ -15,8 +18,15 @@ mod learner;
 mod rung;
 
 pub mod bootstrap;
+pub mod curves;
 pub mod measure;
 pub mod report;
+
+pub mod html;
+
+pub mod audit;
+
+mod draws;
 
 use std::ops::ControlFlow;
 
@@ -26,11 +36,13 @@ use thiserror::Error;
 
 use crate::boost::BoostError;
 use crate::calibrate::CalibrateError;
+use groups::Groups;
 use ladder::{Model, Rung};
 use protocol::{Fold, Protocol, ProtocolError, Window};
 use report::{Report, RungReport};
 use rung::Bench;
 use samples::Samples;
+use source::Source;
 
 #[derive(Debug, Error)]
 pub enum EvaluateError {
@@ -60,6 +72,14 @@ pub enum EvaluateError {
         frauds: usize,
         min: usize,
     },
+    #[error(
+        "isotonic calibration needs at least {min} frauds in the validation folds, got {frauds}: use platt or beta, or widen the folds"
+    )]
+    FewToCalibrate { frauds: usize, min: usize },
+    #[error(
+        "none of the {groups} groups has an event of this tenant: the first column must hold its event ids"
+    )]
+    NoGroup { groups: usize },
     #[error("the schema has no feature of group {0:?}")]
     NoFeatures(String),
     #[error("cancelled")]
@@ -98,17 +118,45 @@ pub fn evaluate(
     protocol: &Protocol,
     rungs: &[Rung],
     extent: Extent,
+    progress: impl FnMut(Step) -> ControlFlow<()>,
+) -> Result<Report, EvaluateError> {
+    evaluate_grouped(place, protocol, rungs, extent, &Groups::default(), progress)
+}
+
+/// The same with intervals over rings where the groups know them.
+pub fn evaluate_grouped(
+    place: &Place,
+    protocol: &Protocol,
+    rungs: &[Rung],
+    extent: Extent,
+    groups: &Groups,
     mut progress: impl FnMut(Step) -> ControlFlow<()>,
 ) -> Result<Report, EvaluateError> {
     let windows = windows(protocol, extent);
-    let mut samples = Samples::read(place, protocol, &windows)?;
+    let source = Source::open(place)?;
+    let mut samples = Samples::read(&source, protocol, &windows)?;
+    if !groups.is_empty() && !groups.tie(&mut samples, &source)? {
+        return Err(EvaluateError::NoGroup {
+            groups: groups.len(),
+        });
+    }
+    // What cannot be measured is refused before the replay.
+    rung::check(&samples, protocol, extent)?;
     if rungs
         .iter()
         .any(|rung| matches!(rung.model, Model::Trees(_)))
     {
-        samples.replay(place, |done, of| progress(Step::Replay { done, of }))?;
+        samples.replay(&source, |done, of| progress(Step::Replay { done, of }))?;
     }
-    evaluate_samples(&samples, protocol, rungs, extent, progress)
+    let mut report = evaluate_samples(&samples, protocol, rungs, extent, progress)?;
+    let drawn = match groups.len() {
+        0 => "subjects".to_owned(),
+        count => format!("{count} given groups, and subjects outside them"),
+    };
+    report
+        .setting
+        .push(("intervals resample".to_owned(), drawn));
+    Ok(report)
 }
 
 /// The same on samples that are already there.

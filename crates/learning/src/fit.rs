@@ -8,11 +8,13 @@ use graph::FeatureList;
 use model::artifact::{Artifact, Header, Thresholds, TrainingWindow};
 use model::calibration::Calibration;
 use model::fast::{FastTrees, Scratch};
+use model::trees::Trees;
 use thiserror::Error;
 
 use crate::boost::{self, BoostConfig, BoostError, Dataset, Layout, Matrix, Progress};
 use crate::calibrate::{self, CalibrateError, Method, Scored};
 use crate::dataset::Rows;
+use crate::evaluate::folds::FRAUDS_MIN;
 
 /// How rows are divided, in time order: grow on the first part, stop on the second, calibrate and choose
 /// thresholds on the last. None of them sees a later one.
@@ -49,6 +51,14 @@ impl Default for AlertBudget {
     }
 }
 
+/// What becomes of a model once its trees are there.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Plan {
+    pub calibration: Method,
+    pub split: Split,
+    pub budget: AlertBudget,
+}
+
 #[derive(Clone, Debug)]
 pub struct Fitted {
     pub artifact: Artifact,
@@ -63,6 +73,10 @@ pub enum FitError {
     Boost(#[from] BoostError),
     #[error(transparent)]
     Calibrate(#[from] CalibrateError),
+    #[error(
+        "the time range holds one class only ({frauds} known frauds, {legitimate} legitimate events): widen it, or import the labels"
+    )]
+    OneClass { frauds: usize, legitimate: usize },
     #[error(
         "the {rows} events that {part} hold {frauds} known frauds, at least {min} are needed: widen the time range"
     )]
@@ -82,12 +96,11 @@ pub fn fit(
     schema: &Schema,
     features: &FeatureList,
     config: &BoostConfig,
-    split: Split,
-    budget: AlertBudget,
+    plan: Plan,
     progress: impl FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Fitted, FitError> {
-    let cut_train = cut(rows, split.train);
-    let cut_stop = cut(rows, split.train + split.stop);
+    let cut_train = cut(rows, plan.split.train);
+    let cut_stop = cut(rows, plan.split.train + plan.split.stop);
     let (train_values, train_labels) = rows.slice(0, cut_train);
     let (stop_values, stop_labels) = rows.slice(cut_train, cut_stop);
     let (late_values, late_labels) = rows.slice(cut_stop, rows.len());
@@ -99,55 +112,128 @@ pub fn fit(
         Some(&dataset(stop_values, stop_labels, rows.width)?),
         progress,
     )?;
-    let fast = FastTrees::new(&trained.trees);
-    let mut scratch = Scratch::default();
-    let late_raw: Vec<f64> = late_values
-        .chunks_exact(rows.width)
-        .map(|row| fast.predict_raw(row, &mut scratch))
-        .collect();
-    let scored = Scored {
-        raw: &late_raw,
+    let late = Late {
+        values: late_values,
         labels: late_labels,
-        negative_rate: rows.negative_rate,
         positive_weight: config.scale_pos_weight,
     };
-    let calibration = calibrate::fit(Method::Platt, &scored)?;
-    let thresholds = thresholds(
-        &late_raw,
-        late_labels,
-        &calibration,
-        budget,
-        rows.negative_rate,
-    );
-    let metrics = metrics(&late_raw, late_labels, rows.negative_rate);
-    let count = |labels: &[bool]| (labels.len(), labels.iter().filter(|fraud| **fraud).count());
-    let header = Header {
-        schema_hash: schema.hash().hex(),
-        features: features.names(),
-        calibration,
-        thresholds: schema
-            .event_types
-            .iter()
-            .map(|it| (it.name.clone(), thresholds))
-            .collect(),
-        training_window: TrainingWindow {
-            from: rows.times.first().map_or(0, |time| time.millis()),
-            until: rows.times.last().map_or(0, |time| time.millis() + 1),
-        },
-        metrics,
-        parent: None,
-        seed: config.seed,
-        created_by: concat!("ringfence ", env!("CARGO_PKG_VERSION")).to_owned(),
+    let mut fitted = late.finish(trained.trees, rows, schema, features, plan)?;
+    fitted.parts = [count(train_labels), count(stop_labels), count(late_labels)];
+    fitted.artifact.header.seed = config.seed;
+    Ok(fitted)
+}
+
+/// A model that was grown elsewhere, calibrated and given thresholds on the latest part of the rows.
+pub fn adopt(
+    trees: Trees,
+    rows: &Rows,
+    schema: &Schema,
+    features: &FeatureList,
+    plan: Plan,
+) -> Result<Fitted, FitError> {
+    let from = cut(rows, plan.split.train + plan.split.stop);
+    let (values, labels) = rows.slice(from, rows.len());
+    check_frauds("set calibration and thresholds", labels)?;
+    let late = Late {
+        values,
+        labels,
+        positive_weight: 1.0,
     };
-    let importance = importance(&trained.trees.gain_importance(), features);
-    Ok(Fitted {
-        artifact: Artifact {
-            header,
-            trees: trained.trees,
-        },
-        parts: [count(train_labels), count(stop_labels), count(late_labels)],
-        importance,
-    })
+    let mut fitted = late.finish(trees, rows, schema, features, plan)?;
+    fitted.parts = [(0, 0), (0, 0), count(labels)];
+    let header = &mut fitted.artifact.header;
+    // Nobody here knows what it was grown on; it must not claim rows of this history.
+    let at = rows.times.get(from).map_or(0, |time| time.millis());
+    header.training_window = TrainingWindow {
+        from: at,
+        until: at,
+    };
+    header.created_by = format!("LightGBM text model, taken in by {}", header.created_by);
+    Ok(fitted)
+}
+
+fn count(labels: &[bool]) -> (usize, usize) {
+    (labels.len(), labels.iter().filter(|fraud| **fraud).count())
+}
+
+/// The latest rows, which no tree has seen.
+struct Late<'a> {
+    values: &'a [f32],
+    labels: &'a [bool],
+    /// Weight of a fraud in the growing of the trees.
+    positive_weight: f64,
+}
+
+impl Late<'_> {
+    fn finish(
+        &self,
+        trees: Trees,
+        rows: &Rows,
+        schema: &Schema,
+        features: &FeatureList,
+        plan: Plan,
+    ) -> Result<Fitted, FitError> {
+        let fast = FastTrees::new(&trees);
+        let mut scratch = Scratch::default();
+        let raw: Vec<f64> = self
+            .values
+            .chunks_exact(rows.width)
+            .map(|row| fast.predict_raw(row, &mut scratch))
+            .collect();
+        let scored = Scored {
+            raw: &raw,
+            labels: self.labels,
+            negative_rate: rows.negative_rate,
+            positive_weight: self.positive_weight,
+        };
+        let calibration = calibrate::fit(plan.calibration, &scored)?;
+        let thresholds = thresholds(
+            &raw,
+            self.labels,
+            &calibration,
+            plan.budget,
+            rows.negative_rate,
+        );
+        let header = Header {
+            schema_hash: schema.hash().hex(),
+            features: features.names(),
+            calibration,
+            thresholds: schema
+                .event_types
+                .iter()
+                .map(|it| (it.name.clone(), thresholds))
+                .collect(),
+            training_window: TrainingWindow {
+                from: rows.times.first().map_or(0, |time| time.millis()),
+                until: rows.times.last().map_or(0, |time| time.millis() + 1),
+            },
+            metrics: metrics(&raw, self.labels, rows.negative_rate),
+            parent: None,
+            seed: 0,
+            created_by: concat!("ringfence ", env!("CARGO_PKG_VERSION")).to_owned(),
+        };
+        Ok(Fitted {
+            importance: importance(&trees.gain_importance(), features),
+            artifact: Artifact { header, trees },
+            parts: [(0, 0); 3],
+        })
+    }
+}
+
+/// Refuses labels that no model can learn from; known before any replay.
+pub fn check_classes(frauds: usize, legitimate: usize) -> Result<(), FitError> {
+    if frauds == 0 || legitimate == 0 {
+        return Err(FitError::OneClass { frauds, legitimate });
+    }
+    if frauds < FRAUDS_MIN {
+        return Err(FitError::FewFrauds {
+            part: "learn from",
+            rows: frauds + legitimate,
+            frauds,
+            min: FRAUDS_MIN,
+        });
+    }
+    Ok(())
 }
 
 fn check_frauds(part: &'static str, labels: &[bool]) -> Result<(), FitError> {

@@ -3,8 +3,9 @@
 use event::{EventTime, Span};
 use ringfence_learning::evaluate::bootstrap::{interval, paired, resampled_ap};
 use ringfence_learning::evaluate::measure::{
-    ScoredRows, best_threshold, brier, calibration_error, card_precision, f1_at, macro_f1_at,
-    mean_and_sd, mean_over_folds, pool, recall_at_alerts, recall_at_fpr, value_recall,
+    Choices, ScoredRows, best_threshold, brier, calibration_error, card_precision, f1_at,
+    macro_f1_at, mean_and_sd, mean_over_folds, measure, pool, recall_at_alerts, recall_at_fpr,
+    value_recall,
 };
 
 const SCORES: [f64; 8] = [0.9, 0.8, 0.8, 0.8, 0.5, 0.4, 0.3, 0.1];
@@ -18,6 +19,7 @@ fn rows() -> ScoredRows {
         times: vec![EventTime::MIN; 8],
         subjects: (0..8).collect(),
         amounts: AMOUNTS.to_vec(),
+        ..ScoredRows::default()
     }
 }
 
@@ -86,7 +88,7 @@ fn cards(rows: &[(i64, u32, f64, bool)]) -> ScoredRows {
             .map(|row| EventTime::MIN.plus(Span::from_millis(row.0 * 86_400_000 + 5)))
             .collect(),
         subjects: rows.iter().map(|row| row.1).collect(),
-        amounts: vec![0.0; rows.len()],
+        ..ScoredRows::default()
     }
 }
 
@@ -139,7 +141,7 @@ fn an_interval_holds_the_point_and_subjects_widen_it() {
         vec![vec![ScoredRows {
             scores: scores.clone(),
             fraud: fraud.clone(),
-            subjects: (0..400).map(|row| (row / subject_rows) as u32).collect(),
+            blocks: (0..400).map(|row| (row / subject_rows) as u32).collect(),
             ..ScoredRows::default()
         }]]
     };
@@ -156,4 +158,38 @@ fn an_interval_holds_the_point_and_subjects_widen_it() {
     let nothing = paired(&values, &resampled_ap(&run(1), 1, 400, 7));
     near(nothing.low, 0.0);
     near(nothing.high, 0.0);
+}
+
+#[test]
+fn seen_and_unseen_subjects_are_measured_apart() {
+    let calibration = model::calibration::Calibration::identity();
+    let choices = Choices {
+        threshold: 0.5,
+        calibration: &calibration,
+        cards: None,
+    };
+    // 200 rows from the highest score down; of three frauds the first is of a subject seen in training.
+    let rows = |trained_on: Vec<bool>| ScoredRows {
+        scores: (0..200).map(|row| 200.0 - f64::from(row)).collect(),
+        fraud: (0..200).map(|row| [0, 1, 150].contains(&row)).collect(),
+        times: vec![EventTime::MIN; 200],
+        subjects: (0..200).collect(),
+        amounts: vec![1.0; 200],
+        trained_on,
+        ..ScoredRows::default()
+    };
+    let figures = measure(
+        &rows((0..200).map(|row| row % 2 == 0 && row != 150).collect()),
+        &choices,
+    );
+    near(figures["frauds_seen"], 1.0);
+    near(figures["frauds_unseen"], 2.0);
+    // Two alerts are 1 % of all rows, whoever they are of.
+    near(figures["recall_at_alerts_1%"], 2.0 / 3.0);
+    near(figures["recall_at_alerts_1%_seen"], 1.0);
+    near(figures["recall_at_alerts_1%_unseen"], 0.5);
+    near(figures["ap_seen"], 1.0);
+    // Row 1 is first of the unseen; row 150 follows the odd rows up to 149.
+    near(figures["ap_unseen"], (1.0 + 2.0 / 76.0) / 2.0);
+    assert!(!measure(&rows(Vec::new()), &choices).contains_key("ap_seen"));
 }

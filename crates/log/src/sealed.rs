@@ -14,7 +14,7 @@ use crate::{Damage, LogError, OwnedRecord, Position, disk, frame, scan, segment}
 pub(crate) struct SealedSegment {
     pub(crate) identity: SegmentIdentity,
     oldest_ms: i64,
-    newest_ms: i64,
+    pub(crate) newest_ms: i64,
     /// As the segment left it, until its index job has ended.
     fresh: Option<Arc<ActiveIndex>>,
     /// By the first lookup that needs it; dropped when its records are older than asked for.

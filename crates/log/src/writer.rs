@@ -72,6 +72,17 @@ impl Log {
         Position(self.active.index.next())
     }
 
+    /// The latest record time of the log, pending records included; `None` in an empty log.
+    pub fn newest_ms(&self) -> Option<i64> {
+        let sealed = self.sealed.iter().map(|sealed| sealed.newest_ms);
+        let active = self.active.index.time_range().1;
+        // An empty index has the least value there is.
+        sealed
+            .chain(std::iter::once(active))
+            .max()
+            .filter(|newest| *newest != i64::MIN)
+    }
+
     /// Adds a record to the pending group; durable only when `commit` returns. `BatchFull` and
     /// `RecordTooLarge` change nothing.
     pub fn append(

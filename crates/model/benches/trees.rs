@@ -1,6 +1,8 @@
 //! Time of one prediction: `cargo bench -p ringfence-model --bench trees`. Median and least over
 //! rounds of 2,000 different rows, so that no branch predictor learns a row by heart. One thread,
-//! no waiting: on a busy machine the least is the CPU time.
+//! no waiting: on a busy machine the least is the CPU time. LightGBM's single-row predictor is measured on
+//! the same trees and rows when `target/python-peers` holds it (`scripts/setup test` installs it there) or
+//! RINGFENCE_PYTHON names an interpreter that has it.
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -9,9 +11,12 @@
 )]
 
 use std::hint::black_box;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Instant;
 
 use ringfence_model::fast::{FastTrees, Scratch};
+use ringfence_model::lightgbm_text;
 use ringfence_model::shap::Explainer;
 use ringfence_model::trees::{Child, Leaf, Split, Tree, Trees};
 
@@ -37,6 +42,9 @@ fn main() {
         measure(&name, "fast", &rows, |row| {
             fast.predict_raw(row, &mut scratch)
         });
+        if leaves <= 63 {
+            lightgbm(&trees, &rows, &name);
+        }
         let explainer = Explainer::new(&trees);
         let few = &rows[..20 * FEATURES];
         measure(&name, "reasons", few, |row| explainer.contributions(row)[0]);
@@ -59,6 +67,36 @@ fn measure(model: &str, way: &str, rows: &[f32], mut predict: impl FnMut(&[f32])
         each[ROUNDS / 2],
         each[0]
     );
+}
+
+fn lightgbm(trees: &Trees, rows: &[f32], name: &str) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let python = std::env::var_os("RINGFENCE_PYTHON").map_or_else(
+        || Path::new(env!("CARGO_TARGET_TMPDIR")).join("../python-peers/bin/python"),
+        PathBuf::from,
+    );
+    if !python.exists() {
+        println!(
+            "{name:<12} lightgbm: skipped, {} is not there",
+            python.display()
+        );
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let names: Vec<String> = (0..FEATURES).map(|at| format!("f{at}")).collect();
+    let (model, values) = (dir.path().join("m.txt"), dir.path().join("rows.f32"));
+    std::fs::write(&model, lightgbm_text::write(trees, &names).unwrap()).unwrap();
+    let bytes: Vec<u8> = rows.iter().flat_map(|value| value.to_le_bytes()).collect();
+    std::fs::write(&values, bytes).unwrap();
+    let status = Command::new(python)
+        .arg(root.join("bench/peers/lightgbm_single_row.py"))
+        .args([&model, &values])
+        .args([name, "21"])
+        .status()
+        .unwrap();
+    if !status.success() {
+        println!("{name:<12} lightgbm: skipped, the program ended with {status}");
+    }
 }
 
 /// Grown as a learner would: the leaf with the most rows is cut, at a share that is often lopsided.

@@ -51,14 +51,54 @@ pub enum NodeError {
         event_id: String,
         position: Position,
     },
-    #[error("event_id {event_id:?} is not in the log within the label horizon")]
+    #[error("event_id {event_id:?} is not in the log")]
     UnknownEvent { event_id: String },
     #[error(transparent)]
     Invalid(#[from] Invalid),
+    #[error("this machine's clock stands before 1970")]
+    Clock,
     #[error("cannot {what} {}: {source}", path.display())]
     Io {
         what: &'static str,
         path: PathBuf,
         source: std::io::Error,
     },
+}
+
+impl NodeError {
+    /// Stable machine-readable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            NodeError::NoTenant { .. } => "no_tenant",
+            NodeError::TenantExists { .. } => "tenant_exists",
+            NodeError::TenantName(_) => "tenant_name",
+            NodeError::OtherSchema { .. } => "other_schema",
+            NodeError::Log(_) => "log",
+            NodeError::Record { .. } => "record_unreadable",
+            NodeError::NoSchema { .. } => "no_schema",
+            NodeError::Schema(_) => "schema",
+            NodeError::Policy(_) => "policy",
+            NodeError::Restore(_) => "snapshot_unusable",
+            NodeError::Model(_) => "model_unusable",
+            NodeError::OtherModel { .. } => "other_model",
+            NodeError::Conflict { .. } => "event_id_conflict",
+            NodeError::Undecided { .. } => "event_is_history",
+            NodeError::UnknownEvent { .. } => "unknown_event",
+            NodeError::Invalid(invalid) => invalid.code(),
+            NodeError::Clock => "clock",
+            NodeError::Io { .. } => "io",
+        }
+    }
+
+    /// Whether the error is about what was handed in, and about which field; the others are about the
+    /// tenant.
+    pub fn refused_field(&self) -> Option<Option<&str>> {
+        match self {
+            NodeError::Conflict { .. }
+            | NodeError::Undecided { .. }
+            | NodeError::UnknownEvent { .. } => Some(Some("event_id")),
+            NodeError::Invalid(invalid) => Some(invalid.field()),
+            _ => None,
+        }
+    }
 }

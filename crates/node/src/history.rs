@@ -1,5 +1,9 @@
 //! A tenant's log read from outside: tools look while a writer runs, and see whole committed groups.
 
+use std::ops::ControlFlow;
+use std::sync::mpsc::sync_channel;
+use std::thread;
+
 use event::{Position, Record, Schema};
 use log::{Reader, Records};
 
@@ -10,6 +14,11 @@ pub struct History {
     reader: Reader,
     schema: Schema,
 }
+
+/// What is decoded ahead of its use: batches, and what ends one.
+const BATCHES_AHEAD: usize = 4;
+const BATCH_RECORDS: usize = 512;
+const BATCH_BYTES: usize = 256 << 10;
 
 /// Typed records in log order.
 pub struct HistoryRecords {
@@ -50,16 +59,67 @@ impl History {
             records: self.reader.iter_from(log::Position(position.0))?,
         })
     }
+
+    /// Hands every record from a position on to `each`, in log order, until it breaks. Reading and decoding
+    /// run ahead on a thread of their own.
+    pub fn read_ahead(
+        &self,
+        from: Position,
+        mut each: impl FnMut(Position, Record) -> ControlFlow<()>,
+    ) -> Result<(), NodeError> {
+        let mut records = self.iter_from(from)?;
+        thread::scope(|scope| {
+            let (sender, batches) = sync_channel(BATCHES_AHEAD);
+            scope.spawn(move || {
+                loop {
+                    let batch = records.next_batch();
+                    let last = batch.as_ref().map_or(true, Vec::is_empty);
+                    // Nobody listens any more once `each` has broken.
+                    if sender.send(batch).is_err() || last {
+                        return;
+                    }
+                }
+            });
+            while let Ok(batch) = batches.recv() {
+                for (position, record) in batch? {
+                    if each(position, record).is_break() {
+                        return Ok(());
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
 }
 
 impl HistoryRecords {
     pub fn next_record(&mut self) -> Result<Option<(Position, Record)>, NodeError> {
+        let next = self.next_sized()?;
+        Ok(next.map(|(position, record, _)| (position, record)))
+    }
+
+    /// A record and the bytes it was decoded from.
+    fn next_sized(&mut self) -> Result<Option<(Position, Record, usize)>, NodeError> {
         let Some(raw) = self.records.next_record()? else {
             return Ok(None);
         };
         let position = Position(raw.position.0);
         let record = event::codec::decode(raw.payload)
             .map_err(|source| NodeError::Record { position, source })?;
-        Ok(Some((position, record)))
+        Ok(Some((position, record, raw.payload.len())))
+    }
+
+    /// Empty at the end.
+    fn next_batch(&mut self) -> Result<Vec<(Position, Record)>, NodeError> {
+        let mut batch = Vec::with_capacity(BATCH_RECORDS);
+        let mut bytes = 0;
+        while batch.len() < BATCH_RECORDS && bytes < BATCH_BYTES {
+            let Some((position, record, len)) = self.next_sized()? else {
+                break;
+            };
+            bytes += len;
+            batch.push((position, record));
+        }
+        Ok(batch)
     }
 }

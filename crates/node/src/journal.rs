@@ -1,13 +1,14 @@
-//! The log with records instead of bytes: idempotent intake, labels tied to their events.
+//! The log with records instead of bytes, and idempotent intake.
 //!
 //! An event is keyed by its id, a label, an outcome and a decision by the id of their event in a space of
 //! their own. The log index answers with candidates; the record itself decides.
 
+mod reports;
+
 use compact_str::CompactString;
 use event::ids::text_key;
-use event::json::{LabelLine, OutcomeLine};
-use event::record::{Config, ConfigSection, Decision, Label, Outcome, Record, Subject};
-use event::{Event, EventId, EventTime, Invalid, Position, Schema, Span};
+use event::record::{Config, ConfigSection, Decision, Record};
+use event::{Event, EventId, EventTime, Position, Schema};
 use log::{Log, LogError, LogOptions, Recovery};
 
 use crate::{NodeError, Place};
@@ -115,8 +116,9 @@ impl Journal {
         }
         let first = decode(&mut log, Position(0))?;
         let schema = schema_of(&first)?;
-        let last = log::Position(log.next().0 - 1);
-        let newest = EventTime::from_millis(log.read(last)?.time_ms);
+        let newest = log
+            .newest_ms()
+            .map_or(EventTime::MIN, EventTime::from_millis);
         Ok((Journal::over(log, schema, newest, group_max), recovery))
     }
 
@@ -286,96 +288,6 @@ impl Journal {
         }
         Ok(None)
     }
-
-    /// The latest event under the id that had happened by `known_at`, the time given in `field`.
-    fn subject(
-        &mut self,
-        event_id: &EventId,
-        field: &str,
-        known_at: EventTime,
-    ) -> Result<Subject, NodeError> {
-        let since = known_at.minus(self.schema.labels.horizon);
-        let held = self.find_events(event_id, since)?;
-        let happened = held
-            .iter()
-            .filter(|(_, event)| event.event_timestamp <= known_at)
-            .max_by_key(|(_, event)| event.event_timestamp);
-        match (happened, held.first()) {
-            (Some((position, event)), _) => Ok(event.subject(*position)),
-            (None, Some((_, event))) => Err(NodeError::Invalid(Invalid::BeforeEvent {
-                field: field.to_owned(),
-                value: known_at,
-                event_timestamp: event.event_timestamp,
-            })),
-            (None, None) => Err(NodeError::UnknownEvent {
-                event_id: event_id.as_str().to_owned(),
-            }),
-        }
-    }
-
-    /// Ties a reported label to its event and to the label it replaces; `None` when it is already there.
-    pub fn resolve_label(
-        &mut self,
-        line: &LabelLine,
-        received_at: EventTime,
-    ) -> Result<Option<Label>, NodeError> {
-        event::draft::check_time("label_timestamp", line.label_timestamp, received_at)?;
-        let subject = self.subject(&line.event_id, "label_timestamp", line.label_timestamp)?;
-        let mut prior = None;
-        let key = text_key(line.event_id.as_str(), LABELS);
-        for at in self.log.find(key, earliest_report(&subject))? {
-            let Record::Label(held) = decode(&mut self.log, Position(at.0))? else {
-                continue;
-            };
-            if held.subject.position != subject.position {
-                continue;
-            }
-            let same = held.verdict == line.verdict
-                && held.source == line.source
-                && held.label_timestamp == line.label_timestamp;
-            if same {
-                return Ok(None);
-            }
-            prior = prior.or(Some((held.verdict, Position(at.0))));
-        }
-        Ok(Some(Label {
-            subject,
-            verdict: line.verdict,
-            source: line.source,
-            reason: CompactString::from(line.reason.as_str()),
-            confidence_percent: line.confidence_percent,
-            label_timestamp: line.label_timestamp,
-            received_at,
-            prior,
-        }))
-    }
-
-    /// Ties an outcome to its event; `None` when it is already there.
-    pub fn resolve_outcome(
-        &mut self,
-        line: &OutcomeLine,
-        received_at: EventTime,
-    ) -> Result<Option<Outcome>, NodeError> {
-        event::draft::check_time("outcome_timestamp", line.outcome_timestamp, received_at)?;
-        let subject = self.subject(&line.event_id, "outcome_timestamp", line.outcome_timestamp)?;
-        let key = text_key(line.event_id.as_str(), OUTCOMES);
-        for at in self.log.find(key, earliest_report(&subject))? {
-            if let Record::Outcome(held) = decode(&mut self.log, Position(at.0))?
-                && held.subject.position == subject.position
-                && held.kind == line.kind
-                && held.outcome_timestamp == line.outcome_timestamp
-            {
-                return Ok(None);
-            }
-        }
-        let (kind, outcome_timestamp) = (line.kind, line.outcome_timestamp);
-        Ok(Some(Outcome {
-            subject,
-            kind,
-            outcome_timestamp,
-            received_at,
-        }))
-    }
 }
 
 /// The log takes every record the codec can write, and several of the largest in one group.
@@ -384,12 +296,6 @@ fn with_limits(mut options: LogOptions) -> LogOptions {
     options.max_record_bytes = options.max_record_bytes.max(longest);
     options.max_batch_bytes = options.max_batch_bytes.max(GROUP_BYTES);
     options
-}
-
-/// A label or outcome may be dated ahead of the clock that stamps its record, by the bound of
-/// `check_time`, and so may its event.
-fn earliest_report(subject: &Subject) -> i64 {
-    subject.event_timestamp.minus(Span::MAX_FUTURE).millis()
 }
 
 fn key_of(record: &Record) -> Option<u64> {

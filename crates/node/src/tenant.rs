@@ -1,10 +1,13 @@
 //! The tenant's owner: one record after the other into log and engine, decisions out.
 
+use std::ops::ControlFlow;
+
 use compact_str::CompactString;
 use engine::{ENGINE_SEMANTICS, Effect, Engine, NoScore, Policy, Scored};
 use event::json::{LabelLine, OutcomeLine};
 use event::record::{
     Activation, Config, ConfigSection, Decision, DecisionKind, DecisionSource, Record, ServingPart,
+    Tick,
 };
 use event::{Event, EventTime, Position, Schema};
 use graph::Sample;
@@ -61,8 +64,7 @@ impl Tenant {
         let mut engine = restore(&mut journal, &mut recovered)?;
         let history = crate::History::open(place)?;
         let (from, end) = (engine.next(), history.end());
-        let mut records = history.iter_from(from)?;
-        while let Some((position, record)) = records.next_record()? {
+        history.read_ahead(from, |position, record| {
             if let Effect::ConfigIgnored {
                 section,
                 version,
@@ -78,7 +80,8 @@ impl Tenant {
             if recovered.replayed.is_multiple_of(10_000) {
                 progress(recovered.replayed, end.0 - from.0);
             }
-        }
+            ControlFlow::Continue(())
+        })?;
         let mut tenant = Tenant {
             place: place.clone(),
             journal,
@@ -208,6 +211,11 @@ impl Tenant {
             Some(outcome) => Ok(Accepted::New(self.append(Record::Outcome(outcome))?)),
             None => Ok(Accepted::Duplicate(self.journal.next())),
         }
+    }
+
+    /// Event time has reached `at` although no event came: windows end for a quiet tenant too.
+    pub fn tick(&mut self, at: EventTime) -> Result<Position, NodeError> {
+        self.append(Record::Tick(Tick { at }))
     }
 
     /// Sets the policy; refused when it does not parse against the schema.

@@ -2,11 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails like the test")]
 
+use std::ops::ControlFlow;
+
 use event::json::{LabelLine, Line, parse_line};
 use event::record::{Record, Verdict};
 use event::{Event, EventTime, Position, Schema};
 use log::{Log, LogOptions};
-use ringfence_node::{Accepted, Journal, NodeError, Place, Tenant};
+use ringfence_node::{Accepted, History, Journal, NodeError, Place, Tenant};
 use tempfile::TempDir;
 
 const SCHEMA: &str = include_str!("../../../schemas/default.toml");
@@ -113,6 +115,63 @@ fn a_label_dated_ahead_of_the_clock_is_recognised_when_it_comes_again() {
     let taken = journal.resolve_label(&report, clock).unwrap().unwrap();
     journal.append(&Record::Label(taken)).unwrap();
     assert_eq!(journal.resolve_label(&report, clock).unwrap(), None);
+}
+
+#[test]
+fn the_newest_event_is_known_after_a_restart_whatever_came_last() {
+    let dir = TempDir::new().unwrap();
+    let place = place(&dir);
+    let mut journal = journal(&place);
+    for day in [1, 20, 3] {
+        journal
+            .accept_event(payment(&format!("e{day}"), day))
+            .unwrap();
+    }
+    journal.commit().unwrap();
+    let newest = payment("e", 20).event_timestamp;
+    assert_eq!(journal.newest(), newest);
+    drop(journal);
+    let (journal, _) = Journal::open(&place, LogOptions::default()).unwrap();
+    assert_eq!(journal.newest(), newest);
+}
+
+/// More records than one batch holds.
+#[test]
+fn reading_ahead_gives_the_same_records_and_stops_when_told() {
+    let dir = TempDir::new().unwrap();
+    let place = place(&dir);
+    let mut journal = journal(&place);
+    for number in 0..2000 {
+        let event = payment(&format!("e{number}"), 1);
+        journal.append(&Record::Event(event)).unwrap();
+    }
+    journal.commit().unwrap();
+    let history = History::open(&place).unwrap();
+    let from = Position(700);
+    let mut one_by_one = Vec::new();
+    let mut records = history.iter_from(from).unwrap();
+    while let Some(record) = records.next_record().unwrap() {
+        one_by_one.push(record);
+    }
+    assert_eq!(one_by_one.len(), 1301);
+    let mut ahead = Vec::new();
+    let taken = history.read_ahead(from, |position, record| {
+        ahead.push((position, record));
+        ControlFlow::Continue(())
+    });
+    taken.unwrap();
+    assert_eq!(ahead, one_by_one);
+    let mut seen = 0;
+    let taken = history.read_ahead(from, |_, _| {
+        seen += 1;
+        if seen == 3 {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    });
+    taken.unwrap();
+    assert_eq!(seen, 3);
 }
 
 #[test]

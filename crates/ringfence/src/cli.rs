@@ -8,12 +8,15 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub const EXIT_FAILED: u8 = 1;
 /// The work was done, but some of the input was refused.
 pub const EXIT_REJECTS: u8 = 3;
+/// The audit found a leak.
+pub const EXIT_LEAK: u8 = 4;
 
 /// Real-time transaction-fraud decisions: one log, one live graph, one model, one binary.
 #[derive(Debug, Parser)]
 #[command(name = "ringfence", version, max_term_width = 100)]
 #[command(
-    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some input was refused.
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some input was refused,
+4 an audit found a leak.
 
 Examples:
   ringfence demo
@@ -55,6 +58,9 @@ pub enum Command {
     Import(ImportArgs),
     Train(TrainArgs),
     Evaluate(EvaluateArgs),
+    Audit(AuditArgs),
+    Models(ModelsArgs),
+    Samples(SamplesArgs),
     Decide(DecideArgs),
     Replay(ReplayArgs),
     Inspect(InspectArgs),
@@ -128,6 +134,9 @@ pub enum FormatName {
   ringfence train
   ringfence train --from 2026-01-01T00:00:00Z --seed 7 --no-activate")]
 pub struct TrainArgs {
+    /// Kind of model.
+    #[arg(long, value_enum, default_value_t = ModelKind::Trees)]
+    pub model: ModelKind,
     /// First event to learn from (ISO-8601); everything without it.
     #[arg(long)]
     pub from: Option<String>,
@@ -147,9 +156,88 @@ pub struct TrainArgs {
     pub rows_max: usize,
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// How scores become probabilities; isotonic needs 1,000 frauds in the latest part.
+    #[arg(long, value_enum, default_value_t = CalibrationName::Platt)]
+    pub calibration: CalibrationName,
     /// Write the model file, but leave the serving model as it is.
     #[arg(long)]
     pub no_activate: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ModelKind {
+    /// Boosted trees.
+    Trees,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CalibrationName {
+    Platt,
+    Beta,
+    Isotonic,
+}
+
+/// Write the samples a model would be trained on, for training elsewhere.
+///
+/// One row per labelled event: its position in the log, its time, whether it is fraud, and every feature
+/// as it was when the event came; an empty field is a missing value.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  ringfence samples rows.csv --until 2026-03-01T00:00:00Z")]
+pub struct SamplesArgs {
+    /// CSV file to write.
+    pub file: PathBuf,
+    /// First event (ISO-8601); everything without it.
+    #[arg(long)]
+    pub from: Option<String>,
+    /// End of the events (ISO-8601).
+    #[arg(long)]
+    pub until: Option<String>,
+    /// Rows at most; frauds all stay, others are drawn.
+    #[arg(long, default_value_t = 500_000)]
+    pub rows_max: usize,
+}
+
+/// Model files: list them, exchange them with LightGBM.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ringfence models list
+  ringfence models export model.txt              the serving model, for Python's lightgbm.Booster
+  ringfence models import model.txt              trained in Python on the file of `ringfence samples`")]
+pub struct ModelsArgs {
+    #[command(subcommand)]
+    pub what: Models,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Models {
+    /// The tenant's model files.
+    List,
+    /// Write a model's trees as a LightGBM text model; its raw score is the log-odds before calibration.
+    Export {
+        /// File to write.
+        file: PathBuf,
+        /// Model version, or its first digits; the serving model without it.
+        #[arg(long)]
+        model: Option<String>,
+    },
+    /// Take in a LightGBM text model with a binary objective and numeric splits, calibrate it on the
+    /// latest part of the history, and put it into service. Features are matched by name.
+    Import {
+        /// LightGBM text model.
+        file: PathBuf,
+        /// First event to calibrate from (ISO-8601): the last 15 % of what follows is used.
+        #[arg(long)]
+        from: Option<String>,
+        /// End of these events (ISO-8601).
+        #[arg(long)]
+        until: Option<String>,
+        #[arg(long, value_enum, default_value_t = CalibrationName::Platt)]
+        calibration: CalibrationName,
+        /// Write the model file, but leave the serving model as it is.
+        #[arg(long)]
+        no_activate: bool,
+    },
 }
 
 /// Measure models on the tenant's history by a protocol: choices on validation folds, one look at the test.
@@ -157,6 +245,8 @@ pub struct TrainArgs {
 #[command(after_help = "Examples:
   ringfence evaluate --protocol protocols/handbook_ch3.toml
   ringfence evaluate --protocol mine.toml --ladder --json > report.json
+  ringfence evaluate --protocol mine.toml --ladder --html report.html
+  ringfence evaluate --protocol mine.toml --groups rings.csv
   ringfence evaluate --protocol mine.toml --validation-only
   ringfence evaluate --protocol mine.toml --oracle world/oracle.jsonl")]
 pub struct EvaluateArgs {
@@ -175,6 +265,62 @@ pub struct EvaluateArgs {
     /// Oracle file of a simulated world: also report by typology, by value, and how soon rings are found.
     #[arg(long, conflicts_with = "validation_only")]
     pub oracle: Option<PathBuf>,
+    /// Also write the report as one HTML file with plots.
+    #[arg(long)]
+    pub html: Option<PathBuf>,
+    /// CSV or Parquet file that says which events belong to one ring. Intervals then draw whole rings;
+    /// no model sees it.
+    #[arg(long)]
+    pub groups: Option<PathBuf>,
+    /// Its columns of event ids and groups.
+    #[arg(long, value_name = "ID,GROUP", default_value = "event_id,group", value_parser = two_columns)]
+    pub group_columns: (String, String),
+    /// Value that stands for no group; an empty one always does.
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
+    pub group_none: Option<String>,
+}
+
+fn two_columns(text: &str) -> Result<(String, String), String> {
+    match text.split_once(',') {
+        Some((id, group)) if !id.is_empty() && !group.is_empty() && id != group => {
+            Ok((id.to_owned(), group.to_owned()))
+        }
+        _ => Err("expected two column names with a comma between them".to_owned()),
+    }
+}
+
+/// Look for leaks: alter the history in ways that must not help a model, and score again.
+///
+/// labels: labels permuted before the replay, AP must fall to chance. future: all that comes after an
+/// event altered or removed, scores must keep every bit. ids: all ids replaced. order: events of one
+/// instant shuffled. delay: labels told later by half the protocol's label delay, AP may not rise.
+/// Works on a copy of the log in memory; reads the validation folds only, unless --test is given.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ringfence audit --protocol protocols/amlgentex.toml
+  ringfence audit --protocol mine.toml --part labels --part future --json")]
+pub struct AuditArgs {
+    /// Protocol file (TOML).
+    #[arg(long)]
+    pub protocol: PathBuf,
+    /// Only this check; may be given several times.
+    #[arg(long, value_enum)]
+    pub part: Vec<AuditPart>,
+    /// The first rung of the ladder whose name contains this; all features without it.
+    #[arg(long)]
+    pub rung: Option<String>,
+    /// Audit the test folds; this reads the test.
+    #[arg(long)]
+    pub test: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AuditPart {
+    Labels,
+    Future,
+    Ids,
+    Order,
+    Delay,
 }
 
 /// Decide events from standard input, one JSON object a line; decisions go to standard output.
@@ -189,6 +335,9 @@ pub struct DecideArgs {
     /// event time, is taken, and a label or outcome came in at its own time (replayed history).
     #[arg(long)]
     pub live: bool,
+    /// With --live, seconds without input after which the log notes that time goes on.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub tick_seconds: u64,
     /// Leave out the snapshot at the end; the next start then replays more of the log.
     #[arg(long)]
     pub no_snapshot: bool,
@@ -288,7 +437,7 @@ pub struct SimulateArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum SimulateWhat {
-    Audit(AuditArgs),
+    Audit(WorldAuditArgs),
 }
 
 /// Is a world fair? Holds its stream against its oracle; fails when a demand is not met.
@@ -296,7 +445,7 @@ pub enum SimulateWhat {
 #[command(after_help = "Examples:
   ringfence simulate audit world
   ringfence simulate audit seed-1 seed-2 seed-3 seed-4 seed-5")]
-pub struct AuditArgs {
+pub struct WorldAuditArgs {
     /// Directories that `simulate` has written, such as one for each of several seeds.
     #[arg(required = true)]
     pub worlds: Vec<PathBuf>,

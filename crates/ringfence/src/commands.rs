@@ -1,5 +1,6 @@
 //! One file per command; this one only sends them on their way.
 
+mod audit;
 mod completions;
 mod decide;
 pub mod demo;
@@ -7,7 +8,9 @@ mod evaluate;
 pub mod import;
 mod init;
 mod inspect;
+mod models;
 mod replay;
+mod samples;
 mod simulate;
 mod train;
 
@@ -26,6 +29,9 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Simulate(args) => simulate::run(cli, args),
         Command::Train(args) => train::run(cli, args),
         Command::Evaluate(args) => evaluate::run(cli, args),
+        Command::Audit(args) => audit::run(cli, args),
+        Command::Models(args) => models::run(cli, args),
+        Command::Samples(args) => samples::run(cli, args),
         Command::Decide(args) => decide::run(cli, args),
         Command::Replay(args) => replay::run(cli, args),
         Command::Inspect(args) => inspect::run(cli, args),

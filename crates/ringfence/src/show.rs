@@ -4,8 +4,10 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
+use event::Invalid;
 use event::record::DecisionKind;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use node::NodeError;
 use serde_json::{Value, json};
 
 pub const BOLD: Style = Style::new().bold();
@@ -46,10 +48,22 @@ pub fn error(error: &anyhow::Error, as_json: bool) {
     let red = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
     // Nothing is left to tell it to when standard error is closed.
     let _ = if as_json {
-        writeln!(err, "{}", json!({ "error": text }))
+        let error = json!({ "code": code(error), "message": text, "retryable": false });
+        writeln!(err, "{}", json!({ "error": error }))
     } else {
         writeln!(err, "{red}error{red:#}: {text}")
     };
+}
+
+/// The stable code of the first cause that has one.
+fn code(error: &anyhow::Error) -> &'static str {
+    let own = error.chain().find_map(|cause| {
+        let node = cause.downcast_ref::<NodeError>().map(NodeError::code);
+        let invalid = || cause.downcast_ref::<Invalid>().map(Invalid::code);
+        let io = || cause.downcast_ref::<io::Error>().map(|_| "io");
+        node.or_else(invalid).or_else(io)
+    });
+    own.unwrap_or("failed")
 }
 
 pub fn warning(text: &str) {

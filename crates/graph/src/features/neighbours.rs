@@ -58,13 +58,21 @@ pub fn fill(moment: &Moment<'_>, role: usize, out: &mut Vec<f32>) {
     let subject = moment.nodes[graph.plan.subject.index()];
     let mut sums = Sums::default();
     let mut met = [NONE; NEIGHBOURS];
+    // Most rows repeat the peer before, and most of the others are met for the first time: neither needs a
+    // search.
+    let (mut last, mut bits) = (NONE, 0_u64);
     for item in items.iter().rev().take(NEIGHBOURS) {
         sums.events_seen += 1.0;
         sums.events_fraud += f32::from(u8::from(item.has(crate::interaction::state::FRAUD)));
-        let known = item.peer == NONE || met[..sums.met].contains(&item.peer);
-        if known || item.peer == subject {
+        if item.peer == last || item.peer == NONE || item.peer == subject {
             continue;
         }
+        last = item.peer;
+        let bit = 1 << (item.peer.wrapping_mul(0x9e37_79b9) >> 26);
+        if bits & bit != 0 && met[..sums.met].contains(&item.peer) {
+            continue;
+        }
+        bits |= bit;
         met[sums.met] = item.peer;
         sums.met += 1;
         sums.add(moment, item);

@@ -79,88 +79,118 @@ impl Edges {
         }
     }
 
-    /// How many of the windows, shortest first, the interaction is too old for.
-    fn outside(&self, item: &Interaction) -> usize {
-        self.begin
-            .iter()
-            .filter(|begin| item.time <= **begin)
-            .count()
+    /// Before this time no window and no delay-shifted window reaches.
+    fn oldest(&self) -> EventTime {
+        self.begin[WINDOWS - 1].min(self.mature_begin[WINDOWS - 1])
     }
 }
 
+/// Windows by index, shortest first, that a walk towards older interactions has left behind.
+#[derive(Clone, Copy, Default)]
+struct Left {
+    windows: usize,
+    matured: usize,
+}
+
+impl Left {
+    /// How many of the windows the interaction is too old for. Windows grow, so the walk only moves on.
+    fn windows(&mut self, item: &Interaction, edges: &Edges) -> usize {
+        while self.windows < WINDOWS && item.time <= edges.begin[self.windows] {
+            self.windows += 1;
+        }
+        self.windows
+    }
+
+    fn matured(&mut self, item: &Interaction, edges: &Edges) -> usize {
+        while self.matured < WINDOWS && item.time < edges.mature_begin[self.matured] {
+            self.matured += 1;
+        }
+        self.matured
+    }
+}
+
+/// What is asked for beyond counts: only some roles have features made of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    pub devices: bool,
+    /// Signs, high z-scores and the last flows.
+    pub signs: bool,
+}
+
 impl Recent {
-    /// Devices are counted only where they are asked for. What the log already holds but is dated later than `now` counts as now.
-    pub fn of(graph: &Graph, node: u32, edges: &Edges, devices: bool) -> Recent {
+    /// What the log already holds but is dated later than `now` counts as now.
+    pub fn of(graph: &Graph, node: u32, edges: &Edges, wanted: Wanted, met: &mut Met) -> Recent {
         let mut recent = Recent::default();
         if node == NONE {
             return recent;
         }
         let items = graph.remembered(node);
-        recent.scan_signs(items, edges);
         let node = graph.nodes.get(node);
         if node.hub == NONE {
-            recent.scan_counts(items, edges, devices);
+            recent.scan(items, edges, wanted, met);
             recent.accumulate();
             return recent;
         }
+        recent.scan_signs(items, edges, wanted);
         let hub = graph.hubs.get(node.hub);
-        recent.windows = hub.windows(&edges.hub, devices);
+        recent.windows = hub.windows(&edges.hub, wanted.devices);
         for (matured, (from, to)) in recent.matured.iter_mut().zip(edges.days) {
             *matured = hub.days_between(from, to) as f32;
         }
         recent
     }
 
-    fn scan_counts(&mut self, items: &[Interaction], edges: &Edges, with_devices: bool) {
-        let mut peers = [Seen::new(), Seen::new()];
-        let mut devices = Seen::new();
-        let oldest = edges.begin[WINDOWS - 1].min(edges.mature_begin[WINDOWS - 1]);
+    /// Everything, from a ring that holds all there is. Newest first, as the ring is ordered by time.
+    fn scan(&mut self, items: &[Interaction], edges: &Edges, wanted: Wanted, met: &mut Met) {
+        let Met { peers, devices } = met;
+        peers.iter_mut().for_each(|it| it.reset(items.len()));
+        devices.reset(items.len());
+        let oldest = edges.oldest();
+        let mut left = Left::default();
         for item in items.iter().rev() {
             if item.time < oldest {
                 break;
             }
             if item.time < edges.mature_end {
-                for window in 0..WINDOWS {
-                    let inside = item.time >= edges.mature_begin[window];
-                    self.matured[window] += f32::from(u8::from(inside));
+                let window = left.matured(item, edges);
+                if window < WINDOWS {
+                    self.matured[window] += 1.0;
                 }
             }
-            if item.time <= edges.begin[WINDOWS - 1] {
+            let window = left.windows(item, edges);
+            if window == WINDOWS {
                 continue;
             }
-            let at = &mut self.windows[edges.outside(item)];
+            self.note(item, window, edges, wanted);
+            let at = &mut self.windows[window];
             let direction = item.direction as usize;
+            let flow = item.flow();
             at.count[direction] += 1;
             at.moved[direction] += u32::from(item.paid().is_some());
-            let flow = item.flow();
             at.sum[direction] += flow;
             at.max = at.max.max(flow);
             at.declined += u32::from(item.has(state::DECLINED));
             at.peers[direction] += f32::from(u8::from(peers[direction].add(item.peer)));
-            if with_devices {
+            if wanted.devices {
                 at.devices += f32::from(u8::from(devices.add(item.device)));
             }
         }
     }
 
     /// What no hub counts: the signs of the interactions that the ring still holds.
-    fn scan_signs(&mut self, items: &[Interaction], edges: &Edges) {
-        let longest = edges.begin[WINDOWS - 1];
-        for item in items.iter().rev().take_while(|item| item.time > longest) {
-            self.note(item, edges.outside(item), edges);
+    fn scan_signs(&mut self, items: &[Interaction], edges: &Edges, wanted: Wanted) {
+        let mut left = Left::default();
+        for item in items.iter().rev() {
+            let window = left.windows(item, edges);
+            if window == WINDOWS {
+                break;
+            }
+            self.note(item, window, edges, wanted);
         }
     }
 
-    fn note(&mut self, item: &Interaction, outside: usize, edges: &Edges) {
+    fn note(&mut self, item: &Interaction, outside: usize, edges: &Edges, wanted: Wanted) {
         let direction = item.direction as usize;
-        let bearing = &mut self.by_direction[direction];
-        bearing.count += 1;
-        bearing.new_pair += u32::from(item.signs & signs::NEW_PAIR != 0);
-        bearing.quiet_peer += u32::from(item.signs & signs::QUIET_PEER != 0);
-        bearing.amount_match += u32::from(item.signs & signs::AMOUNT_MATCH != 0);
-        if item.moved() && self.last_flow[direction].is_none() {
-            self.last_flow[direction] = Some(item.time);
-        }
         if item.suspicion != 0 {
             let score = f32::from(item.suspicion) / 65_535.0;
             let age = edges.now.since(item.time).millis().max(0) as f32;
@@ -172,6 +202,18 @@ impl Recent {
                 .faded
                 .max(score * (1.0 - age / edges.longest_ms).max(0.0));
         }
+        if !wanted.signs {
+            return;
+        }
+        let bearing = &mut self.by_direction[direction];
+        let sign = |bit: u8| u32::from(item.signs & bit != 0);
+        bearing.count += 1;
+        bearing.new_pair += sign(signs::NEW_PAIR);
+        bearing.quiet_peer += sign(signs::QUIET_PEER);
+        bearing.amount_match += sign(signs::AMOUNT_MATCH);
+        if item.moved() && self.last_flow[direction].is_none() {
+            self.last_flow[direction] = Some(item.time);
+        }
         if outside <= 2 && item.direction == Direction::Out {
             self.high_z[1] += u32::from(item.z8 >= HIGH_Z8);
             self.high_z[0] += u32::from(item.z8 >= HIGH_Z8 && outside <= 1);
@@ -182,6 +224,7 @@ impl Recent {
     /// Turns "in this ring of windows" into "in this window".
     fn accumulate(&mut self) {
         for window in 1..WINDOWS {
+            self.matured[window] += self.matured[window - 1];
             let inner = self.windows[window - 1];
             let outer = &mut self.windows[window];
             for direction in 0..2 {
@@ -197,14 +240,40 @@ impl Recent {
     }
 }
 
+/// Who and what a node has met, while its interactions are counted.
+#[derive(Clone, Debug, Default)]
+pub struct Met {
+    peers: [Seen; 2],
+    devices: Seen,
+}
+
 /// Ids met so far, for at most 64 of them.
+#[derive(Clone, Debug)]
 pub struct Seen {
     slots: [u32; 128],
+    /// Of the slots in use, a power of two of them.
+    mask: usize,
+}
+
+impl Default for Seen {
+    fn default() -> Seen {
+        Seen::new()
+    }
 }
 
 impl Seen {
     pub fn new() -> Seen {
-        Seen { slots: [NONE; 128] }
+        Seen {
+            slots: [NONE; 128],
+            mask: 127,
+        }
+    }
+
+    /// Forgets everything and makes room for so many ids: clearing half a KiB for three ids costs more
+    /// than finding them.
+    fn reset(&mut self, ids: usize) {
+        self.mask = (2 * ids).next_power_of_two().min(self.slots.len()) - 1;
+        self.slots[..=self.mask].fill(NONE);
     }
 
     /// Whether the id is new; `NONE` never is.
@@ -212,7 +281,7 @@ impl Seen {
         if id == NONE {
             return false;
         }
-        let mut at = Seen::home(id);
+        let mut at = self.home(id);
         loop {
             if self.slots[at] == id {
                 return false;
@@ -221,22 +290,22 @@ impl Seen {
                 self.slots[at] = id;
                 return true;
             }
-            at = (at + 1) & 127;
+            at = (at + 1) & self.mask;
         }
     }
 
     pub fn holds(&self, id: u32) -> bool {
-        let mut at = Seen::home(id);
+        let mut at = self.home(id);
         while self.slots[at] != NONE {
             if self.slots[at] == id {
                 return true;
             }
-            at = (at + 1) & 127;
+            at = (at + 1) & self.mask;
         }
         false
     }
 
-    fn home(id: u32) -> usize {
-        (id.wrapping_mul(0x9e37_79b9) >> 25) as usize
+    fn home(&self, id: u32) -> usize {
+        (id.wrapping_mul(0x9e37_79b9) >> 25) as usize & self.mask
     }
 }

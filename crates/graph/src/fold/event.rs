@@ -5,6 +5,7 @@ use event::schema::{EVENT_TYPES_MAX, EventClass, ROLES_MAX};
 use event::{Event, EventTime, KindIx, Position, RoleIx};
 
 use crate::fold::{News, Waiting};
+use crate::hub::Tick;
 use crate::interaction::{Direction, Interaction, signs, state};
 use crate::node::Profile;
 use crate::pair::{Pair, pair_hash};
@@ -32,7 +33,6 @@ impl Graph {
     }
 
     pub(super) fn fold(&mut self, input: &Input<'_>, news: News) {
-        self.sweep();
         let event = input.event;
         let time = event.event_timestamp;
         self.now = self.now.max(time);
@@ -40,11 +40,13 @@ impl Graph {
         if self.is_past_windows(time) {
             self.counts.events_past_windows += 1;
         }
-        let nodes = self.touch_all(event, input.position);
+        let guessed = self.prepared(event);
+        let (nodes, strangers) = self.touch_all(event, input.position, &guessed);
         let item = self.interaction(input, &nodes, news);
-        self.fold_pairs(&nodes, &item);
+        let new_pairs = self.fold_pairs(&nodes, &item);
+        let tick = self.plan.clock.tick(time);
         for (role, _) in &event.entities {
-            self.fold_role(*role, &nodes, item, input.amount);
+            self.fold_role(*role, &nodes, item, input.amount, &tick);
         }
         self.fold_profile(event, &nodes, &item);
         self.fold_values(event, input.amount);
@@ -55,23 +57,36 @@ impl Graph {
         if self.undecided.len() > UNDECIDED_MAX {
             self.undecided.pop_front();
         }
+        self.sweep(strangers, new_pairs);
     }
 
-    fn touch_all(&mut self, event: &Event, position: Position) -> RoleNodes {
+    /// The event's nodes, and how many of them are new.
+    fn touch_all(
+        &mut self,
+        event: &Event,
+        position: Position,
+        guessed: &RoleNodes,
+    ) -> (RoleNodes, u32) {
         let mut nodes = [NONE; ROLES_MAX];
+        let before = self.nodes.live();
         for (role, id) in &event.entities {
             let kind = self.plan.schema.roles[role.index()].kind;
-            let ix = self.touch(kind, id.as_str(), event.event_timestamp);
+            let guess = guessed[role.index()];
+            let ix = self.touch(kind, id.as_str(), event.event_timestamp, guess);
             let born = &mut self.nodes.get_mut(ix).born;
             *born = (*born).min(position);
             nodes[role.index()] = ix;
         }
-        nodes
+        (nodes, (self.nodes.live() - before) as u32)
     }
 
     /// Finds or makes a node; an expired one starts anew under its old index.
-    fn touch(&mut self, kind: KindIx, name: &str, time: EventTime) -> u32 {
-        let mut ix = self.find_slot(kind, name);
+    fn touch(&mut self, kind: KindIx, name: &str, time: EventTime, guess: u32) -> u32 {
+        let mut ix = if guess != NONE && self.is_named(guess, kind, name) {
+            guess
+        } else {
+            self.find_slot(kind, name)
+        };
         if ix == NONE {
             ix = self.nodes.take();
             let name_ref = self.names.store(name);
@@ -174,7 +189,9 @@ impl Graph {
         crate::pair::find(&self.pairs, from, to).filter(|pair| !self.is_stale(pair.last))
     }
 
-    fn fold_pairs(&mut self, nodes: &RoleNodes, item: &Interaction) {
+    /// Returns how many pairs are new.
+    fn fold_pairs(&mut self, nodes: &RoleNodes, item: &Interaction) -> u32 {
+        let before = self.pairs.len();
         let subject = nodes[self.plan.subject.index()];
         for (role, to) in nodes.iter().copied().enumerate() {
             if to == NONE || role == self.plan.subject.index() {
@@ -201,6 +218,7 @@ impl Graph {
                 }
             }
         }
+        (self.pairs.len() - before) as u32
     }
 
     fn fold_role(
@@ -209,6 +227,7 @@ impl Graph {
         nodes: &RoleNodes,
         mut item: Interaction,
         amount: Option<f32>,
+        tick: &Tick,
     ) {
         let ix = nodes[role.index()];
         let is_subject = role == self.plan.subject;
@@ -228,6 +247,7 @@ impl Graph {
             ix,
             item,
             usize::from(self.plan.schema.kinds[kind.index()].ring),
+            tick,
         );
         let half_life = self.plan.windows[2].millis() as f32;
         let node = self.nodes.get_mut(ix);
@@ -252,13 +272,13 @@ impl Graph {
         }
     }
 
-    fn keep(&mut self, ix: u32, item: Interaction, most: usize) {
+    fn keep(&mut self, ix: u32, item: Interaction, most: usize, tick: &Tick) {
         let mut ring = self.nodes.get(ix).ring;
         let evicted = self.rings.insert(&mut ring, item, most);
         self.nodes.get_mut(ix).ring = ring;
         let hub = self.nodes.get(ix).hub;
         if hub != NONE {
-            self.hubs.get_mut(hub).add(&item, &self.plan.clock);
+            self.hubs.get_mut(hub).add(&item, tick);
         } else if let Some(evicted) = evicted {
             self.promote(ix, ring, &evicted);
         }
@@ -276,9 +296,9 @@ impl Graph {
         }
         let hub = self.hubs.take();
         let counters = self.hubs.get_mut(hub);
-        counters.add(evicted, &self.plan.clock);
+        counters.add(evicted, &self.plan.clock.tick(evicted.time));
         for item in self.rings.items(ring) {
-            counters.add(item, &self.plan.clock);
+            counters.add(item, &self.plan.clock.tick(item.time));
         }
         self.nodes.get_mut(ix).hub = hub;
     }

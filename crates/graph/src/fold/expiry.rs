@@ -1,20 +1,18 @@
 //! Memory comes back: a few places are looked at with every event. Whether a node or pair counts as gone
 //! is decided by [`Graph::is_stale`] alone, so the pace here changes nothing anyone can see.
 
-use event::schema::ROLES_MAX;
-
 use crate::node::Node;
 use crate::slab::NONE;
 use crate::state::{FREE_KIND, Graph};
 
-/// At least as many as one event can bring, so that even a stream of strangers cannot outrun the sweep;
-/// slots of the pair table are at worst 3/8 full.
-const NODES_PER_EVENT: u32 = ROLES_MAX as u32;
-const PAIRS_PER_EVENT: u32 = 2 * ROLES_MAX as u32;
+/// One place more than the event brought, so that even a stream of strangers cannot outrun the sweep.
+const NODES_BEYOND: u32 = 1;
+/// Slots of the pair table are at worst 3/8 full.
+const SLOTS_PER_PAIR: u32 = 3;
 
 impl Graph {
-    pub(crate) fn sweep(&mut self) {
-        for _ in 0..NODES_PER_EVENT.min(self.nodes.used()) {
+    pub(crate) fn sweep(&mut self, new_nodes: u32, new_pairs: u32) {
+        for _ in 0..(new_nodes + NODES_BEYOND).min(self.nodes.used()) {
             self.node_hand = (self.node_hand + 1) % self.nodes.used();
             let node = self.nodes.get(self.node_hand);
             if node.kind != FREE_KIND && self.is_stale(node.touched) {
@@ -22,7 +20,7 @@ impl Graph {
             }
         }
         let (now, idle) = (self.now, self.plan.schema.time.idle_expiry);
-        for _ in 0..PAIRS_PER_EVENT {
+        for _ in 0..(new_pairs + 1) * SLOTS_PER_PAIR {
             let dead = |pair: &crate::pair::Pair| now.since(pair.last) > idle;
             self.pair_hand = self.pairs.sweep(self.pair_hand, dead);
         }

@@ -6,4 +6,5 @@ mod agree;
 mod bad_files;
 mod bad_rows;
 mod mapping;
+mod pairs;
 mod support;

@@ -1,15 +1,16 @@
-//! Intervals by resampling whole subjects: rows of one subject stand or fall together, so a row-wise
-//! bootstrap would promise too much. Rings tie subjects together, too: where frauds come in rings the
-//! truth is wider still.
+//! Intervals by resampling whole blocks: rows of one subject stand or fall together, so a row-wise
+//! bootstrap would promise too much. Rings tie subjects together, too: where they are known
+//! (`evaluate::groups`) a ring is a block, else the truth is wider still.
 
 use std::collections::BTreeMap;
 
+use super::draws::Draws;
 use super::measure::ScoredRows;
 
 /// Scores of one run (seed) over all folds.
 pub type Run = Vec<ScoredRows>;
 
-/// A point between its 2.5 % and 97.5 % quantiles.
+/// Between two quantiles; 2.5 % and 97.5 % where nothing else is said.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct Interval {
     pub low: f64,
@@ -26,7 +27,7 @@ pub fn resampled_ap(runs: &[Run], frauds_min: usize, resamples: usize, seed: u64
         .map(|fold| Sorted::new(fold, &numbers))
         .filter(|fold| fold.frauds >= frauds_min)
         .collect();
-    let mut draws = Draws(seed);
+    let mut draws = Draws::new(seed);
     let mut weights = vec![0_u32; numbers.len()];
     let mut values = Vec::with_capacity(resamples);
     for _ in 0..resamples {
@@ -48,6 +49,10 @@ pub fn resampled_ap(runs: &[Run], frauds_min: usize, resamples: usize, seed: u64
 }
 
 pub fn interval(values: &[f64]) -> Interval {
+    quantiles(values, 0.025, 0.975)
+}
+
+pub fn quantiles(values: &[f64], low: f64, high: f64) -> Interval {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let at = |share: f64| {
@@ -58,8 +63,8 @@ pub fn interval(values: &[f64]) -> Interval {
             .unwrap_or(f64::NAN)
     };
     Interval {
-        low: at(0.025),
-        high: at(0.975),
+        low: at(low),
+        high: at(high),
     }
 }
 
@@ -71,7 +76,7 @@ pub fn paired(a: &[f64], b: &[f64]) -> Interval {
 
 fn number_subjects(runs: &[Run]) -> BTreeMap<u32, usize> {
     let mut numbers = BTreeMap::new();
-    for subject in runs.iter().flatten().flat_map(|fold| &fold.subjects) {
+    for subject in runs.iter().flatten().flat_map(|fold| &fold.blocks) {
         let next = numbers.len();
         numbers.entry(*subject).or_insert(next);
     }
@@ -94,7 +99,7 @@ impl Sorted {
             let ends = order
                 .get(at + 1)
                 .is_none_or(|next| fold.scores[*next] != fold.scores[row]);
-            (numbers[&fold.subjects[row]], fold.fraud[row], ends)
+            (numbers[&fold.blocks[row]], fold.fraud[row], ends)
         });
         Sorted {
             rows: rows.collect(),
@@ -119,20 +124,5 @@ impl Sorted {
             }
         }
         (caught > 0.0).then(|| sum / caught)
-    }
-}
-
-/// SplitMix64 (Steele et al. 2014).
-struct Draws(u64);
-
-impl Draws {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^= z >> 31;
-        // The high bits scaled: the bias is below 2^-32 for any bound that fits memory.
-        ((u128::from(z) * bound as u128) >> 64) as usize
     }
 }

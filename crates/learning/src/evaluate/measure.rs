@@ -17,8 +17,11 @@ pub struct ScoredRows {
     pub scores: Vec<f64>,
     pub fraud: Vec<bool>,
     pub times: Vec<EventTime>,
-    /// Also what a bootstrap draws together.
     pub subjects: Vec<u32>,
+    /// What a bootstrap draws together: a ring where one is known, else the subject.
+    pub blocks: Vec<u32>,
+    /// Whether the subject is in the fold's training; empty when nobody asks.
+    pub trained_on: Vec<bool>,
     /// Major units.
     pub amounts: Vec<f64>,
 }
@@ -57,6 +60,7 @@ pub fn measure(rows: &ScoredRows, choices: &Choices<'_>) -> Figures {
     if let Some((cards, period)) = choices.cards {
         figures.insert("card_precision", card_precision(rows, cards, period));
     }
+    by_acquaintance(rows, &mut figures);
     let odds: Vec<f64> = scores
         .iter()
         .map(|raw| choices.calibration.log_odds(*raw))
@@ -75,8 +79,41 @@ pub fn measure(rows: &ScoredRows, choices: &Choices<'_>) -> Figures {
     figures
 }
 
+/// Subjects that training has seen, and those it has not, apart: AP of each by itself, and how much of
+/// its frauds the same 1 % of alerts catches.
+fn by_acquaintance(rows: &ScoredRows, figures: &mut Figures) {
+    if rows.trained_on.len() != rows.scores.len() {
+        return;
+    }
+    let names = [
+        (true, "frauds_seen", "ap_seen", "recall_at_alerts_1%_seen"),
+        (
+            false,
+            "frauds_unseen",
+            "ap_unseen",
+            "recall_at_alerts_1%_unseen",
+        ),
+    ];
+    for (seen, count, ap, recall) in names {
+        let of: Vec<usize> = (0..rows.scores.len())
+            .filter(|row| rows.trained_on[*row] == seen)
+            .collect();
+        let scores: Vec<f64> = of.iter().map(|row| rows.scores[*row]).collect();
+        let fraud: Vec<bool> = of.iter().map(|row| rows.fraud[*row]).collect();
+        let frauds = fraud.iter().filter(|fraud| **fraud).count();
+        figures.insert(count, frauds as f64);
+        if frauds > 0 {
+            figures.insert(ap, average_precision(&scores, &fraud, None));
+            let caught = caught_within(&rows.scores, 0.01, |row| {
+                f64::from(u8::from(rows.fraud[row] && rows.trained_on[row] == seen))
+            });
+            figures.insert(recall, caught);
+        }
+    }
+}
+
 /// Row numbers from the highest score down, and where each run of equal scores ends.
-fn ranked(scores: &[f64]) -> Vec<usize> {
+pub fn ranked(scores: &[f64]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..scores.len()).collect();
     order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
     order
@@ -285,6 +322,8 @@ pub fn pool(folds: &[ScoredRows]) -> ScoredRows {
         all.fraud.extend(&fold.fraud);
         all.times.extend(&fold.times);
         all.subjects.extend(&fold.subjects);
+        all.blocks.extend(&fold.blocks);
+        all.trained_on.extend(&fold.trained_on);
         all.amounts.extend(&fold.amounts);
     }
     all

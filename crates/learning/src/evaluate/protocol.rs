@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::boost::BoostConfig;
+use crate::calibrate::Method;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Protocol {
@@ -28,6 +29,8 @@ pub struct Protocol {
     /// Folds with fewer test frauds are left out of the means over folds.
     pub fold_frauds_min: usize,
     pub bootstrap: usize,
+    /// How scores become probabilities.
+    pub calibration: Method,
     pub seeds: Vec<u64>,
     /// Whether the Fraud Detection Handbook's fifteen features are a rung of the ladder.
     pub handbook_features: bool,
@@ -254,6 +257,65 @@ impl Protocol {
                 .ok_or_else(|| ProtocolError::EventType(name.clone()))
         };
         self.event_types.iter().map(find).collect()
+    }
+
+    /// For the report: what was asked for, in words.
+    pub fn setting(&self) -> Vec<(String, String)> {
+        let mut lines = vec![
+            ("schema".to_owned(), self.schema.clone()),
+            ("label delay".to_owned(), days(self.label_delay)),
+            (
+                "event types".to_owned(),
+                if self.event_types.is_empty() {
+                    "all".to_owned()
+                } else {
+                    self.event_types.join(", ")
+                },
+            ),
+            (
+                "subjects known as defrauded".to_owned(),
+                match self.known_defrauded {
+                    KnownDefrauded::Keep => "stay in the test".to_owned(),
+                    KnownDefrauded::Remove => "leave the test".to_owned(),
+                },
+            ),
+            (
+                "calibration".to_owned(),
+                format!(
+                    "{}, fitted on the validation folds",
+                    self.calibration.name()
+                ),
+            ),
+            (
+                "means over folds".to_owned(),
+                format!("folds with at least {} frauds", self.fold_frauds_min),
+            ),
+            (
+                "choices".to_owned(),
+                format!(
+                    "{} candidates, by AP on the validation folds",
+                    self.candidates.len()
+                ),
+            ),
+            (
+                "bootstrap".to_owned(),
+                format!("{} resamples", self.bootstrap),
+            ),
+        ];
+        for (set, folds) in [("validation", &self.validation), ("test", &self.test)] {
+            for (number, fold) in folds.iter().enumerate() {
+                let window = |it: &Window| format!("{} until {}", it.from, it.until);
+                lines.push((
+                    format!("{set} fold {number}"),
+                    format!(
+                        "training {}; scored {}",
+                        window(&fold.train),
+                        window(&fold.test)
+                    ),
+                ));
+            }
+        }
+        lines
     }
 
     pub fn folds(&self) -> impl Iterator<Item = &Fold> {

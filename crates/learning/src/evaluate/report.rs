@@ -6,6 +6,7 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use super::bootstrap::Interval;
+use super::curves::Curves;
 use super::measure::{AP, Figures};
 use super::protocol::{Candidate, Protocol};
 use super::samples::Samples;
@@ -15,6 +16,8 @@ pub struct Report {
     pub protocol: String,
     pub schema_hash: String,
     pub feature_list_hash: String,
+    /// The protocol in words.
+    pub setting: Vec<(String, String)>,
     pub sizes: Sizes,
     pub seeds: Vec<u64>,
     /// Rungs that looked at the test.
@@ -39,6 +42,8 @@ pub struct RungReport {
     /// Mean over validation folds: what the choice was made by.
     pub validation_ap: f64,
     pub validation: Figures,
+    /// Of the test, or of the validation folds where the test was not read.
+    pub curves: Curves,
     pub test: Option<TestReport>,
 }
 
@@ -89,6 +94,7 @@ impl Report {
             protocol: protocol.name.clone(),
             schema_hash: samples.schema.hash().hex(),
             feature_list_hash: hex(samples.features.hash()),
+            setting: protocol.setting(),
             sizes,
             seeds: protocol.seeds.clone(),
             test_reads: rungs.iter().filter(|rung| rung.test.is_some()).count(),
@@ -128,32 +134,13 @@ impl Report {
         for rung in &self.rungs {
             write(&mut out, format_args!("{}\n", rung.line()));
         }
-        for test in self
-            .rungs
-            .iter()
-            .filter_map(|rung| Some((rung, rung.test.as_ref()?)))
-        {
-            let (rung, test) = test;
-            let at = |name: &str| test.pooled.get(name).map_or(f64::NAN, |it| it.0);
-            write(
-                &mut out,
-                format_args!(
-                    "\n{}, folds pooled: AP {:.4}, AUC {:.4}, F1 {:.3} (macro {:.3}), Brier {:.5}, ECE {:.5}, log-loss skill {:.3}",
-                    rung.name,
-                    at(AP),
-                    at("auc"),
-                    at("f1"),
-                    at("macro_f1"),
-                    at("brier"),
-                    at("ece"),
-                    at("log_loss_skill"),
-                ),
-            );
+        for rung in &self.rungs {
+            out.push_str(&rung.figures());
         }
         write(
             &mut out,
             format_args!(
-                "\n\nmeans over folds, +- sd over seeds {:?}; the test was read {} times for this report\n",
+                "\nmeans over folds, +- sd over seeds {:?}; the test was read {} times for this report\n",
                 self.seeds, self.test_reads
             ),
         );
@@ -162,6 +149,29 @@ impl Report {
 }
 
 impl RungReport {
+    /// Every figure of the test: its mean over folds, and that of all folds as one set.
+    fn figures(&self) -> String {
+        let Some(test) = &self.test else {
+            return String::new();
+        };
+        let text = |it: Option<&(f64, f64)>| match it {
+            Some((mean, sd)) => format!("{mean:.5} +- {sd:.5}"),
+            None => "-".to_owned(),
+        };
+        let mut out = format!(
+            "\n{:<32} {:>22} {:>22}\n",
+            self.name, "mean over folds", "folds as one set"
+        );
+        for (name, pooled) in &test.pooled {
+            out.push_str(&format!(
+                "  {name:<30} {:>22} {:>22}\n",
+                text(test.folds.get(name)),
+                text(Some(pooled))
+            ));
+        }
+        out
+    }
+
     fn line(&self) -> String {
         let head = format!(
             "{:<22} {:>5} {:>8.4}",

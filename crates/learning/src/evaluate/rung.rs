@@ -1,8 +1,10 @@
 //! One rung of the ladder: choose on the validation folds, read the test once, measure.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use super::bootstrap::{self, Run};
+use super::curves::Curves;
 use super::folds::{Division, divide_all};
 use super::ladder::{Model, Rung};
 use super::learner::{self, Table};
@@ -11,7 +13,7 @@ use super::protocol::{Candidate, Protocol};
 use super::report::{Chosen, RungReport, Sizes, TestReport, Tried};
 use super::samples::Samples;
 use super::{EvaluateError, Extent, Step, handbook};
-use crate::calibrate::{self, Method, Scored};
+use crate::calibrate::{self, ISOTONIC_POSITIVES_MIN, Method, Scored};
 
 /// Everything rungs share.
 pub struct Bench<'a, P> {
@@ -32,6 +34,20 @@ struct Choice {
     /// Its scores, fold by fold.
     run: Run,
     tried: Vec<Tried>,
+}
+
+/// Refuses what cannot be measured; needs no features.
+pub fn check(samples: &Samples, protocol: &Protocol, extent: Extent) -> Result<(), EvaluateError> {
+    let validation = divide_all(samples, protocol, "validation", &protocol.validation)?;
+    if extent == Extent::Test {
+        divide_all(samples, protocol, "test", &protocol.test)?;
+    }
+    let frauds: usize = validation.iter().map(|it| it.test.frauds()).sum();
+    let min = ISOTONIC_POSITIVES_MIN;
+    if protocol.calibration == Method::Isotonic && frauds < min {
+        return Err(EvaluateError::FewToCalibrate { frauds, min });
+    }
+    Ok(())
 }
 
 impl<'a, P: FnMut(Step) -> ControlFlow<()>> Bench<'a, P> {
@@ -88,7 +104,7 @@ impl<'a, P: FnMut(Step) -> ControlFlow<()>> Bench<'a, P> {
         let pooled = measure::pool(&choice.run);
         let threshold = measure::best_threshold(&pooled.scores, &pooled.fraud);
         let calibration = calibrate::fit(
-            Method::Platt,
+            self.protocol.calibration,
             &Scored {
                 raw: &pooled.scores,
                 labels: &pooled.fraud,
@@ -115,12 +131,14 @@ impl<'a, P: FnMut(Step) -> ControlFlow<()>> Bench<'a, P> {
             },
             validation_ap: choice.ap,
             validation: self.fold_means(&choice.run, &choices),
+            curves: Curves::of("validation", &pooled, &calibration),
             test: None,
         };
         if self.test.is_empty() {
             return Ok((report, None));
         }
-        let (test, resampled) = self.read_test(rung, &choice, &choices, before)?;
+        let (test, first, resampled) = self.read_test(rung, &choice, &choices, before)?;
+        report.curves = Curves::of("test", &first, &calibration);
         report.test = Some(test);
         Ok((report, Some(resampled)))
     }
@@ -177,7 +195,7 @@ impl<'a, P: FnMut(Step) -> ControlFlow<()>> Bench<'a, P> {
         choice: &Choice,
         choices: &Choices<'_>,
         before: Option<&[f64]>,
-    ) -> Result<(TestReport, Vec<f64>), EvaluateError> {
+    ) -> Result<(TestReport, ScoredRows, Vec<f64>), EvaluateError> {
         let mut candidate = self.protocol.candidates[choice.candidate].clone();
         candidate.rounds = vec![candidate.rounds[choice.checkpoint]];
         let seeds = if rung.model.is_boosted() {
@@ -228,7 +246,7 @@ impl<'a, P: FnMut(Step) -> ControlFlow<()>> Bench<'a, P> {
             ap_gain: before.map(|before| bootstrap::paired(&resampled, before)),
             importance: self.importance(rung, &gain)?,
         };
-        Ok((report, resampled))
+        Ok((report, measure::pool(&runs[0]), resampled))
     }
 
     fn hand_out(&mut self, rung: &Rung, fold: usize, scores: &[f64]) -> Result<(), EvaluateError> {
@@ -303,11 +321,22 @@ impl<'a, P: FnMut(Step) -> ControlFlow<()>> Bench<'a, P> {
         let per_major = self.samples.schema.base_currency.minor_per_major() as f64;
         let seen = |row: &usize| self.samples.seen(*row);
         let rows = &fold.test.rows;
+        let trained: HashSet<u32> = fold
+            .train
+            .rows
+            .iter()
+            .map(|row| seen(row).subject)
+            .collect();
         ScoredRows {
             scores,
             fraud: fold.test.fraud.clone(),
             times: rows.iter().map(|row| seen(row).time).collect(),
             subjects: rows.iter().map(|row| seen(row).subject).collect(),
+            blocks: rows.iter().map(|row| self.samples.block(*row)).collect(),
+            trained_on: rows
+                .iter()
+                .map(|row| trained.contains(&seen(row).subject))
+                .collect(),
             amounts: rows
                 .iter()
                 .map(|row| seen(row).amount_minor as f64 / per_major)

@@ -12,10 +12,11 @@ use event::schema::{Legitimate, Part};
 use event::{Event, EventTime, EventTypeIx, Position, RoleIx, Schema};
 use graph::sample::SampleParts;
 use graph::{FeatureList, Sample};
-use node::{History, NodeError, Place};
+use node::NodeError;
 
 use super::EvaluateError;
 use super::protocol::{Protocol, Window};
+use super::source::Source;
 
 pub struct Samples {
     pub schema: Schema,
@@ -26,6 +27,8 @@ pub struct Samples {
     pub rows: Vec<u32>,
     pub tape: Vec<Seen>,
     labels: Vec<Told>,
+    /// What a bootstrap draws together, by index into `tape`; empty: subjects.
+    blocks: Vec<u32>,
 }
 
 /// An event in brief.
@@ -54,14 +57,13 @@ pub const NOBODY: u32 = u32::MAX;
 impl Samples {
     /// Reads the log's events and labels, and which events lie in the windows; no feature yet.
     pub fn read(
-        place: &Place,
+        source: &Source<'_>,
         protocol: &Protocol,
         windows: &[Window],
     ) -> Result<Samples, EvaluateError> {
-        let history = History::open(place)?;
-        let schema = history.schema().clone();
+        let schema = source.schema().clone();
         let event_types = protocol.resolve(&schema)?;
-        let (tape, labels) = read_tape(&history)?;
+        let (tape, labels) = read_tape(source)?;
         let wanted = |seen: &Seen| {
             event_types.contains(&seen.event_type) && windows.iter().any(|it| it.holds(seen.time))
         };
@@ -78,6 +80,7 @@ impl Samples {
             rows,
             tape,
             labels,
+            blocks: Vec::new(),
             schema,
         })
     }
@@ -86,10 +89,9 @@ impl Samples {
     /// before the first training window has warmed the state up.
     pub fn replay(
         &mut self,
-        place: &Place,
+        source: &Source<'_>,
         mut progress: impl FnMut(u64, u64) -> ControlFlow<()>,
     ) -> Result<(), EvaluateError> {
-        let history = History::open(place)?;
         let mut engine = Engine::new(&self.schema);
         let mut sample = Sample::default();
         let mut wanted = self
@@ -97,10 +99,10 @@ impl Samples {
             .iter()
             .map(|row| self.tape[*row as usize].position);
         let mut next = wanted.next();
-        let end = history.end().0;
+        let end = source.end().0;
         self.values
             .reserve_exact(self.rows.len() * self.features.len());
-        let mut records = history.iter_from(Position(0))?;
+        let mut records = source.records()?;
         while let (Some(row), Some((position, record))) = (next, records.next_record()?) {
             if let Record::Event(event) = &record
                 && position == row
@@ -123,6 +125,21 @@ impl Samples {
 
     pub fn seen(&self, row: usize) -> &Seen {
         &self.tape[self.rows[row] as usize]
+    }
+
+    /// Ties rows of one group together for intervals. Groups never reach a feature or a label.
+    pub fn set_blocks(&mut self, blocks: Vec<u32>) {
+        debug_assert_eq!(blocks.len(), self.tape.len());
+        self.blocks = blocks;
+    }
+
+    /// The ring of a row where it is known, else its subject.
+    pub fn block(&self, row: usize) -> u32 {
+        let at = self.rows[row] as usize;
+        self.blocks
+            .get(at)
+            .copied()
+            .unwrap_or(self.tape[at].subject)
     }
 
     /// Fraud, legitimate or not known, by the labels recorded until `known`.
@@ -164,8 +181,8 @@ impl Window {
 }
 
 /// Events in brief and all labels, without running the engine.
-fn read_tape(history: &History) -> Result<(Vec<Seen>, Vec<Told>), NodeError> {
-    let schema = history.schema();
+fn read_tape(source: &Source<'_>) -> Result<(Vec<Seen>, Vec<Told>), NodeError> {
+    let schema = source.schema();
     let subject = schema.part(Part::Subject).unwrap_or(RoleIx(0));
     let counterparty = schema.part(Part::Counterparty);
     let mut numbers: HashMap<(u8, String), u32> = HashMap::new();
@@ -180,7 +197,7 @@ fn read_tape(history: &History) -> Result<(Vec<Seen>, Vec<Told>), NodeError> {
             .or_insert(next)
     };
     let (mut tape, mut labels) = (Vec::new(), Vec::new());
-    let mut records = history.iter_from(Position(0))?;
+    let mut records = source.records()?;
     while let Some((position, record)) = records.next_record()? {
         match record {
             Record::Event(event) => tape.push(Seen {

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 
 use super::import::Import;
 use super::train::{activate, train};
-use crate::cli::{Cli, DemoArgs, StreamFormat, TrainArgs};
+use crate::cli::{CalibrationName, Cli, DemoArgs, ModelKind, StreamFormat, TrainArgs};
 use crate::show;
 
 /// Days of the stream that are decided one by one instead of imported.
@@ -97,6 +97,7 @@ fn play(cli: &Cli, args: &DemoArgs, root: &Path) -> Result<()> {
 
     step(cli, "3. train")?;
     let options = TrainArgs {
+        model: ModelKind::Trees,
         from: None,
         until: None,
         rounds: 300,
@@ -104,6 +105,7 @@ fn play(cli: &Cli, args: &DemoArgs, root: &Path) -> Result<()> {
         leaves: 15,
         rows_max: 200_000,
         seed: 1,
+        calibration: CalibrationName::Platt,
         no_activate: false,
     };
     let trained = train(cli, &place, (EventTime::MIN, EventTime::END), &options)?;

@@ -2,15 +2,17 @@
 
 mod oracle;
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::Write;
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use learning::evaluate::groups::Groups;
 use learning::evaluate::ladder::Rung;
 use learning::evaluate::protocol::Protocol;
-use learning::evaluate::{Extent, Step, evaluate};
+use learning::evaluate::{Extent, Step, evaluate_grouped, html};
 
 use self::oracle::Against;
 use crate::cli::{Cli, EvaluateArgs};
@@ -18,23 +20,14 @@ use crate::show;
 
 pub fn run(cli: &Cli, args: &EvaluateArgs) -> Result<ExitCode> {
     let place = super::place(cli)?;
-    let path = args.protocol.display();
-    let text = fs::read_to_string(&args.protocol).with_context(|| format!("cannot read {path}"))?;
-    let protocol = Protocol::parse(&text).with_context(|| path.to_string())?;
+    let protocol = read_protocol(&args.protocol)?;
     let mut rungs = if args.ladder {
         Rung::ladder(&protocol)
     } else {
         Rung::full(&protocol)
     };
     if let Some(wanted) = &args.rung {
-        let names: Vec<String> = rungs.iter().map(|rung| rung.name.clone()).collect();
-        rungs.retain(|rung| rung.name.contains(wanted.as_str()));
-        if rungs.is_empty() {
-            bail!(
-                "no rung is named {wanted:?}; there are: {}",
-                names.join("; ")
-            );
-        }
+        rungs = named(rungs, wanted)?;
     }
     let extent = if args.validation_only {
         Extent::Validation
@@ -43,7 +36,12 @@ pub fn run(cli: &Cli, args: &EvaluateArgs) -> Result<ExitCode> {
     };
     let mut against = Against::read(args.oracle.as_deref())?;
     let bar = show::bar(0, "evaluate", "records", cli.quiet);
-    let report = evaluate(&place, &protocol, &rungs, extent, |step| {
+    let groups = groups(args)?;
+    if let Some(path) = &args.html {
+        // Before the work: a place that cannot be written to is told now.
+        File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    let report = evaluate_grouped(&place, &protocol, &rungs, extent, &groups, |step| {
         match step {
             Step::Replay { done, of } => {
                 bar.set_length(of);
@@ -55,6 +53,10 @@ pub fn run(cli: &Cli, args: &EvaluateArgs) -> Result<ExitCode> {
         ControlFlow::Continue(())
     })?;
     bar.finish_and_clear();
+    if let Some(path) = &args.html {
+        fs::write(path, html::write(&report))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
     if cli.json {
         let mut value = serde_json::to_value(&report)?;
         against.extend(&place, &mut value)?;
@@ -63,4 +65,35 @@ pub fn run(cli: &Cli, args: &EvaluateArgs) -> Result<ExitCode> {
         write!(show::out(), "{}{}", report.table(), against.table(&place)?)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn groups(args: &EvaluateArgs) -> Result<Groups> {
+    let Some(path) = &args.groups else {
+        return Ok(Groups::default());
+    };
+    let (id, group) = &args.group_columns;
+    let pairs = ingest::pairs(path, [id, group])?;
+    let none = args.group_none.as_deref();
+    Ok(Groups::new(
+        pairs
+            .into_iter()
+            .filter(|(_, group)| Some(group.as_str()) != none),
+    ))
+}
+
+pub fn read_protocol(path: &Path) -> Result<Protocol> {
+    let shown = path.display();
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
+    Protocol::parse(&text).with_context(|| shown.to_string())
+}
+
+/// Rungs whose name contains `wanted`.
+pub fn named(mut rungs: Vec<Rung>, wanted: &str) -> Result<Vec<Rung>> {
+    let names: Vec<String> = rungs.iter().map(|rung| rung.name.clone()).collect();
+    rungs.retain(|rung| rung.name.contains(wanted));
+    if rungs.is_empty() {
+        let names = names.join("; ");
+        bail!("no rung is named {wanted:?}; there are: {names}");
+    }
+    Ok(rungs)
 }

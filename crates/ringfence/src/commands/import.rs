@@ -26,6 +26,8 @@ pub struct Imported {
     pub outcomes: u64,
     pub duplicates: u64,
     pub rejects: u64,
+    /// Events older than what the log held before the import.
+    pub late: u64,
     pub labels_withheld: u64,
     pub seconds: f64,
 }
@@ -99,6 +101,8 @@ pub struct Import {
     quiet: bool,
     /// When the import began: no row may be later.
     clock: EventTime,
+    /// The newest record before the import.
+    newest: EventTime,
     done: Imported,
 }
 
@@ -111,6 +115,7 @@ impl Import {
     ) -> Result<Import> {
         let (done, clock) = (Imported::default(), super::decide::clock()?);
         Ok(Import {
+            newest: journal.newest(),
             journal,
             rejects_at,
             rejects: None,
@@ -154,6 +159,13 @@ impl Import {
         for column in source.unseen_columns() {
             show::warning(&format!("no row had the mapped column {column:?}"));
         }
+        if self.done.late > 0 {
+            show::warning(&format!(
+                "{} events are older than {}, which the log already held: windows that had closed stay as they were",
+                show::grouped(self.done.late),
+                self.newest
+            ));
+        }
         let progress = source.progress();
         self.done.rows = progress.rows;
         self.done.labels_withheld = progress.labels_withheld;
@@ -167,12 +179,16 @@ impl Import {
                 let event_id = event.event_id.as_str().to_owned();
                 // One row dated years ahead would age out everything that is really there.
                 let dated = draft::check_time("event_timestamp", event.event_timestamp, self.clock);
+                let late = event.event_timestamp < self.newest;
                 let accepted = match dated {
                     Ok(()) => self.journal.accept_event(event),
                     Err(invalid) => Err(invalid.into()),
                 };
                 match accepted {
-                    Ok(Accepted::New(_)) => self.done.events += 1,
+                    Ok(Accepted::New(_)) => {
+                        self.done.events += 1;
+                        self.done.late += u64::from(late);
+                    }
                     Ok(Accepted::Duplicate(_)) => self.done.duplicates += 1,
                     Err(error) => self.refuse(error, &event_id, Some(row))?,
                 }
@@ -256,6 +272,7 @@ fn tell(cli: &Cli, file: &Path, rejects: &Path, done: &Imported) -> Result<()> {
             "outcomes": done.outcomes,
             "duplicates": done.duplicates,
             "rejects": done.rejects,
+            "late": done.late,
             "labels_withheld": done.labels_withheld,
             "seconds": done.seconds,
             "rows_per_second": rate,

@@ -138,14 +138,12 @@ fn tell(value: &Value, depth: usize) -> Result<()> {
     Ok(())
 }
 
-/// The sample of an event, rebuilt by replaying the log up to it.
-fn sample(cli: &Cli, place: &Place, event_id: &str, full: bool) -> Result<()> {
-    let history = History::open(place)?;
-    let found = find(&history, event_id)?;
+/// The state before a position.
+fn replayed(cli: &Cli, history: &History, until: Position) -> Result<Engine> {
     let mut engine = Engine::new(history.schema());
     let mut records = history.iter_from(Position(0))?;
-    let bar = show::bar(found.position.0, "replay", "records", cli.quiet);
-    while engine.next() < found.position {
+    let bar = show::bar(until.0, "replay", "records", cli.quiet);
+    while engine.next() < until {
         let Some((position, record)) = records.next_record()? else {
             break;
         };
@@ -155,6 +153,14 @@ fn sample(cli: &Cli, place: &Place, event_id: &str, full: bool) -> Result<()> {
         }
     }
     bar.finish_and_clear();
+    Ok(engine)
+}
+
+/// The sample of an event, rebuilt by replaying the log up to it.
+fn sample(cli: &Cli, place: &Place, event_id: &str, full: bool) -> Result<()> {
+    let history = History::open(place)?;
+    let found = find(&history, event_id)?;
+    let mut engine = replayed(cli, &history, found.position)?;
     let mut sample = Sample::default();
     engine.sample(&found.event, SampleParts::Full, &mut sample);
     let features = engine.features();
@@ -241,16 +247,7 @@ fn entity(cli: &Cli, place: &Place, kind: &str, id: &str) -> Result<()> {
         let known: Vec<&str> = schema.kinds.iter().map(|kind| kind.name.as_str()).collect();
         bail!("unknown entity kind {kind:?}; known: {}", known.join(", "));
     };
-    let mut engine = Engine::new(&schema);
-    let mut records = history.iter_from(Position(0))?;
-    let bar = show::bar(history.end().0, "replay", "records", cli.quiet);
-    while let Some((position, record)) = records.next_record()? {
-        engine.apply(position, &record);
-        if position.0.is_multiple_of(16_384) {
-            bar.set_position(position.0);
-        }
-    }
-    bar.finish_and_clear();
+    let engine = replayed(cli, &history, history.end())?;
     let Some(view) = engine.graph().view(kind_ix, id) else {
         bail!("{kind} {id:?} is unknown, or idle for longer than time.idle_expiry");
     };
@@ -306,14 +303,30 @@ fn log(cli: &Cli, place: &Place, verify: bool, last: u64) -> Result<()> {
         None
     };
     if let Some(report) = report.as_ref().filter(|report| !report.is_sound()) {
-        bail!("the log is damaged: {report:?}");
+        let problems: Vec<String> = report.problems.iter().map(ToString::to_string).collect();
+        bail!(
+            "the log is damaged in {} places; intact up to position {}:\n{}",
+            problems.len(),
+            report.end.0,
+            problems.join("\n")
+        );
     }
+    let checked = report.map(|report| {
+        json!({
+            "segments": report.segments,
+            "records": report.records,
+            "indexes": report.indexes,
+            "indexes_to_rebuild": report.indexes_to_rebuild.len(),
+            "snapshots": report.snapshots,
+            "torn_tail_bytes": report.torn_tail_bytes,
+        })
+    });
     let value = json!({
         "schema": history.schema().name,
         "schema_hash": history.schema().hash().hex(),
         "records": history.end().0,
         "by_kind": counts,
-        "verified": report.is_some(),
+        "verified": checked,
         "last": tail,
     });
     if cli.json {

@@ -9,13 +9,14 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use event::EventTime;
 use learning::boost::BoostConfig;
-use learning::dataset::{self, Labels, Range};
-use learning::fit::{AlertBudget, FOREVER, Fitted, Split, fit};
+use learning::calibrate::Method;
+use learning::dataset::{self, Labels, Range, Rows, Survey};
+use learning::fit::{FOREVER, FitError, Fitted, Plan, check_classes, fit};
 use model::artifact::{Artifact, Identity, Thresholds};
 use node::{History, Place, Tenant};
 use serde_json::json;
 
-use crate::cli::{Cli, TrainArgs};
+use crate::cli::{CalibrationName, Cli, ModelKind, TrainArgs};
 use crate::show;
 
 /// A model that has been written, and how.
@@ -28,15 +29,10 @@ pub struct Trained {
 
 pub fn run(cli: &Cli, args: &TrainArgs) -> Result<ExitCode> {
     let place = super::place(cli)?;
-    let time = |text: &Option<String>, default: EventTime| match text {
-        Some(text) => EventTime::parse_iso(text).context("--from and --until"),
-        None => Ok(default),
+    // The kinds of model that there are; a further one is a further arm.
+    let trained = match args.model {
+        ModelKind::Trees => train(cli, &place, range(&args.from, &args.until)?, args)?,
     };
-    let range = (
-        time(&args.from, EventTime::MIN)?,
-        time(&args.until, FOREVER)?,
-    );
-    let trained = train(cli, &place, range, args)?;
     if !args.no_activate {
         let mut tenant = super::open_tenant(cli, &place)?;
         activate(&mut tenant, &trained)?;
@@ -55,20 +51,9 @@ pub fn train(
 ) -> Result<Trained> {
     let started = Instant::now();
     let history = History::open(place)?;
-    let labels = Labels::read(&history, FOREVER)?;
-    let known_until = labels.last;
-    let range = Range {
-        from,
-        until,
-        known_until,
-        rows_max: args.rows_max,
-    };
-    let bar = show::bar(history.end().0, "replay", "records", cli.quiet);
-    let rows = dataset::collect(place, range, &labels, |done, _| {
-        bar.set_position(done);
-        ControlFlow::Continue(())
+    let rows = replay(cli, place, (from, until), args.rows_max, |found| {
+        check_classes(found.frauds, found.legitimate)
     })?;
-    bar.finish_and_clear();
     let config = BoostConfig {
         rounds: args.rounds,
         learning_rate: args.learning_rate,
@@ -81,14 +66,16 @@ pub fn train(
     };
     let features = graph::FeatureList::new(history.schema());
     let bar = show::bar(args.rounds as u64, "train", "rounds", cli.quiet);
-    let (split, budget) = (Split::default(), AlertBudget::default());
+    let plan = Plan {
+        calibration: method(args.calibration),
+        ..Plan::default()
+    };
     let fitted = fit(
         &rows,
         history.schema(),
         &features,
         &config,
-        split,
-        budget,
+        plan,
         |progress| {
             bar.set_position(progress.round as u64);
             if let Some(ap) = progress.validation {
@@ -108,9 +95,52 @@ pub fn train(
     })
 }
 
+/// The times of `--from` and `--until`.
+pub fn range(from: &Option<String>, until: &Option<String>) -> Result<(EventTime, EventTime)> {
+    let time = |text: &Option<String>, default: EventTime| match text {
+        Some(text) => EventTime::parse_iso(text).context("--from and --until"),
+        None => Ok(default),
+    };
+    Ok((time(from, EventTime::MIN)?, time(until, FOREVER)?))
+}
+
+pub fn method(name: CalibrationName) -> Method {
+    match name {
+        CalibrationName::Platt => Method::Platt,
+        CalibrationName::Beta => Method::Beta,
+        CalibrationName::Isotonic => Method::Isotonic,
+    }
+}
+
+/// The labelled rows of a range. What they hold is checked before the replay, which takes long.
+pub fn replay(
+    cli: &Cli,
+    place: &Place,
+    (from, until): (EventTime, EventTime),
+    rows_max: usize,
+    check: impl FnOnce(Survey) -> Result<(), FitError>,
+) -> Result<Rows> {
+    let history = History::open(place)?;
+    let labels = Labels::read(&history, FOREVER)?;
+    let range = Range {
+        from,
+        until,
+        known_until: labels.last,
+        rows_max,
+    };
+    check(dataset::survey(&history, range, &labels)?)?;
+    let bar = show::bar(history.end().0, "replay", "records", cli.quiet);
+    let rows = dataset::collect(place, range, &labels, |done, _| {
+        bar.set_position(done);
+        ControlFlow::Continue(())
+    })?;
+    bar.finish_and_clear();
+    Ok(rows)
+}
+
 /// Writes the model under its own hash; a failure leaves no draft, and a record that names the model never
 /// becomes durable before its file's name has.
-fn write_model(place: &Place, artifact: &Artifact) -> Result<Identity> {
+pub fn write_model(place: &Place, artifact: &Artifact) -> Result<Identity> {
     let models = place.models();
     fs::create_dir_all(&models).with_context(|| format!("cannot make {}", models.display()))?;
     let draft = models.join(format!("draft-{}.model", std::process::id()));

@@ -212,14 +212,86 @@ fn decide_refuses_a_bad_line_and_goes_on() {
     };
     assert_eq!(answers[0]["decision"], "review");
     assert_eq!(code(1), "not_json");
-    assert_eq!(answers[1]["error"]["line"], 2);
+    assert_eq!(answers[1]["error"]["detail"]["line"], 2);
     assert_eq!(code(2), "time_in_future");
+    assert_eq!(answers[2]["event_id"], "2");
+    assert_eq!(answers[2]["error"]["detail"]["field"], "event_timestamp");
     assert_eq!(answers[3]["decision"], "review");
     assert_eq!(code(4), "unknown_event");
     assert_eq!(code(5), "before_event");
     assert_eq!(answers[6]["label"], "taken");
-    assert_eq!(code(7), "not_text");
+    assert_eq!(code(7), "not_json");
     assert_eq!(answers[8]["decision"], "review");
+}
+
+/// Three payments and a label half a year and a day after the second.
+fn dated(id: &str, time: &str) -> String {
+    format!(
+        r#"{{"event_id":"{id}","event_type":"payment","event_timestamp":"{time}","account":"a","shop":"s","amount":"5"}}"#
+    )
+}
+
+#[test]
+fn a_label_past_the_horizon_is_too_late_and_changes_nothing() {
+    let bench = bench();
+    bench.json(&["init", "--schema", "schema.toml"]);
+    let label = |id: &str, at: &str| {
+        format!(
+            r#"{{"label":"fraud","event_id":"{id}","label_timestamp":"{at}","source":"chargeback"}}"#
+        )
+    };
+    let before = bench.decide(&[dated("1", "2026-01-01T00:00:00Z")]);
+    assert_eq!(before[0]["decision"], "review");
+    let digest = bench.digest();
+    // The default horizon is 180 days: the last moment counts, the next one does not.
+    let late = bench.decide(&[label("1", "2026-06-30T00:00:00.001Z")]);
+    assert_eq!(late[0]["error"]["code"], "too_late", "{}", late[0]);
+    assert_eq!(late[0]["error"]["detail"]["field"], "label_timestamp");
+    assert_eq!(bench.digest(), digest);
+    let taken = bench.decide(&[label("1", "2026-06-30T00:00:00Z")]);
+    assert_eq!(taken[0]["label"], "taken");
+    assert_ne!(bench.digest(), digest);
+}
+
+#[test]
+fn a_quiet_live_tenant_ticks() {
+    let bench = bench();
+    bench.json(&["init", "--schema", "schema.toml"]);
+    let mut command = bench.command(&["decide", "--live", "--tick-seconds", "1"]);
+    let mut child = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
+    let ticks = || {
+        let log = bench.json(&["inspect", "log"]);
+        log["by_kind"]["tick"].as_u64().unwrap_or(0)
+    };
+    let since = std::time::Instant::now();
+    while ticks() < 2 {
+        assert!(since.elapsed().as_secs() < 60, "no tick came");
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_listener_that_left_before_the_end_is_an_error() {
+    let bench = bench();
+    bench.json(&["init", "--schema", "schema.toml"]);
+    let mut command = bench.command(&["decide"]);
+    let mut child = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let mut input = child.stdin.take().unwrap();
+    let line = dated("1", "2026-01-01T00:00:00Z") + "\n";
+    std::io::Write::write_all(&mut input, line.as_bytes()).unwrap();
+    drop(input);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let error: serde_json::Value = serde_json::from_slice(&output.stderr).unwrap();
+    assert_eq!(error["error"]["code"], "failed", "{error}");
+    let told = error["error"]["message"].as_str().unwrap();
+    assert!(told.contains("up to line 1 is on disk"), "{told}");
+    // It was decided and is repeated.
+    let again = bench.decide(&[line.trim().to_owned()]);
+    assert_eq!(again[0]["duplicate"], true);
 }
 
 #[test]

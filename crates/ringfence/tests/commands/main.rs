@@ -7,10 +7,17 @@
 )]
 #![allow(clippy::print_stdout, reason = "what is skipped is said")]
 
+#[path = "../../../model/tests/support/python.rs"]
+mod python;
+
+mod audit;
 mod bad_input;
 mod evaluate;
+mod html;
 mod idempotency;
 mod kills;
+mod lightgbm;
+mod refusals;
 mod simulate;
 mod way;
 mod world;

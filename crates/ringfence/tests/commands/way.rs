@@ -31,7 +31,7 @@ fn history_becomes_a_model_and_decisions() {
             version,
             "{answer}"
         );
-        assert_eq!(answer["degraded"], 0);
+        assert_eq!(answer["degraded"], serde_json::json!([]));
     }
     let stopped: Vec<&Value> = answers
         .iter()
@@ -65,7 +65,7 @@ fn history_becomes_a_model_and_decisions() {
     );
     let log = bench.json(&["inspect", "log", "--verify"]);
     assert_eq!(log["by_kind"]["decision"], later.len());
-    assert_eq!(log["verified"], true);
+    assert!(log["verified"]["segments"].as_u64().unwrap() >= 1, "{log}");
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn without_a_model_the_decision_is_a_named_fallback() {
     for answer in bench.decide(&later[..20]) {
         assert_eq!(answer["source"], "fallback");
         assert_eq!(answer["decision"], "review");
-        assert_eq!(answer["degraded"], 1);
+        assert_eq!(answer["degraded"], serde_json::json!(["no_model"]));
     }
 }
 
@@ -101,7 +101,9 @@ fn a_damaged_model_file_falls_back_and_says_so() {
         "{answers:?}"
     );
     assert!(
-        answers.iter().all(|answer| answer["degraded"] == 2),
+        answers
+            .iter()
+            .all(|answer| answer["degraded"] == serde_json::json!(["model_fault"])),
         "{answers:?}"
     );
 }
@@ -130,6 +132,10 @@ fn training_leaves_only_models_and_another_model_under_the_name_does_not_serve()
     std::fs::copy(models.join(other), models.join(serving)).unwrap();
     for answer in bench.decide(&later[..5]) {
         assert_eq!(answer["source"], "fallback", "{answer}");
-        assert_eq!(answer["degraded"], 2, "{answer}");
+        assert_eq!(
+            answer["degraded"],
+            serde_json::json!(["model_fault"]),
+            "{answer}"
+        );
     }
 }

@@ -3,6 +3,8 @@
 use event::{EventTime, Span};
 use serde::Deserialize;
 
+use crate::calibrate::Method;
+
 use super::{Candidate, CardPrecision, Fold, KnownDefrauded, Protocol, ProtocolError, Window, one};
 
 #[derive(Deserialize)]
@@ -23,6 +25,8 @@ struct File {
     fold_frauds_min: usize,
     #[serde(default = "bootstrap")]
     bootstrap: usize,
+    #[serde(default)]
+    calibration: Method,
     seeds: Vec<u64>,
     #[serde(default)]
     handbook_features: bool,
@@ -138,6 +142,7 @@ impl Protocol {
             card_precision: file.card_precision,
             fold_frauds_min: file.fold_frauds_min,
             bootstrap: file.bootstrap,
+            calibration: file.calibration,
             seeds: file.seeds,
             handbook_features: file.handbook_features,
             candidates: file.candidates,

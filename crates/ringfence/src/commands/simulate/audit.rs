@@ -16,13 +16,13 @@ use node::{Journal, Place};
 use serde_json::json;
 use simulator::Params;
 
-use crate::cli::{AuditArgs, Cli, EXIT_FAILED};
+use crate::cli::{Cli, EXIT_FAILED, WorldAuditArgs};
 use crate::commands::import::Import;
 use crate::show;
 
 const DAY_MS: i64 = 86_400_000;
 
-pub fn run(cli: &Cli, args: &AuditArgs) -> Result<ExitCode> {
+pub fn run(cli: &Cli, args: &WorldAuditArgs) -> Result<ExitCode> {
     let mut reports = Vec::new();
     for world in &args.worlds {
         let scratch = Scratch::create()?;

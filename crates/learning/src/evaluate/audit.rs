@@ -1,0 +1,399 @@
+//! Does a protocol leak on this tenant's history? The history is altered in ways that must not help a
+//! model, or must not be seen by it at all, and the whole way from log to score is gone again.
+//!
+//! **Invariant**: works on a copy of the log in memory and writes nothing; reads the validation folds
+//! unless the test is asked for.
+
+pub mod alter;
+pub mod relabel;
+
+mod chance;
+mod compare;
+mod finding;
+mod scored;
+
+use std::ops::ControlFlow;
+
+use event::schema::{Legitimate, Simultaneous};
+use event::{Position, Span};
+
+use super::bootstrap::{Interval, Run, quantiles, resampled_ap};
+use super::folds::divide_all;
+use super::ladder::Rung;
+use super::protocol::{Fold, Protocol, Window};
+use super::samples::Samples;
+use super::source::{Source, Stream};
+use super::{EvaluateError, Extent};
+use alter::Naming;
+use compare::Compared;
+use relabel::Stories;
+use scored::Scorer;
+
+pub use finding::{AuditReport, Finding, Verdict};
+
+/// One way in which a figure can be better than what a running system would reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// Labels permuted before the replay: nothing may be left to learn.
+    Labels,
+    /// Another future: no score before it may move.
+    Future,
+    /// Other ids: no score may move, but for ties that ids break.
+    Ids,
+    /// Events of one instant in another order.
+    Order,
+    /// Labels told later: AP may not rise.
+    Delay,
+}
+
+impl Check {
+    pub const ALL: [Check; 5] = [
+        Check::Labels,
+        Check::Future,
+        Check::Ids,
+        Check::Order,
+        Check::Delay,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Check::Labels => "labels",
+            Check::Future => "future",
+            Check::Ids => "ids",
+            Check::Order => "order",
+            Check::Delay => "delay",
+        }
+    }
+}
+
+/// What the audit is doing, for whoever waits.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Doing {
+    Replay { done: u64, of: u64 },
+    Fit { fold: usize },
+}
+
+pub struct Step {
+    /// `None`: the log as it is.
+    pub check: Option<Check>,
+    pub doing: Doing,
+}
+
+/// Replayed records so far, and of how many.
+pub type Replayed<'a> = &'a mut dyn FnMut(u64, u64) -> ControlFlow<()>;
+
+/// The way from a log to samples that is audited; [`honest`] is that of `evaluate`.
+pub type Sampling =
+    dyn Fn(&Source<'_>, &Protocol, &[Window], Replayed<'_>) -> Result<Samples, EvaluateError>;
+
+pub fn honest(
+    source: &Source<'_>,
+    protocol: &Protocol,
+    windows: &[Window],
+    progress: Replayed<'_>,
+) -> Result<Samples, EvaluateError> {
+    let mut samples = Samples::read(source, protocol, windows)?;
+    samples.replay(source, progress)?;
+    Ok(samples)
+}
+
+/// What is audited.
+pub struct Subject<'a> {
+    pub stream: &'a Stream,
+    pub protocol: &'a Protocol,
+    /// Which folds are scored.
+    pub extent: Extent,
+    pub rung: &'a Rung,
+    pub sampling: &'a Sampling,
+}
+
+/// 99 % intervals and a bound of 99.9 %: a clean history fails a check about once in 200 audits.
+const SIGNIFICANT: (f64, f64) = (0.005, 0.995);
+const RESAMPLES: usize = 1_000;
+const SEED: u64 = 20_261;
+
+pub fn audit(
+    subject: &Subject<'_>,
+    checks: &[Check],
+    mut progress: impl FnMut(Step) -> ControlFlow<()>,
+) -> Result<AuditReport, EvaluateError> {
+    let mut auditor = Auditor::new(subject, &mut progress)?;
+    let mut findings = Vec::new();
+    for check in checks {
+        match check {
+            Check::Labels => findings.push(auditor.labels()?),
+            Check::Future => findings.extend(auditor.future()?),
+            Check::Ids => findings.extend(auditor.ids()?),
+            Check::Order => findings.push(auditor.order()?),
+            Check::Delay => findings.push(auditor.delay()?),
+        }
+    }
+    Ok(auditor.scorer.report(subject, findings))
+}
+
+struct Auditor<'a, P> {
+    subject: &'a Subject<'a>,
+    scorer: Scorer<'a>,
+    progress: &'a mut P,
+}
+
+impl<'a, P: FnMut(Step) -> ControlFlow<()>> Auditor<'a, P> {
+    fn new(subject: &'a Subject<'a>, progress: &'a mut P) -> Result<Self, EvaluateError> {
+        let windows = windows(folds(subject));
+        let samples = sampled(subject, subject.stream, &windows, None, progress)?;
+        let scorer = Scorer::new(subject, samples, |fold| {
+            progress(Step {
+                check: None,
+                doing: Doing::Fit { fold },
+            })
+        })?;
+        Ok(Auditor {
+            subject,
+            scorer,
+            progress,
+        })
+    }
+
+    fn samples(
+        &mut self,
+        check: Check,
+        stream: &Stream,
+        windows: &[Window],
+    ) -> Result<Samples, EvaluateError> {
+        sampled(self.subject, stream, windows, Some(check), self.progress)
+    }
+
+    fn tell(&mut self, check: Check, fold: usize) -> Result<(), EvaluateError> {
+        let doing = Doing::Fit { fold };
+        match (self.progress)(Step {
+            check: Some(check),
+            doing,
+        }) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(EvaluateError::Cancelled),
+        }
+    }
+
+    fn labels(&mut self) -> Result<Finding, EvaluateError> {
+        let check = Check::Labels;
+        let legitimate = self.subject.stream.schema().labels.legitimate;
+        let mut stories = Stories::of(self.subject.stream)?;
+        stories.permute(legitimate, SEED);
+        let stream = stories.tell(self.subject.stream)?;
+        let samples = self.samples(check, &stream, &windows(folds(self.subject)))?;
+        let set = self.scorer.set();
+        let divisions = divide_all(&samples, self.subject.protocol, set, folds(self.subject))?;
+        let mut run = Run::new();
+        for (fold, division) in divisions.iter().enumerate() {
+            run.push(self.scorer.fit(&samples, division)?);
+            self.tell(check, fold)?;
+        }
+        let least = self.subject.protocol.fold_frauds_min;
+        let chance = chance::highest(&run, least, SEED);
+        let ap = self.scorer.mean_ap(&run);
+        let among = match legitimate {
+            Legitimate::Presumed => "all events of a type",
+            Legitimate::Explicit => "the labelled events of a type",
+        };
+        Ok(Finding {
+            ap: Some(ap),
+            bound: Some(chance.bound),
+            verdict: Verdict::leak_if(ap > chance.bound),
+            note: format!(
+                "fraud share {:.5}, AP of chance {:.5}, 999 of 1,000 permutations below the bound",
+                chance.prevalence, chance.mean
+            ),
+            ..Finding::new(check, format!("labels permuted among {among}"))
+        })
+    }
+
+    /// For each fold the future of the middle of its test, and for the last one no future at all.
+    fn future(&mut self) -> Result<Vec<Finding>, EvaluateError> {
+        let mut findings = Vec::new();
+        let last = folds(self.subject).len() - 1;
+        for fold in 0..=last {
+            let Some(cut) = self.scorer.middle(fold) else {
+                continue;
+            };
+            let stream = alter::another_future(self.subject.stream, cut)?;
+            findings.push(self.after_cut(fold, cut, &stream, "altered")?);
+        }
+        if let Some(cut) = self.scorer.middle(last) {
+            let stream = alter::ended(self.subject.stream, cut)?;
+            findings.push(self.after_cut(last, cut, &stream, "removed")?);
+        }
+        Ok(findings)
+    }
+
+    fn after_cut(
+        &mut self,
+        fold: usize,
+        cut: Position,
+        stream: &Stream,
+        what: &str,
+    ) -> Result<Finding, EvaluateError> {
+        let it = folds(self.subject)[fold];
+        // No row behind the cut is looked at, so none is sampled.
+        let until = self.scorer.time_after(cut).min(it.test.until);
+        let test = Window { until, ..it.test };
+        let samples = self.samples(Check::Future, stream, &[it.train, test])?;
+        let compared = self.scorer.compare(&samples, stream, fold, cut)?;
+        self.tell(Check::Future, fold)?;
+        let altered = format!("fold {fold}: everything from record {} on {what}", cut.0);
+        Ok(compared.strict(Finding::new(Check::Future, altered)))
+    }
+
+    fn ids(&mut self) -> Result<Vec<Finding>, EvaluateError> {
+        let ties = self.subject.stream.schema().time.simultaneous == Simultaneous::Hidden;
+        let random = alter::renamed(self.subject.stream, &Naming::Random(SEED))?;
+        let what = "ids replaced by random ones".to_owned();
+        let mut findings = Vec::new();
+        if ties {
+            let naming = Naming::ordered(self.subject.stream)?;
+            let kept = alter::renamed(self.subject.stream, &naming)?;
+            let altered = "ids replaced in their order".to_owned();
+            let (compared, _) = self.compare(Check::Ids, &kept)?;
+            findings.push(compared.strict(Finding::new(Check::Ids, altered)));
+        }
+        let (compared, run) = self.compare(Check::Ids, &random)?;
+        let finding = Finding::new(Check::Ids, what);
+        findings.push(if ties {
+            let note = "events of one instant enter the state in the order of their ids";
+            self.no_change(finding, &compared, &run, note)
+        } else {
+            compared.strict(finding)
+        });
+        Ok(findings)
+    }
+
+    fn order(&mut self) -> Result<Finding, EvaluateError> {
+        let (stream, moved) = alter::shuffled(self.subject.stream, SEED)?;
+        let altered = format!("{moved} events moved within their instant");
+        let finding = Finding::new(Check::Order, altered);
+        if moved == 0 {
+            return Ok(Finding {
+                note: "no two events share an instant: there is no order to leak".to_owned(),
+                ..finding
+            });
+        }
+        let (compared, run) = self.compare(Check::Order, &stream)?;
+        match self.subject.stream.schema().time.simultaneous {
+            Simultaneous::Hidden => Ok(compared.strict(finding)),
+            Simultaneous::Ordered => {
+                let note = "the order within an instant is part of this schema's stream";
+                Ok(self.no_change(finding, &compared, &run, note))
+            }
+        }
+    }
+
+    fn delay(&mut self) -> Result<Finding, EvaluateError> {
+        let check = Check::Delay;
+        // Half as long again: twice as long would leave some histories without training labels.
+        let extra = Span::from_millis(self.subject.protocol.label_delay.millis() / 2);
+        let mut stories = Stories::of(self.subject.stream)?;
+        stories.later(extra);
+        let stream = stories.tell(self.subject.stream)?;
+        // A protocol of this delay would train as much earlier, so that its labels are there.
+        let earlier = |it: &Fold| Fold {
+            train: Window {
+                from: it.train.from.minus(extra),
+                until: it.train.until.minus(extra),
+            },
+            ..*it
+        };
+        let later: Vec<Fold> = folds(self.subject).iter().map(earlier).collect();
+        let mut samples = self.samples(check, &stream, &windows(&later))?;
+        // Training takes silence for legitimate only when the later label would have come.
+        let maturity = &mut samples.schema.labels.maturity;
+        *maturity = Span::from_millis(maturity.millis() + extra.millis());
+        let days = |span: Span| span.label(self.subject.stream.schema().time.unit);
+        let finding = Finding::new(check, format!("labels told {} later", days(extra)));
+        let Some(run) = self.scorer.rescored(&samples, &stream, &later)? else {
+            return Ok(Finding {
+                verdict: Verdict::Skipped,
+                note: "too few labels are left to train on".to_owned(),
+                ..finding
+            });
+        };
+        let change = self.change(&run);
+        Ok(Finding {
+            ap: Some(self.scorer.mean_ap(&run)),
+            verdict: Verdict::leak_if(change.low > 0.0 && self.is_beyond_chance(&run)),
+            change: Some(change),
+            note: "later labels must not help".to_owned(),
+            ..finding
+        })
+    }
+
+    fn compare(&mut self, check: Check, stream: &Stream) -> Result<(Compared, Run), EvaluateError> {
+        let samples = self.samples(check, stream, &windows(folds(self.subject)))?;
+        let everything = Position(u64::MAX);
+        let mut all = Compared::default();
+        let mut run = Run::new();
+        for fold in 0..folds(self.subject).len() {
+            let compared = self.scorer.compare(&samples, stream, fold, everything)?;
+            run.push(self.scorer.with_scores(fold, &compared.scores));
+            all.add(compared);
+            self.tell(check, fold)?;
+        }
+        Ok((all, run))
+    }
+
+    /// Scores may move, but not so that AP falls or rises.
+    fn no_change(&self, finding: Finding, compared: &Compared, run: &Run, note: &str) -> Finding {
+        let change = self.change(run);
+        let moved = change.low > 0.0 || change.high < 0.0;
+        Finding {
+            ap: Some(self.scorer.mean_ap(run)),
+            verdict: Verdict::leak_if(
+                moved && (self.is_beyond_chance(run) || self.is_beyond_chance(self.scorer.run())),
+            ),
+            change: Some(change),
+            note: format!("{note}: its AP may not change"),
+            ..compared.described(finding)
+        }
+    }
+
+    /// Between two models that know nothing a resample of subjects finds a difference too often: what
+    /// it cannot see is the chance of their training.
+    fn is_beyond_chance(&self, run: &Run) -> bool {
+        let least = self.subject.protocol.fold_frauds_min;
+        self.scorer.mean_ap(run) > chance::highest(run, least, SEED).bound
+    }
+
+    /// Of the mean AP over folds against the log as it is, the same subjects drawn for both.
+    fn change(&self, run: &Run) -> Interval {
+        let least = self.subject.protocol.fold_frauds_min;
+        let resampled = |run: &Run| resampled_ap(std::slice::from_ref(run), least, RESAMPLES, SEED);
+        let (after, before) = (resampled(run), resampled(self.scorer.run()));
+        let differences: Vec<f64> = after.iter().zip(&before).map(|(a, b)| a - b).collect();
+        quantiles(&differences, SIGNIFICANT.0, SIGNIFICANT.1)
+    }
+}
+
+fn folds<'a>(subject: &Subject<'a>) -> &'a [Fold] {
+    match subject.extent {
+        Extent::Validation => &subject.protocol.validation,
+        Extent::Test => &subject.protocol.test,
+    }
+}
+
+fn windows(folds: &[Fold]) -> Vec<Window> {
+    folds.iter().flat_map(|it| [it.train, it.test]).collect()
+}
+
+fn sampled(
+    subject: &Subject<'_>,
+    stream: &Stream,
+    windows: &[Window],
+    check: Option<Check>,
+    progress: &mut impl FnMut(Step) -> ControlFlow<()>,
+) -> Result<Samples, EvaluateError> {
+    let source = Source::Memory(stream);
+    (subject.sampling)(&source, subject.protocol, windows, &mut |done, of| {
+        progress(Step {
+            check,
+            doing: Doing::Replay { done, of },
+        })
+    })
+}

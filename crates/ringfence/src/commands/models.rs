@@ -1,0 +1,244 @@
+//! `ringfence models`: model files, and their exchange with LightGBM.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use event::record::{Record, ServingPart};
+use graph::FeatureList;
+use learning::fit::{Plan, adopt};
+use model::artifact::Artifact;
+use model::lightgbm_text::{self, LightgbmModel};
+use model::trees::{Tree, Trees};
+use node::{History, Place};
+use serde_json::json;
+
+use super::train::{Trained, activate, method, range, replay, write_model};
+use crate::cli::{CalibrationName, Cli, Models, ModelsArgs};
+use crate::show;
+
+pub fn run(cli: &Cli, args: &ModelsArgs) -> Result<ExitCode> {
+    let place = super::place(cli)?;
+    match &args.what {
+        Models::List => list(cli, &place)?,
+        Models::Export { file, model } => export(cli, &place, file, model.as_deref())?,
+        Models::Import {
+            file,
+            from,
+            until,
+            calibration,
+            no_activate,
+        } => {
+            let given = Given {
+                file,
+                range: range(from, until)?,
+                calibration: *calibration,
+                no_activate: *no_activate,
+            };
+            import(cli, &place, &given)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Model files by their hash.
+fn files(place: &Place) -> Result<BTreeMap<String, Artifact>> {
+    let mut found = BTreeMap::new();
+    let folder = place.models();
+    if !folder.is_dir() {
+        return Ok(found);
+    }
+    for entry in
+        fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?
+    {
+        let path = entry?.path();
+        if path.extension().is_some_and(|it| it == "model") {
+            let (artifact, identity) = Artifact::load(&path)?;
+            found.insert(identity.as_str().to_owned(), artifact);
+        }
+    }
+    Ok(found)
+}
+
+/// Hash of the model that serves at the end of the log.
+fn serving(history: &History) -> Result<Option<String>> {
+    let mut serving = None;
+    let mut records = history.iter_from(event::Position(0))?;
+    while let Some((_, record)) = records.next_record()? {
+        if let Record::Activation(activation) = record
+            && activation.part == ServingPart::Champion
+        {
+            serving = Some(activation.artifact).filter(|sha| *sha != [0; 32]);
+        }
+    }
+    Ok(serving.map(|sha| show::hex(&sha)))
+}
+
+fn list(cli: &Cli, place: &Place) -> Result<()> {
+    let serving = serving(&History::open(place)?)?;
+    let files = files(place)?;
+    let is_serving = |hash: &String| serving.as_ref() == Some(hash);
+    if cli.json {
+        let rows = files.iter().map(|(hash, artifact)| {
+            json!({
+                "model": hash,
+                "serving": is_serving(hash),
+                "created_by": artifact.header.created_by,
+                "trees": artifact.trees.tree_count(),
+                "features": artifact.header.features.len(),
+                "metrics": artifact.header.metrics,
+            })
+        });
+        return Ok(show::json(&rows.collect())?);
+    }
+    let mut out = show::out();
+    for (hash, artifact) in &files {
+        let mark = if is_serving(hash) { "serving" } else { "" };
+        writeln!(
+            out,
+            "{}  {mark:<8} {:>5} trees  {}",
+            &hash[..12],
+            artifact.trees.tree_count(),
+            artifact.header.created_by
+        )?;
+    }
+    Ok(())
+}
+
+fn export(cli: &Cli, place: &Place, file: &Path, wanted: Option<&str>) -> Result<()> {
+    let wanted = match wanted {
+        Some(wanted) => wanted.to_owned(),
+        None => serving(&History::open(place)?)?
+            .context("no model serves: train one, or name one with --model")?,
+    };
+    let mut fitting = files(place)?;
+    fitting.retain(|hash, _| hash.starts_with(&wanted));
+    let (Some((hash, artifact)), None) = (fitting.pop_first(), fitting.first_key_value()) else {
+        bail!(
+            "--model must begin the version of one model file (see `ringfence models list`), got {wanted:?}"
+        );
+    };
+    let text = lightgbm_text::write(&artifact.trees, &artifact.header.features)?;
+    fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
+    if cli.json {
+        let trees = artifact.trees.tree_count();
+        return Ok(show::json(
+            &json!({ "model": hash, "file": file, "trees": trees }),
+        )?);
+    }
+    writeln!(
+        show::out(),
+        "model {} in {}: its raw score is the log-odds before calibration",
+        &hash[..12],
+        file.display()
+    )?;
+    Ok(())
+}
+
+struct Given<'a> {
+    file: &'a Path,
+    range: (event::EventTime, event::EventTime),
+    calibration: CalibrationName,
+    no_activate: bool,
+}
+
+const ROWS_MAX: usize = 500_000;
+
+fn import(cli: &Cli, place: &Place, given: &Given<'_>) -> Result<()> {
+    let started = Instant::now();
+    let history = History::open(place)?;
+    let shown = given.file.display();
+    let text = fs::read_to_string(given.file).with_context(|| format!("cannot read {shown}"))?;
+    let features = FeatureList::new(history.schema());
+    // All that can be wrong with the file is told before the replay.
+    let model = lightgbm_text::read(&text).with_context(|| shown.to_string())?;
+    let trees = by_name(&model, &features).with_context(|| shown.to_string())?;
+    let rows = replay(cli, place, given.range, ROWS_MAX, |_| Ok(()))?;
+    let fitted = adopt(
+        trees,
+        &rows,
+        history.schema(),
+        &features,
+        Plan {
+            calibration: method(given.calibration),
+            ..Plan::default()
+        },
+    )?;
+    let identity = write_model(place, &fitted.artifact)?;
+    let trained = Trained {
+        rows: rows.len(),
+        fitted,
+        identity,
+        seconds: started.elapsed().as_secs_f64(),
+    };
+    if !given.no_activate {
+        let mut tenant = super::open_tenant(cli, place)?;
+        activate(&mut tenant, &trained)?;
+        tenant.snapshot()?;
+    }
+    tell(cli, given, &trained)
+}
+
+/// The trees over the tenant's features, wherever the file has them.
+fn by_name(model: &LightgbmModel, features: &FeatureList) -> Result<Trees> {
+    let names = features.names();
+    let place = |name: &String| {
+        names.iter().position(|held| held == name).with_context(|| {
+            format!(
+                "feature {name:?} is not one of the tenant's (see `ringfence inspect features`)"
+            )
+        })
+    };
+    let used = |tree: &Tree| tree.splits.iter().map(|it| it.feature).collect::<Vec<_>>();
+    let mut places: BTreeMap<u32, u32> = BTreeMap::new();
+    let mut trees: Vec<Tree> = (0..model.trees.tree_count())
+        .map(|at| model.trees.tree(at))
+        .collect();
+    for feature in trees.iter().flat_map(used) {
+        // A column that no tree reads need not be known here.
+        if let std::collections::btree_map::Entry::Vacant(entry) = places.entry(feature) {
+            entry.insert(place(&model.feature_names[feature as usize])? as u32);
+        }
+    }
+    for split in trees.iter_mut().flat_map(|tree| &mut tree.splits) {
+        split.feature = places[&split.feature];
+    }
+    Ok(Trees::new(names.len(), &trees)?)
+}
+
+fn tell(cli: &Cli, given: &Given<'_>, trained: &Trained) -> Result<()> {
+    let header = &trained.fitted.artifact.header;
+    let (rows, frauds) = trained.fitted.parts[2];
+    if cli.json {
+        return Ok(show::json(&json!({
+            "model": trained.identity.as_str(),
+            "model_version": trained.identity.short(),
+            "activated": !given.no_activate,
+            "trees": trained.fitted.artifact.trees.tree_count(),
+            "late": { "rows": rows, "frauds": frauds },
+            "metrics": header.metrics,
+            "thresholds": header.thresholds,
+            "seconds": trained.seconds,
+        }))?);
+    }
+    let metric = |name: &str| header.metrics.get(name).copied().unwrap_or(f64::NAN);
+    writeln!(
+        show::out(),
+        "model {} {}: calibrated on the latest {} events ({} fraud), AP {:.3}, AUC {:.3} there",
+        trained.identity.short(),
+        if given.no_activate {
+            "written"
+        } else {
+            "written and in service"
+        },
+        show::grouped(rows as u64),
+        show::grouped(frauds as u64),
+        metric("late_ap"),
+        metric("late_auc"),
+    )?;
+    Ok(())
+}

@@ -1,7 +1,7 @@
 //! The bytes of a text file: plain, gzip or zstd by their first bytes, whatever the name says.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,18 +33,21 @@ impl Read for Counted {
 pub(crate) fn open(path: &Path) -> io::Result<Bytes> {
     let mut file = File::open(path)?;
     let total = file.metadata()?.len();
+    // put before the rest again: a pipe cannot be rewound
     let mut magic = Vec::new();
     file.by_ref().take(4).read_to_end(&mut magic)?;
-    file.seek(SeekFrom::Start(0))?;
-    let read = Arc::new(AtomicU64::new(0));
+    let read = Arc::new(AtomicU64::new(magic.len() as u64));
     let counted = Counted {
         file,
         read: Arc::clone(&read),
     };
-    let reader: Box<dyn Read + Send> = if magic.starts_with(&GZIP) {
+    let is_gzip = magic.starts_with(&GZIP);
+    let is_zstd = magic == ZSTD;
+    let counted = io::Cursor::new(magic).chain(counted);
+    let reader: Box<dyn Read + Send> = if is_gzip {
         let buffered = BufReader::with_capacity(1 << 16, counted);
         Box::new(flate2::bufread::MultiGzDecoder::new(buffered))
-    } else if magic == ZSTD {
+    } else if is_zstd {
         Box::new(zstd::stream::read::Decoder::new(counted)?)
     } else {
         Box::new(counted)

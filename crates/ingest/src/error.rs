@@ -54,8 +54,14 @@ pub enum IngestError {
         expected: &'static str,
         got: String,
     },
-    #[error("{} is {format}; a canonical import needs jsonl: map its columns in [import]", path.display())]
-    CanonicalNeedsJsonl { path: PathBuf, format: Format },
+    #[error("{} is {format}; a canonical import needs jsonl or parquet: map its columns in [import]", path.display())]
+    CanonicalCsv { path: PathBuf, format: Format },
+    #[error("{}: column {column:?} holds {got}, which has no canonical form", path.display())]
+    CanonicalType {
+        path: PathBuf,
+        column: String,
+        got: String,
+    },
     #[error("{} ends in the middle of compressed data after {rows} rows", path.display())]
     Truncated { path: PathBuf, rows: u64 },
     #[error("cannot read {} after {rows} rows: {source}", path.display())]

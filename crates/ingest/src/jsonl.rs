@@ -4,7 +4,6 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use event::draft::Invalid;
-use event::json::{self, Line};
 use serde::de::{DeserializeSeed, Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -87,17 +86,7 @@ impl Jsonl {
             at: e.valid_up_to(),
         })?;
         let Some(columns) = &self.columns else {
-            let mut row = match json::parse_line(text, &intake.schema, None)? {
-                Line::Event(event) => Row::Event {
-                    row: self.rows,
-                    event: *event,
-                    label: None,
-                },
-                Line::Label(label) => Row::Label(label),
-                Line::Outcome(outcome) => Row::Outcome(outcome),
-            };
-            intake.order.admit(&mut row)?;
-            return Ok(row);
+            return intake.canonical(text, self.rows);
         };
         let fields = fields(text, &columns.names)?;
         for (seen, field) in self.seen.iter_mut().zip(&fields) {

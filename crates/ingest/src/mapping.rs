@@ -20,7 +20,8 @@ pub struct Mapping {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Layout {
-    /// JSON lines in the canonical form, with the schema's own names.
+    /// JSON lines in the canonical form, with the schema's own names; or Parquet whose rows, as JSON
+    /// objects of their filled columns, are such lines.
     Canonical,
     Columns(Box<Columns>),
 }

@@ -4,6 +4,8 @@
 //!
 //! A file whose text is not UTF-8 although it says so is corrupt: that ends the import, not a row.
 
+mod canonical;
+
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,13 +37,16 @@ const BATCH_ROWS: usize = 4096;
 pub(crate) struct Parquet {
     path: PathBuf,
     batches: ParquetRecordBatchReader,
-    columns: Box<Columns>,
-    /// Column of a batch for each mapped column.
+    /// `None`: canonical, every column is a field of its name.
+    columns: Option<Box<Columns>>,
+    names: Vec<String>,
+    /// Column of a batch for each column that is read.
     places: Vec<usize>,
     batch: Vec<Values>,
     batch_rows: usize,
     next_in_batch: usize,
     scratch: Scratch,
+    line: String,
     rows: u64,
     pub rows_total: u64,
 }
@@ -69,7 +74,11 @@ enum Values {
 }
 
 impl Parquet {
-    pub fn open(path: &Path, file: File, columns: Box<Columns>) -> Result<Parquet, IngestError> {
+    pub fn open(
+        path: &Path,
+        file: File,
+        columns: Option<Box<Columns>>,
+    ) -> Result<Parquet, IngestError> {
         let failed = |source: ParquetError| IngestError::Parquet {
             path: path.to_owned(),
             rows: 0,
@@ -84,10 +93,17 @@ impl Parquet {
             .map(|field| field.name().as_str())
             .collect();
         check_unique(path, &names)?;
-        let in_file = places(path, &columns, &names)?;
-        for used in &columns.uses {
+        let in_file = match &columns {
+            Some(columns) => places(path, columns, &names)?,
+            None => (0..names.len()).collect(),
+        };
+        let read: Vec<String> = in_file.iter().map(|at| names[*at].to_owned()).collect();
+        for used in columns.iter().flat_map(|columns| &columns.uses) {
             let got = metadata.schema().field(in_file[used.column]).data_type();
-            check_type(path, &columns, used, got)?;
+            check_type(path, &read[used.column], used, got)?;
+        }
+        if columns.is_none() {
+            canonical::check(path, metadata.schema())?;
         }
         let viewed = ArrowReaderOptions::new().with_schema(Arc::new(with_views(metadata.schema())));
         let metadata = ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), viewed)
@@ -106,10 +122,12 @@ impl Parquet {
             batches,
             places: in_file.iter().map(rank).collect(),
             columns,
+            names: read,
             batch: Vec::new(),
             batch_rows: 0,
             next_in_batch: 0,
             scratch: Scratch::default(),
+            line: String::new(),
             rows: 0,
             rows_total: u64::try_from(rows_total).unwrap_or(0),
         })
@@ -129,9 +147,17 @@ impl Parquet {
         self.next_in_batch += 1;
         self.rows += 1;
         let batch = &self.batch;
-        let mapped = intake.map(&self.columns, &mut self.scratch, row, |column| {
-            batch[column].cell(ix)
-        });
+        let mapped = match &self.columns {
+            Some(columns) => intake.map(columns, &mut self.scratch, row, |column| {
+                batch[column].cell(ix)
+            }),
+            None => {
+                let cells = self.names.iter().zip(batch);
+                let cells = cells.map(|(name, values)| (name.as_str(), values.cell(ix)));
+                canonical::json_line(cells, &mut self.line);
+                intake.canonical(&self.line, row)
+            }
+        };
         Ok(Some(match mapped {
             Ok(row) => Read::Row(row),
             Err(error) => Read::Reject(self.reject(row, ix, &error)),
@@ -164,7 +190,7 @@ impl Parquet {
 
     fn reject(&self, row: u64, ix: usize, error: &RowError) -> Reject {
         let mut raw = serde_json::Map::new();
-        for (name, values) in self.columns.names.iter().zip(&self.batch) {
+        for (name, values) in self.names.iter().zip(&self.batch) {
             let value = match values.cell(ix) {
                 Cell::Absent => serde_json::Value::Null,
                 Cell::Int(value) => value.into(),
@@ -259,7 +285,7 @@ fn with_views(schema: &FileSchema) -> FileSchema {
 
 fn check_type(
     path: &Path,
-    columns: &Columns,
+    column: &str,
     used: &ColumnUse,
     got: &DataType,
 ) -> Result<(), IngestError> {
@@ -294,7 +320,7 @@ fn check_type(
     }
     Err(IngestError::ColumnType {
         path: path.to_owned(),
-        column: columns.names[used.column].clone(),
+        column: column.to_owned(),
         field: used.field.clone(),
         expected,
         got: got.to_string(),

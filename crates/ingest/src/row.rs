@@ -1,7 +1,7 @@
 //! One row of a file, through the mapping and the event crate's validation.
 
 use event::draft::{AmountText, Draft, DraftAmount, DraftValue, Invalid};
-use event::json::{LabelLine, OutcomeLine};
+use event::json::{self, LabelLine, Line, OutcomeLine};
 use event::money::MoneyError;
 use event::record::Verdict;
 use event::schema::Schema;
@@ -354,6 +354,21 @@ impl Intake {
         cell: impl Fn(usize) -> Cell<'a>,
     ) -> Result<Row, RowError> {
         let mut row = map(&self.schema, columns, scratch, row, cell)?;
+        self.order.admit(&mut row)?;
+        Ok(row)
+    }
+
+    /// One line in the canonical form.
+    pub fn canonical(&mut self, text: &str, row: u64) -> Result<Row, RowError> {
+        let mut row = match json::parse_line(text, &self.schema, None)? {
+            Line::Event(event) => Row::Event {
+                row,
+                event: *event,
+                label: None,
+            },
+            Line::Label(label) => Row::Label(label),
+            Line::Outcome(outcome) => Row::Outcome(outcome),
+        };
         self.order.admit(&mut row)?;
         Ok(row)
     }

@@ -301,19 +301,19 @@ fn open_reader(path: &Path, format: Format, mapping: &Mapping) -> Result<Opened,
     };
     let columns = match &mapping.layout {
         Layout::Columns(columns) => Some(columns.clone()),
-        Layout::Canonical if format == Format::Jsonl => None,
-        Layout::Canonical => {
+        Layout::Canonical if format == Format::Csv => {
             let path = owned();
-            return Err(IngestError::CanonicalNeedsJsonl { path, format });
+            return Err(IngestError::CanonicalCsv { path, format });
         }
+        Layout::Canonical => None,
     };
-    if let (Format::Parquet, Some(columns)) = (format, &columns) {
+    if format == Format::Parquet {
         let file = File::open(path).map_err(opened)?;
         let total = file.metadata().map_err(opened)?.len();
         if total == 0 {
             return Err(IngestError::Empty { path: owned() });
         }
-        let parquet = Parquet::open(path, file, columns.clone())?;
+        let parquet = Parquet::open(path, file, columns)?;
         return Ok((Reader::Parquet(Box::new(parquet)), total, None));
     }
     let bytes = decompress::open(path).map_err(opened)?;

@@ -32,6 +32,7 @@ mod draws;
 
 use std::ops::ControlFlow;
 
+use event::Position;
 use node::{NodeError, Place};
 use thiserror::Error;
 
@@ -101,6 +102,11 @@ pub enum Step {
     Fitted {
         rung: String,
         what: String,
+    },
+    /// Scores of a test fold, of the protocol's first seed.
+    TestScored {
+        rung: String,
+        scores: Vec<(Position, f64)>,
     },
 }
 

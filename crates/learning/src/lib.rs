@@ -5,8 +5,10 @@
 
 pub mod dataset;
 pub mod evaluate;
+pub mod fairness;
 pub mod fit;
 pub mod metric;
+pub mod oracle;
 pub mod producer;
 pub mod sample_digest;
 

@@ -68,6 +68,7 @@ pub enum Command {
     Decide(DecideArgs),
     Replay(ReplayArgs),
     Inspect(InspectArgs),
+    Simulate(SimulateArgs),
     Demo(DemoArgs),
     Completions(CompletionsArgs),
 }
@@ -95,9 +96,11 @@ pub struct InitArgs {
 #[command(after_help = "Examples:
   ringfence import --schema my.toml tx.parquet
   ringfence import tx-2026-02.csv.gz          into a tenant that has a schema with an [import] table
-  ringfence import --sort --max-rejects 0 --schema my.toml tx.csv")]
+  ringfence import --sort --max-rejects 0 --schema my.toml tx.csv
+  zcat tx.jsonl.gz | ringfence import --schema my.toml -")]
 pub struct ImportArgs {
-    /// File to import (.csv, .jsonl, .parquet; .gz and .zst too).
+    /// File to import (.csv, .jsonl, .parquet; .gz and .zst too), or - for standard input (JSON lines
+    /// unless --format says otherwise).
     pub file: PathBuf,
     /// Schema file with an import table; the tenant's own schema without it.
     #[arg(long)]
@@ -312,6 +315,70 @@ pub enum Inspect {
     },
     /// The features of the tenant's schema.
     Features,
+}
+
+/// Make a world of people, devices, money and fraud: a stream to import, and apart from it an oracle.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ringfence simulate --days 60 --accounts 20000 --seed 7 --out world
+  ringfence import --schema world/schema.toml world/stream.parquet
+  ringfence simulate --preset three-banks --params mine.toml --out banks
+  ringfence simulate --print-schema > simulated.toml
+  ringfence simulate --preset demo --out - | ringfence import --schema simulated.toml -
+  ringfence simulate audit world")]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct SimulateArgs {
+    #[command(subcommand)]
+    pub what: Option<SimulateWhat>,
+    /// Length of the span.
+    #[arg(long, allow_negative_numbers = true)]
+    pub days: Option<i64>,
+    /// Customers' accounts at the start.
+    #[arg(long, allow_negative_numbers = true)]
+    pub accounts: Option<i64>,
+    /// Same seed, same bytes.
+    #[arg(long, allow_negative_numbers = true)]
+    pub seed: Option<i64>,
+    /// Named parameters: demo, bench-1m, bench-100m, three-banks.
+    #[arg(long)]
+    pub preset: Option<String>,
+    /// File (TOML) with parameters that differ from the preset's; every key is in world.toml of a world.
+    #[arg(long)]
+    pub params: Option<PathBuf>,
+    /// Directory for the files, or - for JSON lines on standard output (stream only).
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    /// Only one of the two forms of the stream.
+    #[arg(long, value_enum)]
+    pub format: Option<StreamFormat>,
+    /// Print the schema that the streams are imported by, and stop.
+    #[arg(long)]
+    pub print_schema: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SimulateWhat {
+    Audit(WorldAuditArgs),
+}
+
+/// Is a world fair? Holds its stream against its oracle; fails when a demand is not met.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ringfence simulate audit world
+  ringfence simulate audit seed-1 seed-2 seed-3 seed-4 seed-5")]
+pub struct WorldAuditArgs {
+    /// Directories that `simulate` has written, such as one for each of several seeds.
+    #[arg(required = true)]
+    pub worlds: Vec<PathBuf>,
+    /// Leave out the ladder of models, which takes most of the time.
+    #[arg(long)]
+    pub no_ladder: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StreamFormat {
+    Jsonl,
+    Parquet,
 }
 
 /// Simulate a small world, import it, train, decide its last day, and show what was caught.

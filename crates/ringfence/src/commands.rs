@@ -5,12 +5,13 @@ mod completions;
 mod decide;
 pub mod demo;
 mod evaluate;
-mod import;
+pub mod import;
 mod init;
 mod inspect;
 mod models;
 mod replay;
 mod samples;
+mod simulate;
 mod train;
 
 use std::process::ExitCode;
@@ -25,6 +26,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
     match &cli.command {
         Command::Init(args) => init::run(cli, args),
         Command::Import(args) => import::run(cli, args),
+        Command::Simulate(args) => simulate::run(cli, args),
         Command::Train(args) => train::run(cli, args),
         Command::Evaluate(args) => evaluate::run(cli, args),
         Command::Audit(args) => audit::run(cli, args),

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use ringfence_simulator as simulator;
-use simulator::{Params, simulate, write_world};
+use simulator::{Lines, Params, simulate, write_world};
 
 fn main() -> Result<(), Box<dyn Error>> {
     // cargo passes --bench first
@@ -23,7 +23,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let start = Instant::now();
     let counts = match arguments.get(2) {
-        Some(directory) => write_world(&params, 1, Path::new(directory), |_| {})?,
+        Some(directory) => {
+            write_world(&params, 1, Path::new(directory), Lines::Written, |_| Ok(()))?
+        }
         None => simulate::<Infallible>(&params, 1, |_| Ok(()), |_| Ok(()))?,
     };
     let seconds = start.elapsed().as_secs_f64();

@@ -54,9 +54,7 @@ impl World<'_> {
                 if part == Part::Mule {
                     self.rings.mules.push(account);
                 }
-                if part != Part::Outside {
-                    self.rings.taint(account);
-                }
+                self.taint_holder(account);
             }
             cast.push(account);
         }
@@ -72,9 +70,32 @@ impl World<'_> {
                 Some(self.account_of(person))
             }
             Part::Borrower => Some(self.borrower(day, dice)),
-            Part::Outside => Some(dice.pick(&self.population.outside)),
+            Part::Outside => Some(self.outsider(dice)),
             Part::Visitor => None,
         }
+    }
+
+    /// Logins and limits go by the holder's current account, whichever of them a ring uses.
+    fn taint_holder(&mut self, account: AccountNo) {
+        self.rings.taint(account);
+        let owner = self.population.accounts[account.index()].owner;
+        if let Some(person) = self.population.people.get(owner.index()) {
+            let current = person.account;
+            self.rings.taint(current);
+        }
+    }
+
+    /// An account elsewhere that no ring has used.
+    fn outsider(&self, dice: &mut Dice) -> AccountNo {
+        let pool = &self.population.outside;
+        let mut account = dice.pick(pool);
+        for _ in 0..TRIES {
+            if !self.rings.is_tainted(account) {
+                break;
+            }
+            account = dice.pick(pool);
+        }
+        account
     }
 
     fn account_of(&self, person: PersonNo) -> AccountNo {
@@ -101,23 +122,21 @@ impl World<'_> {
     }
 
     fn borrower(&self, day: i64, dice: &mut Dice) -> AccountNo {
-        let mut found = None;
         for _ in 0..TRIES {
             if self.rings.borrowers.is_empty() {
                 break;
             }
             let person = dice.pick(&self.rings.borrowers);
-            found = self.population.people[person.index()].credit_account();
-            let clean = found.is_some_and(|account| !self.rings.is_tainted(account));
-            if clean && self.population.is_active(person, day) {
-                break;
+            let credit = self.population.people[person.index()].credit_account();
+            let current = self.account_of(person);
+            let clean =
+                credit.filter(|&it| ![it, current].iter().any(|&it| self.rings.is_tainted(it)));
+            if let (Some(account), true) = (clean, self.population.is_active(person, day)) {
+                return account;
             }
         }
-        found.unwrap_or_else(|| self.account_of(PersonNo(dice.below(self.people_count()))))
-    }
-
-    fn people_count(&self) -> u32 {
-        self.population.people.len() as u32
+        // a world of few borrowers: somebody pays what there is
+        self.account_of(self.somebody(day, dice))
     }
 
     /// The household first, then the anchor's contacts, then theirs; strangers only where these run out.

@@ -78,6 +78,7 @@ impl World<'_> {
     pub(crate) fn plan_label(
         &mut self,
         event: &EventRow,
+        known_from: Time,
         ring: &Ring,
         undo: Option<Undo>,
         dice: &mut Dice,
@@ -91,7 +92,8 @@ impl World<'_> {
             return;
         }
         let (source, reason) = finding(ring.typology, event, dice);
-        let time = event.time + delay;
+        let latest = event.time + ((labels.delay_max_days * DAY_MS as f64) as i64 - SECOND_MS);
+        let time = (known_from + delay).min(latest);
         let label = LabelRow {
             event: event.no,
             time,

@@ -13,6 +13,9 @@ mod row;
 mod secret;
 mod stream;
 
+mod field;
+mod words;
+
 mod act;
 mod agenda;
 mod cast;
@@ -31,6 +34,7 @@ mod population;
 mod random;
 mod time;
 
+pub use field::{Column, Form, Value, for_each_field};
 pub use market::Category;
 pub use name::Names;
 pub use params::{Activity, Drift, Fraud, Labels, Outcomes, PRESETS, ParamError, Params, Weights};
@@ -41,6 +45,8 @@ pub use row::{
     RingNo, Row, TerminalNo,
 };
 pub use secret::{Role, Secret};
-pub use stream::{SCHEMA, WriteError, write_oracle_line, write_row_line, write_world};
+pub use stream::{
+    Draft, LineBuffer, Lines, SCHEMA, WriteError, bank_folders, write_oracle_line, write_world,
+};
 pub use time::{Date, Time};
 pub use world::{Counts, SimulateError, simulate};

@@ -1,12 +1,12 @@
 //! Parameters of a world: `presets/default.toml` holds every key with its comment, a named preset or a
 //! user's file overrides some. Nothing is generated before `validate` has passed.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::time::Date;
 use crate::typology::Typology;
 
-#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
     pub seed: u64,
@@ -24,7 +24,7 @@ pub struct Params {
     pub typologies: Weights,
 }
 
-#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Activity {
     pub pace: f64,
@@ -33,7 +33,7 @@ pub struct Activity {
     pub move_per_day: f64,
 }
 
-#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fraud {
     pub hard_negatives_per_ring: u32,
@@ -42,7 +42,7 @@ pub struct Fraud {
     pub ring_share_max: f64,
 }
 
-#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Labels {
     pub delay_median_days: f64,
@@ -53,7 +53,7 @@ pub struct Labels {
     pub corrected: f64,
 }
 
-#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Outcomes {
     pub declined: f64,
@@ -63,7 +63,7 @@ pub struct Outcomes {
     pub refunded: f64,
 }
 
-#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Drift {
     pub seasonality: f64,
@@ -72,7 +72,7 @@ pub struct Drift {
     pub late_from_day: u32,
 }
 
-#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Weights {
     pub card_testing: f32,
@@ -114,11 +114,13 @@ impl Weights {
 pub enum ParamError {
     #[error("parameter file: {0}")]
     Toml(#[from] toml::de::Error),
+    #[error("parameter file: {0}")]
+    ToToml(#[from] toml::ser::Error),
     #[error("unknown preset {name:?}, expected one of {}", PRESETS.map(|(name, _)| name).join(", "))]
     UnknownPreset { name: String },
     #[error("{field} must be in {low}..={high}, got {value}")]
     OutOfRange {
-        field: &'static str,
+        field: String,
         value: f64,
         low: f64,
         high: f64,
@@ -135,8 +137,39 @@ pub enum ParamError {
     NoTypology,
 }
 
-/// Field, value, and the least and the most it may be.
-type Range = (&'static str, f64, f64, f64);
+/// A field and the least and the most it may be; one range holds for a whole table of weights.
+const RANGES: [(&str, f64, f64); 28] = [
+    // TOML's whole numbers end there
+    ("seed", 0.0, i64::MAX as f64),
+    ("days", 1.0, 3660.0),
+    ("accounts", 200.0, 50_000_000.0),
+    ("banks", 1.0, 16.0),
+    ("prevalence", 0.0, 0.05),
+    ("camouflage", 0.0, 1.0),
+    ("activity.pace", 0.01, 20.0),
+    ("activity.newcomers_per_day", 0.0, 0.05),
+    ("activity.new_device_per_day", 0.0, 0.1),
+    ("activity.move_per_day", 0.0, 0.1),
+    ("fraud.hard_negatives_per_ring", 0.0, 50.0),
+    ("fraud.recurrent_mules", 0.0, 1.0),
+    ("fraud.recurrent_devices", 0.0, 1.0),
+    ("fraud.ring_share_max", 0.001, 1.0),
+    ("labels.delay_median_days", 0.01, 60.0),
+    ("labels.delay_sigma", 0.0, 3.0),
+    ("labels.delay_max_days", 1.0, 180.0),
+    ("labels.never_found", 0.0, 0.9),
+    ("labels.false_share", 0.0, 0.5),
+    ("labels.corrected", 0.0, 1.0),
+    ("outcomes.declined", 0.0, 0.5),
+    ("outcomes.failed", 0.0, 0.5),
+    ("outcomes.challenged", 0.0, 0.5),
+    ("outcomes.reversed", 0.0, 0.2),
+    ("outcomes.refunded", 0.0, 0.2),
+    ("drift.seasonality", 0.0, 0.9),
+    ("drift.price_level_per_year", -0.5, 5.0),
+    ("drift.late_from_day", 0.0, 3660.0),
+];
+const WEIGHTS: (f64, f64) = (0.0, 1000.0);
 
 const DEFAULT: &str = include_str!("../presets/default.toml");
 
@@ -149,132 +182,46 @@ pub const PRESETS: [(&str, &str); 4] = [
 
 impl Params {
     pub fn preset(name: &str) -> Result<Params, ParamError> {
+        Params::layered([Params::preset_text(name)?])
+    }
+
+    pub fn preset_text(name: &str) -> Result<&'static str, ParamError> {
         let found = PRESETS.iter().find(|(known, _)| *known == name);
         let (_, text) = found.ok_or_else(|| ParamError::UnknownPreset {
             name: name.to_owned(),
         })?;
-        Params::from_toml(text)
+        Ok(text)
     }
 
     /// The defaults, overridden by the keys of `text`; an unknown key is an error.
     pub fn from_toml(text: &str) -> Result<Params, ParamError> {
+        Params::layered([text])
+    }
+
+    /// The defaults, overridden by the keys of each text in turn.
+    pub fn layered<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Params, ParamError> {
         let mut table: toml::Table = toml::from_str(DEFAULT)?;
-        overlay(&mut table, toml::from_str(text)?);
+        for text in texts {
+            overlay(&mut table, toml::from_str(text)?);
+        }
+        // before the types are looked at: -3 days are out of range, and no word about unsigned integers
+        check_ranges(&table)?;
         Ok(table.try_into()?)
+    }
+
+    /// Every parameter, as a file that makes the same world.
+    pub fn to_toml(&self) -> Result<String, ParamError> {
+        self.validate()?;
+        Ok(toml::to_string(self)?)
     }
 
     pub fn validate(&self) -> Result<(), ParamError> {
         self.start_day()?;
-        for (field, value, low, high) in self.world_ranges().into_iter().chain(self.record_ranges())
-        {
-            if !(low..=high).contains(&value) {
-                return Err(ParamError::OutOfRange {
-                    field,
-                    value,
-                    low,
-                    high,
-                });
-            }
+        if i64::try_from(self.seed).is_err() {
+            return Err(out_of_range("seed", self.seed as f64, 0.0, i64::MAX as f64));
         }
-        for typology in Typology::ALL {
-            let value = f64::from(self.typologies.of(typology));
-            if !(0.0..=1000.0).contains(&value) {
-                let field = typology.name();
-                return Err(ParamError::OutOfRange {
-                    field,
-                    value,
-                    low: 0.0,
-                    high: 1000.0,
-                });
-            }
-        }
+        check_ranges(&toml::Table::try_from(self)?)?;
         self.validate_fraud()
-    }
-
-    fn world_ranges(&self) -> [Range; 13] {
-        [
-            ("days", f64::from(self.days), 1.0, 3660.0),
-            ("accounts", f64::from(self.accounts), 200.0, 50_000_000.0),
-            ("banks", f64::from(self.banks), 1.0, 16.0),
-            ("prevalence", self.prevalence, 0.0, 0.05),
-            ("camouflage", self.camouflage, 0.0, 1.0),
-            ("activity.pace", self.activity.pace, 0.01, 20.0),
-            (
-                "activity.newcomers_per_day",
-                self.activity.newcomers_per_day,
-                0.0,
-                0.05,
-            ),
-            (
-                "activity.new_device_per_day",
-                self.activity.new_device_per_day,
-                0.0,
-                0.1,
-            ),
-            (
-                "activity.move_per_day",
-                self.activity.move_per_day,
-                0.0,
-                0.1,
-            ),
-            (
-                "fraud.hard_negatives_per_ring",
-                f64::from(self.fraud.hard_negatives_per_ring),
-                0.0,
-                50.0,
-            ),
-            (
-                "fraud.recurrent_mules",
-                self.fraud.recurrent_mules,
-                0.0,
-                1.0,
-            ),
-            (
-                "fraud.recurrent_devices",
-                self.fraud.recurrent_devices,
-                0.0,
-                1.0,
-            ),
-            (
-                "fraud.ring_share_max",
-                self.fraud.ring_share_max,
-                0.001,
-                1.0,
-            ),
-        ]
-    }
-
-    fn record_ranges(&self) -> [Range; 13] {
-        [
-            (
-                "labels.delay_median_days",
-                self.labels.delay_median_days,
-                0.01,
-                60.0,
-            ),
-            ("labels.delay_sigma", self.labels.delay_sigma, 0.0, 3.0),
-            (
-                "labels.delay_max_days",
-                self.labels.delay_max_days,
-                1.0,
-                180.0,
-            ),
-            ("labels.never_found", self.labels.never_found, 0.0, 0.9),
-            ("labels.false_share", self.labels.false_share, 0.0, 0.5),
-            ("labels.corrected", self.labels.corrected, 0.0, 1.0),
-            ("outcomes.declined", self.outcomes.declined, 0.0, 0.5),
-            ("outcomes.failed", self.outcomes.failed, 0.0, 0.5),
-            ("outcomes.challenged", self.outcomes.challenged, 0.0, 0.5),
-            ("outcomes.reversed", self.outcomes.reversed, 0.0, 0.2),
-            ("outcomes.refunded", self.outcomes.refunded, 0.0, 0.2),
-            ("drift.seasonality", self.drift.seasonality, 0.0, 0.9),
-            (
-                "drift.price_level_per_year",
-                self.drift.price_level_per_year,
-                -0.5,
-                5.0,
-            ),
-        ]
     }
 
     fn validate_fraud(&self) -> Result<(), ParamError> {
@@ -319,6 +266,50 @@ impl Params {
     }
 }
 
+fn check_ranges(table: &toml::Table) -> Result<(), ParamError> {
+    for (field, low, high) in RANGES {
+        let value = match field.split_once('.') {
+            Some((group, name)) => table.get(group).and_then(|group| group.get(name)),
+            None => table.get(field),
+        };
+        check_range(field, value, low, high)?;
+    }
+    let weights = table.get("typologies").and_then(toml::Value::as_table);
+    for (name, value) in weights.into_iter().flatten() {
+        check_range(
+            &format!("typologies.{name}"),
+            Some(value),
+            WEIGHTS.0,
+            WEIGHTS.1,
+        )?;
+    }
+    Ok(())
+}
+
+/// What is no number is refused by its type later.
+fn check_range(
+    field: &str,
+    value: Option<&toml::Value>,
+    low: f64,
+    high: f64,
+) -> Result<(), ParamError> {
+    let number =
+        value.and_then(|value| value.as_float().or(value.as_integer().map(|it| it as f64)));
+    match number {
+        Some(value) if !(low..=high).contains(&value) => Err(out_of_range(field, value, low, high)),
+        _ => Ok(()),
+    }
+}
+
+fn out_of_range(field: &str, value: f64, low: f64, high: f64) -> ParamError {
+    ParamError::OutOfRange {
+        field: field.to_owned(),
+        value,
+        low,
+        high,
+    }
+}
+
 fn overlay(base: &mut toml::Table, over: toml::Table) {
     for (key, value) in over {
         match (base.get_mut(&key), value) {
@@ -349,6 +340,30 @@ mod tests {
     }
 
     #[test]
+    fn parameters_survive_their_file() {
+        let params =
+            Params::layered(["days = 20\nseed = 3", "days = 21\ncamouflage = 0.5"]).unwrap();
+        assert_eq!((params.seed, params.days), (3, 21));
+        assert_eq!(
+            Params::from_toml(&params.to_toml().unwrap()).unwrap(),
+            params
+        );
+    }
+
+    #[test]
+    fn every_range_is_of_a_parameter() {
+        let table: toml::Table = toml::from_str(DEFAULT).unwrap();
+        for (field, ..) in RANGES {
+            let (group, name) = field.split_once('.').unwrap_or(("", field));
+            let holder = table
+                .get(group)
+                .and_then(toml::Value::as_table)
+                .unwrap_or(&table);
+            assert!(holder.contains_key(name), "{field}");
+        }
+    }
+
+    #[test]
     fn impossible_parameters_name_field_value_and_range() {
         for (text, expected) in [
             (
@@ -356,6 +371,11 @@ mod tests {
                 "prevalence must be in 0..=0.05, got 0.06",
             ),
             ("days = 0", "days must be in 1..=3660, got 0"),
+            ("days = -3", "days must be in 1..=3660, got -3"),
+            (
+                "[typologies]\ncycle = -1",
+                "typologies.cycle must be in 0..=1000, got -1",
+            ),
             (
                 "accounts = 300",
                 "accounts must be >= 410, the actors of the largest ring ten times over, got 300",
@@ -376,7 +396,7 @@ mod tests {
         ] {
             assert_eq!(refusal(text), expected);
         }
-        assert!(refusal("days = -3").contains("invalid value: integer `-3`"));
+        assert!(refusal("days = 1.5").contains("invalid type: floating point `1.5`"));
         assert!(refusal("speed = 3").contains("unknown field `speed`"));
     }
 }

@@ -13,6 +13,10 @@ use crate::time::{DAY_MS, Time};
 use crate::typology::{Manner, Script, Typology};
 use crate::world::World;
 
+/// Share of planned steps that happen, before any has been counted, and the steps that this counts for.
+const YIELD: f64 = 0.9;
+const YIELD_WEIGHT: f64 = 100.0;
+
 /// A script being played.
 #[derive(Clone, Debug)]
 pub struct Ring {
@@ -50,6 +54,9 @@ pub struct Rings {
     pub(crate) machines: VecDeque<DeviceNo>,
     /// Fraudulent steps planned by week of the span.
     planned: BTreeMap<i64, u32>,
+    /// Fraudulent steps that were due before this week, and those of this week.
+    due: f64,
+    due_this_week: f64,
     events_at_week: u64,
     pub(crate) borrowers: Vec<PersonNo>,
     next_no: u32,
@@ -71,6 +78,8 @@ impl Rings {
             mules: Vec::new(),
             machines: VecDeque::new(),
             planned: BTreeMap::new(),
+            due: 0.0,
+            due_this_week: 0.0,
             events_at_week: 0,
             borrowers: everybody.filter(borrows).map(PersonNo).collect(),
             next_no: 0,
@@ -162,7 +171,13 @@ impl World<'_> {
         };
         let budget = self.params.prevalence * per_day * days;
         let cap = ((self.params.fraud.ring_share_max * budget) as u32).max(4);
-        let mut open = budget - f64::from(self.rings.planned.remove(&week).unwrap_or(0));
+        // some steps find an account closed or a card replaced: plan as many more
+        self.rings.due += self.rings.due_this_week;
+        let played =
+            (self.counts.frauds as f64 + YIELD * YIELD_WEIGHT) / (self.rings.due + YIELD_WEIGHT);
+        let wanted = budget / played.clamp(0.5, 1.0);
+        let mut open = wanted - f64::from(self.rings.planned.remove(&week).unwrap_or(0));
+        self.rings.due_this_week = wanted - open;
         let mut dice = Dice::new(self.params.seed, Purpose::Schedule, week as u64, 0);
         let weights = self.weights(day);
         // each round plans at least one fraudulent step in some week; the bound is for safety of time
@@ -184,6 +199,7 @@ impl World<'_> {
                 break;
             }
             open -= now;
+            self.rings.due_this_week += now;
             for step in script.steps.iter().filter(|step| step.fraud) {
                 let of = self.week(step.at);
                 if of > week {

@@ -2,13 +2,15 @@
 //! was enough. Nothing of this module is reachable from a `Row`.
 
 use crate::row::{EventNo, RingNo};
-use crate::typology::{Stage, Typology};
+use crate::typology::{Part, Stage, Typology};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Secret {
     pub event: EventNo,
     pub ring: RingNo,
     pub typology: Typology,
+    /// What the account that acts is in the ring.
+    pub part: Part,
     pub stage: Stage,
     pub role: Role,
     /// The ring's first event after which the oracle's posterior exceeds ten times the prevalence.

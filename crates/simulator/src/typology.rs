@@ -71,8 +71,10 @@ impl Typology {
             manner,
             cap,
             clock: start,
+            blends: true,
             script: Script::default(),
         };
+        draft.hide_or_not();
         match self {
             Typology::CardTesting => cards::card_testing(&mut draft),
             Typology::MerchantCollusion => cards::merchant_collusion(&mut draft),
@@ -108,6 +110,19 @@ pub enum Part {
     Outside,
     /// A card seen at the watched terminal, unknown until then.
     Visitor,
+}
+
+impl Part {
+    pub fn name(self) -> &'static str {
+        match self {
+            Part::Victim => "victim",
+            Part::Mule => "mule",
+            Part::Fresh => "fresh",
+            Part::Borrower => "borrower",
+            Part::Outside => "outside",
+            Part::Visitor => "visitor",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,6 +204,8 @@ pub enum Action {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step {
     pub at: Time,
+    /// Amount and category are drawn as the actor's cohort would.
+    pub blends: bool,
     pub actor: u16,
     pub action: Action,
     pub via: Via,
@@ -224,6 +241,7 @@ pub(crate) struct Draft {
     manner: Manner,
     cap: u32,
     clock: Time,
+    blends: bool,
     script: Script,
 }
 
@@ -254,13 +272,10 @@ impl Draft {
 
     /// Moves on to an hour at which such things are done, a day later if it has passed.
     fn at_an_hour(&mut self) {
-        let night = [22, 23, 0, 1, 2, 3, 4, 5];
-        let Manner {
-            camouflage,
-            rhythm,
-            dice,
-        } = &mut self.manner;
-        let blends = dice.chance(*camouflage);
+        let night = [3, 4];
+        self.hide_or_not();
+        let blends = self.blends;
+        let Manner { rhythm, dice, .. } = &mut self.manner;
         let usual = rhythm.moment(dice);
         let own = dice.pick(&night) * 60 * MINUTE_MS + dice.between(0, 60 * MINUTE_MS - 1);
         let moment = if blends { usual } else { own };
@@ -270,6 +285,14 @@ impl Draft {
         } else {
             Time::of_day(self.clock.day() + 1) + moment
         };
+    }
+
+    /// One draw for all that is done at a time: who is careless about the hour is careless about the amount.
+    fn hide_or_not(&mut self) {
+        let Manner {
+            camouflage, dice, ..
+        } = &mut self.manner;
+        self.blends = dice.chance(*camouflage);
     }
 
     fn fraud(&mut self, actor: u16, action: Action, via: Via, stage: Stage) {
@@ -293,9 +316,10 @@ impl Draft {
     }
 
     fn push(&mut self, actor: u16, action: Action, via: Via, stage: Stage, fraud: bool) {
-        let at = self.clock;
+        let (at, blends) = (self.clock, self.blends);
         self.script.steps.push(Step {
             at,
+            blends,
             actor,
             action,
             via,

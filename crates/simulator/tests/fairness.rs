@@ -74,7 +74,7 @@ fn auc_of_word(world: &World, word: impl Fn(&EventRow) -> String) -> f64 {
 
 #[test]
 fn no_raw_column_alone_tells_fraud() {
-    for seed in [21, 22, 23] {
+    for seed in [21, 22] {
         let world = world(seed);
         assert!(world.frauds.len() > 1_000, "{} frauds", world.frauds.len());
         let figures = [

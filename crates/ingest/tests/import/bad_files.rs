@@ -392,7 +392,7 @@ fn canonical_lines() {
         canonical,
         Options::default(),
         expect![[r#"
-            refused: a.csv is csv; a canonical import needs jsonl: map its columns in [import]
+            refused: a.csv is csv; a canonical import needs jsonl or parquet: map its columns in [import]
         "#]],
     );
     let sort = Options {

@@ -209,6 +209,9 @@ impl<'a, P: FnMut(Step) -> ControlFlow<()>> Bench<'a, P> {
             for fold in 0..self.test.len() {
                 let (scores, gains) = self.score(rung, &candidate, seed, ("test", fold))?;
                 for scores in scores {
+                    if runs.is_empty() {
+                        self.hand_out(rung, fold, &scores)?;
+                    }
                     run.push(self.scored(&self.test[fold], scores));
                 }
                 gain.resize(gains.len(), 0.0);
@@ -245,11 +248,23 @@ impl<'a, P: FnMut(Step) -> ControlFlow<()>> Bench<'a, P> {
         Ok((report, measure::pool(&runs[0]), resampled))
     }
 
+    fn hand_out(&mut self, rung: &Rung, fold: usize, scores: &[f64]) -> Result<(), EvaluateError> {
+        let position = |row: &usize| self.samples.seen(*row).position;
+        let rows = self.test[fold].test.rows.iter().map(position);
+        self.pass(Step::TestScored {
+            rung: rung.name.clone(),
+            scores: rows.zip(scores.iter().copied()).collect(),
+        })
+    }
+
     fn tell(&mut self, rung: &Rung, what: String) -> Result<(), EvaluateError> {
-        let step = Step::Fitted {
+        self.pass(Step::Fitted {
             rung: rung.name.clone(),
             what,
-        };
+        })
+    }
+
+    fn pass(&mut self, step: Step) -> Result<(), EvaluateError> {
         match (self.progress)(step) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(EvaluateError::Cancelled),

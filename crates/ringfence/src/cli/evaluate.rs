@@ -11,7 +11,8 @@ use clap::{Args, ValueEnum};
   ringfence evaluate --protocol mine.toml --ladder --json > report.json
   ringfence evaluate --protocol mine.toml --ladder --html report.html
   ringfence evaluate --protocol mine.toml --groups rings.csv
-  ringfence evaluate --protocol mine.toml --validation-only")]
+  ringfence evaluate --protocol mine.toml --validation-only
+  ringfence evaluate --protocol mine.toml --oracle world/oracle.jsonl")]
 pub struct EvaluateArgs {
     /// Protocol file (TOML).
     #[arg(long)]
@@ -25,6 +26,9 @@ pub struct EvaluateArgs {
     /// Make the choices and leave the test unread.
     #[arg(long)]
     pub validation_only: bool,
+    /// Oracle file of a simulated world: also report by typology, by value, and how soon rings are found.
+    #[arg(long, conflicts_with = "validation_only")]
+    pub oracle: Option<PathBuf>,
     /// Also write the report as one HTML file with plots.
     #[arg(long)]
     pub html: Option<PathBuf>,

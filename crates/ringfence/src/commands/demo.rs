@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 
 use super::import::Import;
 use super::train::{activate, train};
-use crate::cli::{CalibrationName, Cli, DemoArgs, ModelKind, TrainArgs};
+use crate::cli::{CalibrationName, Cli, DemoArgs, ModelKind, StreamFormat, TrainArgs};
 use crate::show;
 
 /// Days of the stream that are decided one by one instead of imported.
@@ -67,7 +67,9 @@ fn play(cli: &Cli, args: &DemoArgs, root: &Path) -> Result<()> {
         prevalence: 0.01,
         ..demo
     };
-    simulator::write_world(&params, 2, &stream, |_| {})?;
+    let bar = super::simulate::bar(cli, &params);
+    super::simulate::write(&params, Some(StreamFormat::Jsonl), &stream, &bar)?;
+    bar.finish_and_clear();
     let text = fs::read_to_string(stream.join("schema.toml"))?;
     let schema = Schema::parse(&text)?;
     let split = split_stream(&stream, &schema)?;

@@ -1,5 +1,7 @@
 //! `ringfence evaluate`
 
+mod oracle;
+
 use std::fs::{self, File};
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -12,6 +14,7 @@ use learning::evaluate::ladder::Rung;
 use learning::evaluate::protocol::Protocol;
 use learning::evaluate::{Extent, Step, evaluate_grouped, html};
 
+use self::oracle::Against;
 use crate::cli::{Cli, EvaluateArgs};
 use crate::show;
 
@@ -31,6 +34,7 @@ pub fn run(cli: &Cli, args: &EvaluateArgs) -> Result<ExitCode> {
     } else {
         Extent::Test
     };
+    let mut against = Against::read(args.oracle.as_deref())?;
     let bar = show::bar(0, "evaluate", "records", cli.quiet);
     let groups = groups(args)?;
     if let Some(path) = &args.html {
@@ -44,6 +48,7 @@ pub fn run(cli: &Cli, args: &EvaluateArgs) -> Result<ExitCode> {
                 bar.set_position(done);
             }
             Step::Fitted { rung, what } => bar.set_message(format!("{rung}: {what}")),
+            Step::TestScored { rung, scores } => against.add(rung, scores),
         }
         ControlFlow::Continue(())
     })?;
@@ -53,9 +58,11 @@ pub fn run(cli: &Cli, args: &EvaluateArgs) -> Result<ExitCode> {
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
     if cli.json {
-        show::json(&serde_json::to_value(&report)?)?;
+        let mut value = serde_json::to_value(&report)?;
+        against.extend(&place, &mut value)?;
+        show::json(&value)?;
     } else {
-        write!(show::out(), "{}", report.table())?;
+        write!(show::out(), "{}{}", report.table(), against.table(&place)?)?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -58,8 +58,13 @@ pub fn run(cli: &Cli, args: &ImportArgs) -> Result<ExitCode> {
         ..Options::default()
     };
     // The file is looked at before the tenant is made: a wrong file leaves nothing behind.
-    let format = args.format.map(format_of);
-    let source = Source::open(&args.file, format, &schema, &mapping, options)?;
+    let mut format = args.format.map(format_of);
+    let mut file = args.file.as_path();
+    if file.as_os_str() == "-" {
+        format = format.or(Some(Format::Jsonl));
+        file = Path::new("/dev/stdin");
+    }
+    let source = Source::open(file, format, &schema, &mapping, options)?;
     let journal = Journal::open_or_create(&place, &text, LogOptions::default())?;
     let imported =
         Import::new(cli, args.rejects.clone(), args.max_rejects, journal)?.run(source)?;

@@ -18,5 +18,6 @@ mod idempotency;
 mod kills;
 mod lightgbm;
 mod refusals;
+mod simulate;
 mod way;
 mod world;

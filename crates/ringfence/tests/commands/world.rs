@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
 use serde_json::Value;
-use simulator::Params;
+use simulator::{Lines, Params};
 use tempfile::TempDir;
 
 /// Stream, schema and oracle of one small world, made once for all tests of a process.
@@ -17,7 +17,7 @@ pub fn stream() -> &'static Path {
         let mut params = Params::preset("demo").unwrap();
         // Long enough for labels to come, with enough of them to train on.
         (params.days, params.accounts, params.prevalence, params.seed) = (50, 450, 0.04, 11);
-        simulator::write_world(&params, 1, dir.path(), |_| {}).unwrap();
+        simulator::write_world(&params, 1, dir.path(), Lines::Written, |_| Ok(())).unwrap();
         dir
     });
     dir.path()

@@ -12,7 +12,7 @@ use crate::row::{AccountNo, Change, Channel, EventKind, EventRow, Minor, PersonN
 use crate::screen::Screen;
 use crate::secret::{Role, Secret, Signs};
 use crate::time::{HOUR_MS, Time};
-use crate::typology::{Action, Shop, Step, Sum, Via};
+use crate::typology::{Action, Shop, Stage, Step, Sum, Via};
 use crate::world::World;
 
 /// One step with everything it needs resolved.
@@ -22,7 +22,6 @@ struct Scene {
     account: AccountNo,
     person: PersonNo,
     truth: Truth,
-    /// Drawn once per step: does this one hide.
     blends: bool,
 }
 
@@ -47,7 +46,7 @@ impl World<'_> {
             // the holder has been sent another card
             let useless = stolen && pays && ring.cards[part] != Some(state.card);
             let open = !state.frozen && !useless;
-            let blends = !ring.fraud || dice.chance(self.params.camouflage);
+            let blends = step.blends;
             let truth = Truth { slot, index };
             let scene = Scene {
                 at,
@@ -260,7 +259,7 @@ impl World<'_> {
             Sum::Probe if blends => price(Category::Digital, 0.5 * taste, self.level, dice),
             Sum::Probe => price_point(dice.lognormal(180.0, 0.6), dice),
             Sum::Price(times) => {
-                let times = if blends { 1.0 } else { times };
+                let times = if blends { 1.0 } else { 2.0 * times };
                 price(
                     category.unwrap_or(Category::Grocery),
                     taste * times,
@@ -269,8 +268,16 @@ impl World<'_> {
                 )
             }
             Sum::Usual(times) => {
+                if !blends && dice.chance(0.8) {
+                    // who does not hide splits what he wants below what is reported
+                    return Some(Minor(dice.between(930, 998) * 100));
+                }
                 // even who hides wants it to be worth the trouble
-                let times = if blends { 1.0 + 0.12 * times } else { times };
+                let times = if blends {
+                    1.0 + 0.12 * times
+                } else {
+                    1.5 * times
+                };
                 typed_amount(usual * times, dice)
             }
             Sum::Drain(share) => {
@@ -317,13 +324,15 @@ impl World<'_> {
             event: event.no,
             ring: ring.no,
             typology: ring.typology,
+            part: ring.script.parts[usize::from(step.actor)],
             stage: step.stage,
             role,
             earliest_evidence: None,
         });
         if role == Role::Fraud {
             self.counts.frauds += 1;
-            self.plan_label(event, &ring, undo, dice);
+            let known_from = knowable(&ring, &step, event.time);
+            self.plan_label(event, known_from, &ring, undo, dice);
         } else {
             self.suspects.pass_by(event);
         }
@@ -364,6 +373,19 @@ impl World<'_> {
                     .any(|&(used, by)| used == shop && by != account)
             }),
         }
+    }
+}
+
+/// Preparation is found out with what it was for: an opened account shows nothing until it is used.
+fn knowable(ring: &Ring, step: &Step, time: Time) -> Time {
+    let own = ring
+        .script
+        .steps
+        .iter()
+        .filter(|it| it.actor == step.actor && it.fraud);
+    match step.stage {
+        Stage::Prepare => own.map(|it| it.at).max().unwrap_or(time).max(time),
+        _ => time,
     }
 }
 

@@ -217,6 +217,11 @@ pub struct ModelsArgs {
 pub enum Models {
     /// The tenant's model files.
     List,
+    /// Put a model file into service, with its own thresholds as the policy.
+    Activate {
+        /// Model version, or its first digits.
+        model: String,
+    },
     /// Write a model's trees as a LightGBM text model; its raw score is the log-odds before calibration.
     Export {
         /// File to write.

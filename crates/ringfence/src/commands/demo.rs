@@ -123,7 +123,7 @@ fn play(cli: &Cli, args: &DemoArgs, root: &Path) -> Result<()> {
         "4. decide the last day, event by event, each on disk before it is answered",
     )?;
     let mut tenant = super::open_tenant(cli, &place)?;
-    activate(&mut tenant, &trained)?;
+    activate(&mut tenant, &trained.fitted.artifact, &trained.identity)?;
     let day = decide_day(&mut tenant, &split, &schema)?;
     tenant.snapshot()?;
     tell(cli, args, root, &day, started.elapsed().as_secs_f64())

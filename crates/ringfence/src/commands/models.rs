@@ -17,7 +17,7 @@ use model::trees::{Tree, Trees};
 use node::{History, Place};
 use serde_json::json;
 
-use super::train::{Trained, activate, method, range, replay, write_model};
+use super::train::{Trained, method, put_into_service, range, replay, reserve, write_model};
 use crate::cli::{CalibrationName, Cli, Models, ModelsArgs};
 use crate::show;
 
@@ -25,6 +25,7 @@ pub fn run(cli: &Cli, args: &ModelsArgs) -> Result<ExitCode> {
     let place = super::place(cli)?;
     match &args.what {
         Models::List => list(cli, &place)?,
+        Models::Activate { model } => switch(cli, &place, model)?,
         Models::Export { file, model } => export(cli, &place, file, model.as_deref())?,
         Models::Import {
             file,
@@ -109,19 +110,37 @@ fn list(cli: &Cli, place: &Place) -> Result<()> {
     Ok(())
 }
 
+/// The model file whose version begins so.
+fn the_one(place: &Place, wanted: &str) -> Result<(String, Artifact)> {
+    let mut fitting = files(place)?;
+    fitting.retain(|hash, _| hash.starts_with(wanted));
+    let (Some(one), None) = (fitting.pop_first(), fitting.first_key_value()) else {
+        bail!(
+            "a model is named by the first digits of its version, which must fit one file (see `ringfence models list`), got {wanted:?}"
+        );
+    };
+    Ok(one)
+}
+
+fn switch(cli: &Cli, place: &Place, wanted: &str) -> Result<()> {
+    let (hash, _) = the_one(place, wanted)?;
+    let path = place.models().join(format!("{hash}.model"));
+    let (artifact, identity) = Artifact::load(&path)?;
+    put_into_service(cli, place, None, &artifact, &identity)?;
+    if cli.json {
+        return Ok(show::json(&json!({ "model": hash, "activated": true }))?);
+    }
+    writeln!(show::out(), "model {} in service", &hash[..12])?;
+    Ok(())
+}
+
 fn export(cli: &Cli, place: &Place, file: &Path, wanted: Option<&str>) -> Result<()> {
     let wanted = match wanted {
         Some(wanted) => wanted.to_owned(),
         None => serving(&History::open(place)?)?
             .context("no model serves: train one, or name one with --model")?,
     };
-    let mut fitting = files(place)?;
-    fitting.retain(|hash, _| hash.starts_with(&wanted));
-    let (Some((hash, artifact)), None) = (fitting.pop_first(), fitting.first_key_value()) else {
-        bail!(
-            "--model must begin the version of one model file (see `ringfence models list`), got {wanted:?}"
-        );
-    };
+    let (hash, artifact) = the_one(place, &wanted)?;
     let text = lightgbm_text::write(&artifact.trees, &artifact.header.features)?;
     fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
     if cli.json {
@@ -153,6 +172,7 @@ fn import(cli: &Cli, place: &Place, given: &Given<'_>) -> Result<()> {
     let history = History::open(place)?;
     let shown = given.file.display();
     let text = fs::read_to_string(given.file).with_context(|| format!("cannot read {shown}"))?;
+    let writer = reserve(place, given.no_activate)?;
     let features = FeatureList::new(history.schema());
     // All that can be wrong with the file is told before the replay.
     let model = lightgbm_text::read(&text).with_context(|| shown.to_string())?;
@@ -175,10 +195,14 @@ fn import(cli: &Cli, place: &Place, given: &Given<'_>) -> Result<()> {
         identity,
         seconds: started.elapsed().as_secs_f64(),
     };
-    if !given.no_activate {
-        let mut tenant = super::open_tenant(cli, place)?;
-        activate(&mut tenant, &trained)?;
-        tenant.snapshot()?;
+    if writer.is_some() {
+        put_into_service(
+            cli,
+            place,
+            writer,
+            &trained.fitted.artifact,
+            &trained.identity,
+        )?;
     }
     tell(cli, given, &trained)
 }

@@ -12,8 +12,9 @@ use learning::boost::BoostConfig;
 use learning::calibrate::Method;
 use learning::dataset::{self, Labels, Range, Rows, Survey};
 use learning::fit::{FOREVER, FitError, Fitted, Plan, check_classes, fit};
+use log::LogOptions;
 use model::artifact::{Artifact, Identity, Thresholds};
-use node::{History, Place, Tenant};
+use node::{History, Journal, Place, Tenant};
 use serde_json::json;
 
 use crate::cli::{CalibrationName, Cli, ModelKind, TrainArgs};
@@ -29,17 +30,50 @@ pub struct Trained {
 
 pub fn run(cli: &Cli, args: &TrainArgs) -> Result<ExitCode> {
     let place = super::place(cli)?;
+    let writer = reserve(&place, args.no_activate)?;
     // The kinds of model that there are; a further one is a further arm.
     let trained = match args.model {
         ModelKind::Trees => train(cli, &place, range(&args.from, &args.until)?, args)?,
     };
-    if !args.no_activate {
-        let mut tenant = super::open_tenant(cli, &place)?;
-        activate(&mut tenant, &trained)?;
-        tenant.snapshot()?;
+    if writer.is_some() {
+        put_into_service(
+            cli,
+            &place,
+            writer,
+            &trained.fitted.artifact,
+            &trained.identity,
+        )?;
     }
     tell(cli, args, &trained)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The tenant's only writer, held while a model is made that is to serve: what cannot be put into service
+/// is refused before the work, not after it.
+pub fn reserve(place: &Place, no_activate: bool) -> Result<Option<Journal>> {
+    if no_activate {
+        return Ok(None);
+    }
+    let (journal, _) = Journal::open(place, LogOptions::default())
+        .context("the model is to be put into service (--no-activate only writes it)")?;
+    Ok(Some(journal))
+}
+
+/// Gives the writer's place to the tenant itself and activates. Should another writer take it in between,
+/// the model file stays for `ringfence models activate`.
+pub fn put_into_service(
+    cli: &Cli,
+    place: &Place,
+    writer: Option<Journal>,
+    artifact: &Artifact,
+    identity: &Identity,
+) -> Result<()> {
+    drop(writer);
+    let mut tenant = super::open_tenant(cli, place)
+        .with_context(|| format!("model {} is written, but not in service", identity.short()))?;
+    activate(&mut tenant, artifact, identity)?;
+    tenant.snapshot()?;
+    Ok(())
 }
 
 /// Replays, fits, and writes the model file into the tenant's folder.
@@ -164,16 +198,16 @@ pub fn write_model(place: &Place, artifact: &Artifact) -> Result<Identity> {
 }
 
 /// Puts the model into service with its thresholds as the policy, durably.
-pub fn activate(tenant: &mut Tenant, trained: &Trained) -> Result<()> {
-    let header = &trained.fitted.artifact.header;
+pub fn activate(tenant: &mut Tenant, artifact: &Artifact, identity: &Identity) -> Result<()> {
+    let header = &artifact.header;
     let body = policy_of(
         header
             .thresholds
             .iter()
             .map(|(name, it)| (name.as_str(), *it)),
     );
-    tenant.activate(trained.identity.bytes())?;
-    tenant.set_policy(&body, &format!("model {}", trained.identity.short()))?;
+    tenant.activate(identity.bytes())?;
+    tenant.set_policy(&body, &format!("model {}", identity.short()))?;
     tenant.commit()?;
     Ok(())
 }

@@ -17,6 +17,7 @@ mod html;
 mod idempotency;
 mod kills;
 mod lightgbm;
+mod models;
 mod refusals;
 mod simulate;
 mod way;

@@ -35,66 +35,79 @@ struct Day {
 }
 
 pub fn run(cli: &Cli, args: &DemoArgs) -> Result<ExitCode> {
-    let (root, keep) = match &args.out {
+    match &args.out {
         Some(path) if path.exists() => bail!("{} exists already", path.display()),
-        Some(path) => (path.clone(), true),
-        None => (
-            std::env::temp_dir().join(format!("ringfence-demo-{}", std::process::id())),
-            false,
-        ),
-    };
-    fs::create_dir_all(&root).with_context(|| format!("cannot make {}", root.display()))?;
-    let outcome = play(cli, args, &root);
-    if !keep {
-        fs::remove_dir_all(&root).with_context(|| format!("cannot remove {}", root.display()))?;
+        Some(path) => {
+            fs::create_dir_all(path).with_context(|| format!("cannot make {}", path.display()))?;
+            play(cli, args, path)?;
+        }
+        None => {
+            let folder = tempfile::Builder::new()
+                .prefix("ringfence-demo-")
+                .tempdir()?;
+            play(cli, args, folder.path())?;
+            folder.close().context("cannot remove the demo's folder")?;
+        }
     }
-    outcome?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn play(cli: &Cli, args: &DemoArgs, root: &Path) -> Result<()> {
-    let stream = root.join("stream");
     let started = Instant::now();
+    let stream = root.join("stream");
+    simulate(cli, args, &stream)?;
+    let text = fs::read_to_string(stream.join("schema.toml"))?;
+    let schema = Schema::parse(&text)?;
+    let split = split_stream(&stream, &schema)?;
+    let told = format!("   history until {}, then one day to decide", split.cut);
+    step(cli, &told)?;
+    let place = import(cli, root, &text, &schema, &split.history)?;
+    let mut tenant = train_and_open(cli, &place)?;
+    step(
+        cli,
+        "4. decide the last day, event by event, each on disk before it is answered",
+    )?;
+    let day = decide_day(&mut tenant, &split, &schema)?;
+    tenant.snapshot()?;
+    tell(cli, args, root, &day, started.elapsed().as_secs_f64())
+}
+
+fn simulate(cli: &Cli, args: &DemoArgs, stream: &Path) -> Result<()> {
     step(
         cli,
         "1. a small world: people, cards, devices, merchants, and people who steal",
     )?;
     // Labels need weeks to come, and a model some hundreds of them.
-    let demo = Params::preset("demo")?;
     let params = Params {
         seed: args.seed,
         days: 90,
         prevalence: 0.01,
-        ..demo
+        ..Params::preset("demo")?
     };
     let bar = super::simulate::bar(cli, &params);
-    super::simulate::write(&params, Some(StreamFormat::Jsonl), &stream, &bar)?;
+    super::simulate::write(&params, Some(StreamFormat::Jsonl), stream, &bar)?;
     bar.finish_and_clear();
-    let text = fs::read_to_string(stream.join("schema.toml"))?;
-    let schema = Schema::parse(&text)?;
-    let split = split_stream(&stream, &schema)?;
-    step(
-        cli,
-        &format!("   history until {}, then one day to decide", split.cut),
-    )?;
+    Ok(())
+}
 
+fn import(cli: &Cli, root: &Path, text: &str, schema: &Schema, history: &Path) -> Result<Place> {
     step(cli, "2. import the history")?;
     let place = Place::new(&root.join("data"), &cli.tenant)?;
-    let mapping = Mapping::parse(&text, &schema)?;
-    let source = Source::open(&split.history, None, &schema, &mapping, Options::default())?;
-    let journal = Journal::open_or_create(&place, &text, LogOptions::default())?;
+    let mapping = Mapping::parse(text, schema)?;
+    let source = Source::open(history, None, schema, &mapping, Options::default())?;
+    let journal = Journal::open_or_create(&place, text, LogOptions::default())?;
     let imported = Import::new(cli, root.join("rejects.jsonl"), 0, journal)?.run(source)?;
-    let grouped = show::grouped;
-    step(
-        cli,
-        &format!(
-            "   {} events, {} labels in {:.1} s",
-            grouped(imported.events),
-            grouped(imported.labels),
-            imported.seconds
-        ),
-    )?;
+    let told = format!(
+        "   {} events, {} labels in {:.1} s",
+        show::grouped(imported.events),
+        show::grouped(imported.labels),
+        imported.seconds
+    );
+    step(cli, &told)?;
+    Ok(place)
+}
 
+fn train_and_open(cli: &Cli, place: &Place) -> Result<Tenant> {
     step(cli, "3. train")?;
     let options = TrainArgs {
         model: ModelKind::Trees,
@@ -108,25 +121,15 @@ fn play(cli: &Cli, args: &DemoArgs, root: &Path) -> Result<()> {
         calibration: CalibrationName::Platt,
         no_activate: false,
     };
-    let trained = train(cli, &place, (EventTime::MIN, EventTime::END), &options)?;
+    let trained = train(cli, place, (EventTime::MIN, EventTime::END), &options)?;
+    let (identity, seconds) = (&trained.identity, trained.seconds);
     step(
         cli,
-        &format!(
-            "   model {} in {:.1} s",
-            trained.identity.short(),
-            trained.seconds
-        ),
+        &format!("   model {} in {seconds:.1} s", identity.short()),
     )?;
-
-    step(
-        cli,
-        "4. decide the last day, event by event, each on disk before it is answered",
-    )?;
-    let mut tenant = super::open_tenant(cli, &place)?;
-    activate(&mut tenant, &trained.fitted.artifact, &trained.identity)?;
-    let day = decide_day(&mut tenant, &split, &schema)?;
-    tenant.snapshot()?;
-    tell(cli, args, root, &day, started.elapsed().as_secs_f64())
+    let mut tenant = super::open_tenant(cli, place)?;
+    activate(&mut tenant, &trained.fitted.artifact, identity)?;
+    Ok(tenant)
 }
 
 fn step(cli: &Cli, text: &str) -> Result<()> {

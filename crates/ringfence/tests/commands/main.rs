@@ -12,6 +12,7 @@ mod python;
 
 mod audit;
 mod bad_input;
+mod demo;
 mod evaluate;
 mod html;
 mod idempotency;

@@ -191,9 +191,11 @@ impl Reference {
     }
 
     fn stop(&mut self, at: Position, declined: bool) {
-        let stale = self.stale(self.facts[&at].time);
+        // A forgotten event's pairs keep what they hold; one that still waits has not entered them yet.
+        let waits = self.waiting.iter().any(|(_, position)| *position == at);
+        let forgotten = !waits && self.stale(self.facts[&at].time);
         let fact = self.facts.get_mut(&at).unwrap();
-        fact.pairs_stopped |= !fact.stopped && !stale;
+        fact.pairs_stopped |= !fact.stopped && !forgotten;
         fact.stopped = true;
         fact.declined |= declined;
     }

@@ -116,7 +116,7 @@ fn the_one(place: &Place, wanted: &str) -> Result<(String, Artifact)> {
     fitting.retain(|hash, _| hash.starts_with(wanted));
     let (Some(one), None) = (fitting.pop_first(), fitting.first_key_value()) else {
         bail!(
-            "a model is named by the first digits of its version, which must fit one file (see `ringfence models list`), got {wanted:?}"
+            "the model given must begin the version of one model file (see `ringfence models list`), got {wanted:?}"
         );
     };
     Ok(one)

@@ -254,6 +254,21 @@ fn a_label_past_the_horizon_is_too_late_and_changes_nothing() {
 }
 
 #[test]
+fn an_older_file_after_a_newer_one_is_taken_and_told() {
+    let bench = bench();
+    let rows = |id: &str, day: u32| format!("{HEADER}{id},2026-01-{day:02}T00:00:00Z,5,EUR,a,s\n");
+    fs::write(bench.path("newer.csv"), rows("2", 20)).unwrap();
+    fs::write(bench.path("older.csv"), rows("1", 3)).unwrap();
+    let newer = bench.json(&bench.import_args("schema.toml", "newer.csv"));
+    assert_eq!(newer["late"], 0, "{newer}");
+    let output = bench.run(&bench.import_args("schema.toml", "older.csv"));
+    let older: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&older["events"], &older["late"]), (&1.into(), &1.into()));
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("older than 2026-01-20"), "{told}");
+}
+
+#[test]
 fn a_quiet_live_tenant_ticks() {
     let bench = bench();
     bench.json(&["init", "--schema", "schema.toml"]);

@@ -84,14 +84,8 @@ impl Parquet {
             rows: 0,
             source,
         };
-        let stored = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let metadata = ArrowReaderMetadata::load(&file, stored).map_err(failed)?;
-        let names: Vec<&str> = metadata
-            .schema()
-            .fields()
-            .iter()
-            .map(|field| field.name().as_str())
-            .collect();
+        let metadata = described(&file).map_err(failed)?;
+        let names = names(&metadata);
         check_unique(path, &names)?;
         let in_file = match &columns {
             Some(columns) => places(path, columns, &names)?,
@@ -204,6 +198,19 @@ impl Parquet {
     }
 }
 
+/// What the file says of itself; the types are those of Parquet, whatever wrote it.
+fn described(file: &File) -> Result<ArrowReaderMetadata, ParquetError> {
+    ArrowReaderMetadata::load(
+        file,
+        ArrowReaderOptions::new().with_skip_arrow_metadata(true),
+    )
+}
+
+fn names(metadata: &ArrowReaderMetadata) -> Vec<&str> {
+    let fields = metadata.schema().fields().iter();
+    fields.map(|field| field.name().as_str()).collect()
+}
+
 /// Two columns, see [`crate::pairs()`].
 pub(crate) fn pairs(
     path: &Path,
@@ -216,14 +223,8 @@ pub(crate) fn pairs(
         source,
     };
     let first = |source| failed(0, source);
-    let stored = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-    let metadata = ArrowReaderMetadata::load(&file, stored).map_err(first)?;
-    let names: Vec<&str> = metadata
-        .schema()
-        .fields()
-        .iter()
-        .map(|field| field.name().as_str())
-        .collect();
+    let metadata = described(&file).map_err(first)?;
+    let names = names(&metadata);
     check_unique(path, &names)?;
     let in_file = [
         crate::pairs::place(path, columns[0], &names)?,

@@ -7,6 +7,7 @@
 pub mod artifact;
 pub mod calibration;
 pub mod fast;
+pub mod hybrid;
 pub mod lightgbm_text;
 pub mod score;
 pub mod shap;

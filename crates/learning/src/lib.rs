@@ -8,6 +8,7 @@ pub mod evaluate;
 pub mod fairness;
 pub mod fit;
 pub mod metric;
+pub mod neural;
 pub mod oracle;
 pub mod producer;
 pub mod sample_digest;

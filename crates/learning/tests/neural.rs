@@ -1,0 +1,274 @@
+//! The network that is trained: its gradients are the differences of its loss, and its forward pass is that
+//! of the network which is served.
+
+use std::ops::ControlFlow;
+
+use graph::Sample;
+use graph::sample::{NEIGHBOUR_WIDTH, NEIGHBOURS, NODE_WIDTH, STEP_WIDTH, STEPS};
+use model::hybrid::Input;
+use model::hybrid::shape::Shape;
+use proptest::test_runner::{Config, TestRunner};
+use ringfence_learning::neural::arrays::Arrays;
+use ringfence_learning::neural::batch::Source;
+use ringfence_learning::neural::config::NeuralConfig;
+use ringfence_learning::neural::network::{Network, Tape};
+use ringfence_learning::neural::scale::Scale;
+use ringfence_learning::neural::sight::Sight;
+use ringfence_learning::neural::train::{Lesson, Trainer, score};
+
+const ROLES: usize = 3;
+const FEATURES: usize = 7;
+const EVENT_TYPES: usize = 3;
+
+/// A small generator: tests must not depend on a library's stream of numbers.
+struct Draw(u64);
+
+impl Draw {
+    fn share(&mut self) -> f32 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 40) as f32 / (1_u64 << 24) as f32
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        (self.share() * end as f32) as usize
+    }
+}
+
+struct World {
+    tabular: Vec<f32>,
+    arrays: Arrays,
+    fraud: Vec<bool>,
+}
+
+/// Every length of sequence and neighbourhood from none to all, missing values, a constant feature.
+fn world(rows: usize, seed: u64) -> World {
+    let mut draw = Draw(seed);
+    let mut world = World {
+        tabular: Vec::new(),
+        arrays: Arrays::new(ROLES),
+        fraud: Vec::new(),
+    };
+    for row in 0..rows {
+        let mut sample = Sample::default();
+        sample.steps = match row {
+            0 => 0,
+            1 => STEPS,
+            _ => draw.below(12),
+        };
+        for step in 0..STEPS {
+            for column in 0..STEP_WIDTH {
+                let value = match column {
+                    5 => draw.below(EVENT_TYPES) as f32,
+                    _ => 3.0 * draw.share() - 1.0,
+                };
+                sample
+                    .sequence
+                    .push(if step < sample.steps { value } else { 0.0 });
+            }
+        }
+        for role in 0..ROLES {
+            sample.neighbours[role] = match row {
+                0 => 0,
+                1 => NEIGHBOURS as u8,
+                _ => draw.below(6) as u8,
+            };
+            for slot in 0..NEIGHBOURS * NEIGHBOUR_WIDTH {
+                let used = slot < usize::from(sample.neighbours[role]) * NEIGHBOUR_WIDTH;
+                let value = 2.0 * draw.share();
+                sample.neighbourhood.push(if used { value } else { 0.0 });
+            }
+            sample
+                .entities
+                .extend((0..NODE_WIDTH).map(|_| draw.share()));
+        }
+        for feature in 0..FEATURES {
+            world.tabular.push(match feature {
+                0 => 1.0,
+                1 if row % 3 == 0 => f32::NAN,
+                2 => draw.below(3) as f32,
+                _ => 10.0 * draw.share() * draw.share(),
+            });
+        }
+        world.arrays.push(&sample);
+        let hint = world.tabular[world.tabular.len() - 1];
+        world.fraud.push(hint + 4.0 * draw.share() > 5.0);
+    }
+    world
+}
+
+impl World {
+    fn source(&self) -> Source<'_> {
+        Source {
+            tabular: &self.tabular,
+            width: FEATURES,
+            arrays: &self.arrays,
+        }
+    }
+
+    fn network(&self, sight: &Sight, seed: u64) -> Network {
+        let rows: Vec<usize> = (0..self.fraud.len()).collect();
+        let scale = Scale::fit(&self.tabular, &self.arrays, &rows, sight);
+        let shape = Shape {
+            features: FEATURES,
+            roles: ROLES,
+            event_types: EVENT_TYPES,
+            hidden: 32,
+            wide: 32,
+            graph: sight.graph,
+            sequence: sight.sequence,
+        };
+        let mut network = Network::new(shape, scale, -1.0, seed);
+        // Biases and direct weights begin at zero; a test of zeros would test little.
+        let mut draw = Draw(seed);
+        network
+            .weights
+            .iter_mut()
+            .for_each(|it| *it += 0.1 * (draw.share() - 0.5));
+        network
+    }
+}
+
+fn all() -> Sight {
+    Sight {
+        features: vec![true; FEATURES],
+        step: [true; STEP_WIDTH],
+        neighbour: [true; NEIGHBOUR_WIDTH],
+        graph: true,
+        sequence: true,
+    }
+}
+
+/// Sum over the rows of a fixed share of each row's log-odds: linear in them, so its gradient is exact.
+fn objective(network: &Network, world: &World, shares: &[f32]) -> f64 {
+    let rows: Vec<usize> = (0..shares.len()).collect();
+    let scores = score(network, world.source(), &rows);
+    scores
+        .iter()
+        .zip(shares)
+        .map(|(raw, share)| raw * f64::from(*share))
+        .sum()
+}
+
+#[test]
+fn gradients_are_differences_of_the_loss() {
+    for (graph, sequence) in [(true, true), (true, false), (false, true)] {
+        let sight = Sight {
+            graph,
+            sequence,
+            ..all()
+        };
+        let world = world(9, 5);
+        let network = world.network(&sight, 3);
+        let mut draw = Draw(11);
+        let shares: Vec<f32> = (0..9).map(|_| draw.share() - 0.5).collect();
+        let mut tape = Tape::default();
+        let rows: Vec<usize> = (0..9).collect();
+        network.forward(&mut tape, world.source(), &rows, None);
+        let of_batch: Vec<f32> = tape.batch.rows.iter().map(|row| shares[*row]).collect();
+        let mut gradient = vec![0.0; network.weights.len()];
+        network.backward(&mut tape, &of_batch, &mut gradient, false);
+        for tensor in network
+            .layout
+            .tensors(&network.shape, network.scale.knots.total())
+        {
+            let mut sides = [0.0, 0.0];
+            for _ in 0..12 {
+                let at = tensor.range.start + draw.below(tensor.range.len());
+                let moved = |by: f32| {
+                    let mut network = network.clone();
+                    network.weights[at] += by;
+                    objective(&network, &world, &shares)
+                };
+                // Kinks of relu and max lie between the two sides now and then: a small step, and errors
+                // judged over all draws of a tensor together.
+                let step = 2e-3;
+                let difference = (moved(step) - moved(-step)) / (2.0 * f64::from(step));
+                let error = difference - f64::from(gradient[at]);
+                sides[0] += error * error;
+                sides[1] += difference * difference;
+            }
+            let (error, size) = (sides[0].sqrt(), sides[1].sqrt());
+            let name = tensor.name;
+            assert!(
+                error <= 0.02 * size + 2e-3,
+                "{name} graph {graph} sequence {sequence}: error {error}, size {size}"
+            );
+        }
+    }
+}
+
+#[test]
+fn exported_network_scores_as_the_trained_one() {
+    let mut runner = TestRunner::new(Config::with_cases(20));
+    runner
+        .run(&(0_u64..1 << 40), |seed| {
+            let world = world(24, seed);
+            let network = world.network(&all(), seed);
+            let hybrid = network.export().expect("weights are finite");
+            let rows: Vec<usize> = (0..24).collect();
+            let trained = score(&network, world.source(), &rows);
+            let mut sample = Sample::default();
+            for (row, trained) in trained.iter().enumerate() {
+                world.arrays.restore(row, &mut sample);
+                let served = hybrid.forward(&Input {
+                    tabular: world.source().row(row),
+                    sequence: &sample.sequence,
+                    steps: sample.steps,
+                    entities: &sample.entities,
+                    neighbourhood: &sample.neighbourhood,
+                    neighbours: &sample.neighbours,
+                });
+                let apart = (f64::from(served.raw) - trained).abs();
+                assert!(
+                    apart <= 1e-4,
+                    "row {row}: trained {trained}, served {}",
+                    served.raw
+                );
+            }
+            Ok(())
+        })
+        .expect("every network");
+}
+
+#[test]
+fn the_same_weights_on_any_number_of_threads_and_it_learns() {
+    let world = world(700, 2);
+    let rows: Vec<usize> = (0..700).collect();
+    let lesson = Lesson {
+        source: world.source(),
+        rows: &rows,
+        fraud: &world.fraud,
+        weights: None,
+    };
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .expect("threads");
+        pool.install(|| {
+            let config = NeuralConfig {
+                batch: 256,
+                learning_rate: 1e-2,
+                ..NeuralConfig::default()
+            };
+            let mut trainer = Trainer::new(config, &lesson, &all(), EVENT_TYPES);
+            let mut losses = Vec::new();
+            for _ in 0..12 {
+                let ControlFlow::Continue(epoch) =
+                    trainer.epoch(&lesson, |_, _| ControlFlow::Continue(()))
+                else {
+                    panic!("nobody stopped it");
+                };
+                losses.push(epoch.loss);
+            }
+            (trainer.average, losses)
+        })
+    };
+    let (one, two) = (run(1), run(3));
+    assert_eq!(one, two);
+    let (first, last) = (one.1[0], one.1[11]);
+    assert!(last < 0.6 * first, "loss went from {first} to {last}");
+}

@@ -17,6 +17,11 @@ pub mod samples;
 pub mod channel;
 
 mod learner;
+mod network;
+
+mod contender;
+
+mod choice;
 mod rung;
 
 pub mod bootstrap;
@@ -39,11 +44,13 @@ use thiserror::Error;
 use crate::boost::BoostError;
 use crate::calibrate::CalibrateError;
 use crate::producer::ProducerError;
+use contender::Ground;
+use graph::sample::SampleParts;
 use groups::Groups;
-use ladder::{Model, Rung};
+use ladder::Rung;
 use protocol::{Fold, Protocol, ProtocolError, Window};
 use report::{Report, RungReport};
-use rung::Bench;
+use rung::{Bench, Divisions};
 use samples::Samples;
 use source::Source;
 
@@ -87,6 +94,8 @@ pub enum EvaluateError {
     NoGroup { groups: usize },
     #[error("the schema has no feature of group {0:?}")]
     NoFeatures(String),
+    #[error("the samples hold no sequences and neighbourhoods, which a network needs")]
+    NoNetwork,
     #[error("cancelled")]
     Cancelled,
 }
@@ -147,11 +156,14 @@ pub fn evaluate_grouped(
     }
     // What cannot be measured is refused before the replay.
     rung::check(&samples, protocol, extent)?;
-    if rungs
-        .iter()
-        .any(|rung| matches!(rung.model, Model::Trees(_)))
-    {
-        samples.replay(&source, |done, of| progress(Step::Replay { done, of }))?;
+    if rungs.iter().any(|rung| rung.model.groups().is_some()) {
+        let parts = match rungs.iter().any(|rung| rung.model.has_arrays()) {
+            true => SampleParts::Full,
+            false => SampleParts::Tabular,
+        };
+        samples.replay(&source, parts, |done, of| {
+            progress(Step::Replay { done, of })
+        })?;
     }
     channel::fill(
         &mut samples,
@@ -180,15 +192,31 @@ pub fn evaluate_samples(
     extent: Extent,
     progress: impl FnMut(Step) -> ControlFlow<()>,
 ) -> Result<Report, EvaluateError> {
-    let mut bench = Bench::new(samples, protocol, extent, progress)?;
+    let divisions = Divisions::new(samples, protocol, extent)?;
+    let needs_handbook = rungs.iter().any(|rung| rung.model.groups().is_none());
+    let handbook = match needs_handbook {
+        true => handbook::features(samples),
+        false => Vec::new(),
+    };
+    let ground = Ground {
+        samples,
+        protocol,
+        handbook: &handbook,
+    };
+    let mut bench = Bench::new(ground, &divisions, progress);
     let mut done: Vec<RungReport> = Vec::new();
-    let mut before: Option<Vec<f64>> = None;
+    let mut resamples: Vec<Option<Vec<f64>>> = Vec::new();
     for rung in rungs {
-        let (report, resampled) = bench.run(rung, before.as_deref())?;
-        before = resampled;
+        let named = |name: &String| done.iter().position(|it| it.name == *name);
+        let before = match &rung.beside {
+            Some(name) => named(name).and_then(|at| resamples[at].as_deref()),
+            None => resamples.last().and_then(|it| it.as_deref()),
+        };
+        let (report, resampled) = bench.run(rung, before)?;
+        resamples.push(resampled);
         done.push(report);
     }
-    Ok(Report::new(protocol, samples, bench.sizes(), done))
+    Ok(Report::new(protocol, samples, divisions.sizes(), done))
 }
 
 /// Every range of which samples are needed.

@@ -20,4 +20,7 @@ pub mod adam;
 pub mod config;
 pub mod train;
 
+pub mod checkpoint;
+pub mod early_stop;
+
 mod random;

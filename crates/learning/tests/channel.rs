@@ -160,7 +160,9 @@ fn later_samples_read_what_serving_would_have_logged() {
     let source = Source::open(&place).unwrap();
     let mut samples = Samples::read(&source, &protocol, &windows(&protocol, Extent::Test)).unwrap();
     let go_on = |_, _| ControlFlow::Continue(());
-    samples.replay(&source, go_on).unwrap();
+    samples
+        .replay(&source, SampleParts::Tabular, go_on)
+        .unwrap();
     let rungs: Vec<Rung> = Rung::ladder(&protocol);
     channel::fill(
         &mut samples,

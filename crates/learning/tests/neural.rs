@@ -2,6 +2,7 @@
 //! of the network which is served.
 
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use graph::Sample;
 use graph::sample::{NEIGHBOUR_WIDTH, NEIGHBOURS, NODE_WIDTH, STEP_WIDTH, STEPS};
@@ -10,7 +11,9 @@ use model::hybrid::shape::Shape;
 use proptest::test_runner::{Config, TestRunner};
 use ringfence_learning::neural::arrays::Arrays;
 use ringfence_learning::neural::batch::Source;
+use ringfence_learning::neural::checkpoint::CheckpointError;
 use ringfence_learning::neural::config::NeuralConfig;
+use ringfence_learning::neural::early_stop::{Exam, Keep, NeuralError, Progress, train};
 use ringfence_learning::neural::network::{Network, Tape};
 use ringfence_learning::neural::scale::Scale;
 use ringfence_learning::neural::sight::Sight;
@@ -271,4 +274,63 @@ fn the_same_weights_on_any_number_of_threads_and_it_learns() {
     assert_eq!(one, two);
     let (first, last) = (one.1[0], one.1[11]);
     assert!(last < 0.6 * first, "loss went from {first} to {last}");
+}
+
+#[test]
+fn a_killed_training_goes_on_and_ends_with_the_same_bits() {
+    let world = world(500, 4);
+    let rows: Vec<usize> = (0..400).collect();
+    let later: Vec<usize> = (400..500).collect();
+    let lesson = Lesson {
+        source: world.source(),
+        rows: &rows,
+        fraud: &world.fraud[..400],
+        weights: None,
+    };
+    let exam = Exam {
+        rows: &later,
+        fraud: &world.fraud[400..],
+        weights: &[1.0; 100],
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("training.checkpoint");
+    let config = NeuralConfig {
+        epochs: 4,
+        ..NeuralConfig::default()
+    };
+    let run = |path: Option<&Path>, name: &str, stop_in: usize| {
+        let keep = Keep { path, lesson: name };
+        let mut told = Vec::new();
+        let done = train(&config, &lesson, &exam, (&all(), EVENT_TYPES), keep, |it| {
+            told.push(it);
+            match it {
+                Progress::Rows { epoch, .. } if epoch == stop_in => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            }
+        });
+        (done, told)
+    };
+    let whole = run(None, "a", 99).0.expect("nobody stopped it");
+    let (killed, _) = run(Some(&path), "a", 3);
+    assert!(matches!(killed, Err(NeuralError::Cancelled { epoch: 3 })));
+    let other = run(Some(&path), "b", 99).0;
+    assert!(matches!(
+        other,
+        Err(NeuralError::Checkpoint(CheckpointError::Other { .. }))
+    ));
+    let (done, told) = run(Some(&path), "a", 99);
+    assert_eq!(told[0], Progress::Resumed { epoch: 2 });
+    let done = done.expect("nobody stopped it");
+    assert_eq!(done.network.weights, whole.network.weights);
+    assert_eq!((done.epoch, done.ap), (whole.epoch, whole.ap));
+
+    let mut bytes = std::fs::read(&path).expect("a checkpoint");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&path, bytes).expect("written");
+    let damaged = run(Some(&path), "a", 99).0;
+    assert!(matches!(
+        damaged,
+        Err(NeuralError::Checkpoint(CheckpointError::Damaged { .. }))
+    ));
 }

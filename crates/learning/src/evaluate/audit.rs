@@ -12,6 +12,7 @@ mod compare;
 mod finding;
 mod scored;
 
+use graph::sample::SampleParts;
 use std::ops::ControlFlow;
 
 use event::schema::{Legitimate, Simultaneous};
@@ -93,7 +94,7 @@ pub fn honest(
     progress: Replayed<'_>,
 ) -> Result<Samples, EvaluateError> {
     let mut samples = Samples::read(source, protocol, windows)?;
-    samples.replay(source, progress)?;
+    samples.replay(source, SampleParts::Tabular, progress)?;
     Ok(samples)
 }
 

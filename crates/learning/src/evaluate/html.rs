@@ -5,7 +5,7 @@ mod page;
 mod plot;
 
 use super::curves::Curves;
-use super::report::{Report, RungReport, Spread};
+use super::report::{Chosen, Report, RungReport, Spread};
 use page::{Page, number};
 use plot::{Kind, Plot, Series};
 
@@ -147,14 +147,7 @@ fn told(report: &Report, figure: impl Fn(&Curves) -> f64) -> String {
 fn one_rung(page: &mut Page, rung: &RungReport) {
     page.heading(&rung.name);
     if let Some(chosen) = &rung.chosen {
-        let candidate = &chosen.candidate;
-        page.paragraph(&format!(
-            "Chosen on validation: {} rounds of {} leaves, learning rate {}, {} choices tried.",
-            chosen.rounds,
-            candidate.leaves,
-            candidate.learning_rate,
-            rung.tried.len()
-        ));
+        page.paragraph(&chosen_on_validation(chosen, rung.tried.len()));
     }
     reliability(page, rung);
     distribution(page, rung);
@@ -164,6 +157,29 @@ fn one_rung(page: &mut Page, rung: &RungReport) {
         }
         figures(page, &test.folds, &test.pooled);
     }
+}
+
+fn chosen_on_validation(chosen: &Chosen, tried: usize) -> String {
+    let mut text = String::from("Chosen on validation: ");
+    if let Some(network) = &chosen.network {
+        let it = &network.candidate;
+        text.push_str(&format!(
+            "{} epochs of a network of width {}, learning rate {}, dropout {}; ",
+            network.epochs, it.hidden, it.learning_rate, it.dropout
+        ));
+    }
+    if let Some(trees) = &chosen.trees {
+        let it = &trees.candidate;
+        text.push_str(&format!(
+            "{} rounds of {} leaves, learning rate {}; ",
+            trees.rounds, it.leaves, it.learning_rate
+        ));
+    }
+    if let Some(share) = chosen.network_share {
+        text.push_str(&format!("network share {share:.1}; "));
+    }
+    text.push_str(&format!("{tried} choices tried."));
+    text
 }
 
 fn reliability(page: &mut Page, rung: &RungReport) {

@@ -4,6 +4,7 @@
 //! before any work: a test that overlaps its training, a gap in which labels are not yet known, choices
 //! made on the test.
 
+mod network;
 mod text;
 
 use event::schema::Schema;
@@ -13,6 +14,8 @@ use thiserror::Error;
 
 use crate::boost::BoostConfig;
 use crate::calibrate::Method;
+use crate::neural::config::NeuralConfigError;
+pub use network::NetworkCandidate;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Protocol {
@@ -35,6 +38,8 @@ pub struct Protocol {
     /// Whether the Fraud Detection Handbook's fifteen features are a rung of the ladder.
     pub handbook_features: bool,
     pub candidates: Vec<Candidate>,
+    /// Settings of the network to choose from; empty: no rung has a network.
+    pub networks: Vec<NetworkCandidate>,
     /// How suspicion producers are grown, with one number of rounds; `None`: no rung reads suspicion.
     pub producer: Option<Candidate>,
     /// Choices are made on these.
@@ -188,6 +193,8 @@ pub enum ProtocolError {
         "{set} fold {fold}: `producer` and `consumer` belong together, and to a [producer] table with one entry in `rounds`"
     )]
     Stages { set: &'static str, fold: usize },
+    #[error(transparent)]
+    Network(#[from] NeuralConfigError),
     #[error("{field} must hold at least one entry")]
     Nothing { field: &'static str },
     #[error("{field} must be {expected}, got {got}")]
@@ -215,6 +222,9 @@ impl Protocol {
         }
         for candidate in self.candidates.iter().chain(&self.producer) {
             candidate.check()?;
+        }
+        for network in &self.networks {
+            network.check()?;
         }
         for (set, folds) in [("validation", &self.validation), ("test", &self.test)] {
             if folds.is_empty() {
@@ -348,8 +358,9 @@ impl Protocol {
             (
                 "choices".to_owned(),
                 format!(
-                    "{} candidates, by AP on the validation folds",
-                    self.candidates.len()
+                    "{} candidates of trees and {} of networks, by AP on the validation folds",
+                    self.candidates.len(),
+                    self.networks.len()
                 ),
             ),
             (

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::bootstrap::Interval;
 use super::curves::Curves;
 use super::measure::{AP, Figures};
-use super::protocol::{Candidate, Protocol};
+use super::protocol::{Candidate, NetworkCandidate, Protocol};
 use super::samples::Samples;
 
 #[derive(Clone, Debug, Serialize)]
@@ -49,16 +49,42 @@ pub struct RungReport {
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Chosen {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trees: Option<ChosenTrees>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<ChosenNetwork>,
+    /// Of the network's log-odds in the sum with those of the trees.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network_share: Option<f64>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct ChosenTrees {
     pub rounds: usize,
     pub candidate: Candidate,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct ChosenNetwork {
+    pub epochs: usize,
+    pub candidate: NetworkCandidate,
 }
 
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Tried {
     /// Number of the candidate in the protocol.
     pub candidate: usize,
-    pub rounds: usize,
+    pub how_far: HowFar,
     pub ap: f64,
+}
+
+/// Where a training was stopped, or how two models were mixed.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HowFar {
+    Rounds(usize),
+    Epochs(usize),
+    NetworkShare(f64),
 }
 
 /// Mean and standard deviation over seeds, by figure.
@@ -127,7 +153,7 @@ impl Report {
         write(
             &mut out,
             format_args!(
-                "\n{:<22} {:>5} {:>8} {:>16} {:>14} {:>14} {:>7} {:>7} {:>7}\n",
+                "\n{:<26} {:>5} {:>8} {:>16} {:>14} {:>14} {:>7} {:>7} {:>7}\n",
                 "rung", "feat.", "val. AP", "AP", "95 %", "gain 95 %", "AUC", "CP@k", "rec@1%"
             ),
         );
@@ -174,7 +200,7 @@ impl RungReport {
 
     fn line(&self) -> String {
         let head = format!(
-            "{:<22} {:>5} {:>8.4}",
+            "{:<26} {:>5} {:>8.4}",
             self.name, self.features, self.validation_ap
         );
         let Some(test) = &self.test else {
@@ -182,9 +208,14 @@ impl RungReport {
                 .tried
                 .iter()
                 .map(|it| {
+                    let how_far = match it.how_far {
+                        HowFar::Rounds(rounds) => format!("{rounds} rounds"),
+                        HowFar::Epochs(epochs) => format!("{epochs} epochs"),
+                        HowFar::NetworkShare(share) => format!("network share {share:.1}"),
+                    };
                     format!(
-                        "\n  candidate {} with {} rounds: {:.4}",
-                        it.candidate, it.rounds, it.ap
+                        "\n  candidate {} with {how_far}: {:.4}",
+                        it.candidate, it.ap
                     )
                 })
                 .collect();

@@ -18,12 +18,15 @@ use super::EvaluateError;
 use super::channel::Channels;
 use super::protocol::{Protocol, Window};
 use super::source::Source;
+use crate::neural::arrays::Arrays;
 
 pub struct Samples {
     pub schema: Schema,
     pub features: FeatureList,
     /// Row-major, one row per entry of `rows`; empty before the replay.
     pub values: Vec<f32>,
+    /// Sequence and neighbourhood of each row, where a rung reads them.
+    pub arrays: Option<Arrays>,
     /// Index into `tape` of each row, ascending.
     pub rows: Vec<u32>,
     pub tape: Vec<Seen>,
@@ -80,6 +83,7 @@ impl Samples {
         Ok(Samples {
             features: FeatureList::new(&schema),
             values: Vec::new(),
+            arrays: None,
             rows,
             tape,
             labels,
@@ -94,10 +98,13 @@ impl Samples {
     pub fn replay(
         &mut self,
         source: &Source<'_>,
+        parts: SampleParts,
         mut progress: impl FnMut(u64, u64) -> ControlFlow<()>,
     ) -> Result<(), EvaluateError> {
         let mut engine = Engine::new(&self.schema);
         let mut sample = Sample::default();
+        let roles = self.schema.roles.len();
+        let mut arrays = (parts == SampleParts::Full).then(|| Arrays::new(roles));
         let mut wanted = self
             .rows
             .iter()
@@ -111,8 +118,11 @@ impl Samples {
             if let Record::Event(event) = &record
                 && position == row
             {
-                engine.sample(event, SampleParts::Tabular, &mut sample);
+                engine.sample(event, parts, &mut sample);
                 self.values.extend_from_slice(&sample.tabular);
+                if let Some(arrays) = &mut arrays {
+                    arrays.push(&sample);
+                }
                 next = wanted.next();
             }
             engine.apply(position, &record);
@@ -120,6 +130,7 @@ impl Samples {
                 return Err(EvaluateError::Cancelled);
             }
         }
+        self.arrays = arrays;
         Ok(())
     }
 

@@ -56,6 +56,10 @@ impl Batch {
         self.rows.len()
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     /// Packed index of a row's step.
     pub fn packed(&self, row: usize, step: usize) -> usize {
         self.step_start[step] + row

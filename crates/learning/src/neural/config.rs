@@ -1,8 +1,10 @@
 //! How a network is trained; every field has a default that was chosen on validation folds.
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NeuralConfig {
     /// Width of the branches: 32 or 64.
     pub hidden: usize,

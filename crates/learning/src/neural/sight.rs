@@ -35,4 +35,23 @@ impl Sight {
             sequence,
         }
     }
+
+    /// Known labels in sequence and neighbourhood, whatever the features show.
+    pub fn show_labels(&mut self, shown: bool) {
+        self.set(&LABELS, shown);
+    }
+
+    pub fn hide_suspicion(&mut self) {
+        self.set(&[SUSPICION], false);
+    }
+
+    fn set(&mut self, names: &[&str], shown: bool) {
+        let steps = STEP_COLUMNS.iter().zip(&mut self.step);
+        let neighbours = NEIGHBOUR_COLUMNS.iter().zip(&mut self.neighbour);
+        for (name, seen) in steps.chain(neighbours) {
+            if names.contains(name) {
+                *seen = shown;
+            }
+        }
+    }
 }

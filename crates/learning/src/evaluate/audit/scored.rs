@@ -11,7 +11,6 @@ use super::{Subject, folds};
 use crate::boost::average_precision;
 use crate::evaluate::bootstrap::Run;
 use crate::evaluate::folds::{Division, FRAUDS_MIN, Part, divide, divide_all};
-use crate::evaluate::ladder::Model;
 use crate::evaluate::learner::{self, Table};
 use crate::evaluate::measure::ScoredRows;
 use crate::evaluate::protocol::{Candidate, Fold, Protocol};
@@ -41,9 +40,9 @@ impl<'a> Scorer<'a> {
         let protocol = subject.protocol;
         let mut candidate = protocol.candidates[0].clone();
         candidate.rounds = candidate.rounds.split_off(candidate.rounds.len() - 1);
-        let groups = match &subject.rung.model {
-            Model::Trees(groups) => groups.clone(),
-            _ => graph::FeatureGroup::ALL.to_vec(),
+        let groups = match subject.rung.model.groups() {
+            Some(groups) => groups.to_vec(),
+            None => graph::FeatureGroup::ALL.to_vec(),
         };
         let features = samples.features.features();
         let columns = (0..features.len())

@@ -6,7 +6,8 @@ use serde::Deserialize;
 use crate::calibrate::Method;
 
 use super::{
-    Candidate, CardPrecision, Fold, KnownDefrauded, Protocol, ProtocolError, Staged, Window, one,
+    Candidate, CardPrecision, Fold, KnownDefrauded, NetworkCandidate, Protocol, ProtocolError,
+    Staged, Window, one,
 };
 
 #[derive(Deserialize)]
@@ -33,6 +34,8 @@ struct File {
     #[serde(default)]
     handbook_features: bool,
     candidates: Vec<Candidate>,
+    #[serde(default)]
+    networks: Vec<NetworkCandidate>,
     producer: Option<Candidate>,
     validation: Vec<FoldText>,
     test: Vec<FoldText>,
@@ -163,6 +166,7 @@ impl Protocol {
             seeds: file.seeds,
             handbook_features: file.handbook_features,
             candidates: file.candidates,
+            networks: file.networks,
             producer: file.producer,
         };
         protocol.check()?;

@@ -18,12 +18,17 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::calibration::{Calibration, CalibrationError};
+use crate::producer::Producer;
 use crate::score::SCORE_MAX;
 use crate::trees::{Trees, TreesError};
 
 pub use container::ContainerError;
+pub(crate) use container::arrays;
 
-pub const FORMAT_VERSION: u32 = 1;
+/// The newest version of the file; a file is written in the oldest one that can hold it.
+pub const FORMAT_VERSION: u32 = 2;
+/// The first version with producers.
+const VERSION_PRODUCER: u32 = 2;
 const KIND_TREES: &str = "trees";
 
 /// Lowest scores at which an event of one type is challenged, reviewed, declined.
@@ -65,6 +70,8 @@ pub struct Header {
 pub struct Artifact {
     pub header: Header,
     pub trees: Trees,
+    /// Writes the suspicion that `trees` read; the two are one file and serve together.
+    pub producer: Option<Producer>,
 }
 
 /// The sha256 of a model file, lower-case hex.
@@ -105,7 +112,7 @@ pub enum ArtifactError {
     },
     #[error("model file: {0}")]
     Container(#[from] ContainerError),
-    #[error("model format version must be {FORMAT_VERSION}, got {got}")]
+    #[error("model format version must be 1 to {FORMAT_VERSION}, got {got}")]
     Version { got: u32 },
     #[error("model kind must be \"trees\", got {got:?}")]
     Kind { got: String },
@@ -130,6 +137,19 @@ pub enum ArtifactError {
         event_type: String,
         thresholds: Thresholds,
     },
+    /// A file is written in the oldest version that can hold it.
+    #[error("model format version is {got}, it must be {expected} for what the file holds")]
+    OtherVersion { expected: u32, got: u32 },
+    #[error(
+        "producer of suspicion: the header and the tensors must both hold one, or neither: header {header}, tensors {tensors}"
+    )]
+    ProducerHalf { header: bool, tensors: bool },
+    #[error("producer of suspicion: its trees use {producer} features, the model's {model}")]
+    ProducerFeatures { model: usize, producer: usize },
+    #[error(
+        "producer of suspicion: it trained on events until {producer}, its model from {model} on: scores of events that it had seen would teach the model to trust it"
+    )]
+    ProducerWindow { producer: i64, model: i64 },
     #[error("metric {name:?} must be finite, got {value}")]
     Metric { name: String, value: f64 },
     #[error(transparent)]
@@ -146,6 +166,16 @@ struct Content {
     kind: String,
     feature_hash: String,
     header: Header,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    producer: Option<ProducerHeader>,
+}
+
+/// What of a producer is not in its trees.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProducerHeader {
+    calibration: Calibration,
+    training_window: TrainingWindow,
 }
 
 impl Artifact {
@@ -153,15 +183,18 @@ impl Artifact {
     pub fn encode(&self) -> Result<Vec<u8>, ArtifactError> {
         self.check()?;
         let content = Content {
-            format_version: FORMAT_VERSION,
+            format_version: self.format_version(),
             kind: KIND_TREES.to_owned(),
             feature_hash: feature_hash(&self.header.features),
             header: self.header.clone(),
+            producer: self.producer.as_ref().map(|it| ProducerHeader {
+                calibration: it.calibration.clone(),
+                training_window: it.training_window,
+            }),
         };
-        Ok(container::write(
-            &serde_json::to_string(&content)?,
-            &self.trees,
-        )?)
+        let content = serde_json::to_string(&content)?;
+        let producer = self.producer.as_ref().map(|it| &it.trees);
+        Ok(container::write(&content, &self.trees, producer)?)
     }
 
     pub fn decode(bytes: &[u8]) -> Result<(Self, Identity), ArtifactError> {
@@ -171,9 +204,9 @@ impl Artifact {
         let version = loose
             .get("format_version")
             .and_then(serde_json::Value::as_u64);
-        if version != Some(u64::from(FORMAT_VERSION)) {
-            let got = version.and_then(|v| u32::try_from(v).ok()).unwrap_or(0);
-            return Err(ArtifactError::Version { got });
+        let version = version.and_then(|v| u32::try_from(v).ok()).unwrap_or(0);
+        if !(1..=FORMAT_VERSION).contains(&version) {
+            return Err(ArtifactError::Version { got: version });
         }
         match loose.get("kind").and_then(serde_json::Value::as_str) {
             Some(KIND_TREES) => {}
@@ -193,7 +226,16 @@ impl Artifact {
             });
         }
         let trees = Trees::new(header.features.len(), &tensors.trees()?)?;
-        let artifact = Artifact { header, trees };
+        let producer = producer(content.producer, &tensors, header.features.len())?;
+        let artifact = Artifact {
+            header,
+            trees,
+            producer,
+        };
+        let (expected, got) = (artifact.format_version(), version);
+        if expected != got {
+            return Err(ArtifactError::OtherVersion { expected, got });
+        }
         artifact.check()?;
         Ok((artifact, Identity::of(bytes)))
     }
@@ -254,12 +296,54 @@ impl Artifact {
         Artifact::decode(&std::fs::read(path).map_err(io)?)
     }
 
+    /// The oldest version of the file that can hold this model.
+    fn format_version(&self) -> u32 {
+        match &self.producer {
+            Some(_) => VERSION_PRODUCER,
+            None => 1,
+        }
+    }
+
+    /// SHA-256 of the producer; `None` without one.
+    pub fn producer_identity(&self) -> Option<[u8; 32]> {
+        let (schema, features) = (&self.header.schema_hash, &self.header.features);
+        self.producer
+            .as_ref()
+            .map(|producer| producer.identity(schema, features))
+    }
+
+    fn check_producer(&self) -> Result<(), ArtifactError> {
+        let Some(producer) = &self.producer else {
+            return Ok(());
+        };
+        producer.calibration.check()?;
+        let (own, producers) = (self.trees.feature_count(), producer.trees.feature_count());
+        if own != producers {
+            return Err(ArtifactError::ProducerFeatures {
+                model: own,
+                producer: producers,
+            });
+        }
+        let (until, from) = (
+            producer.training_window.until,
+            self.header.training_window.from,
+        );
+        if until > from {
+            return Err(ArtifactError::ProducerWindow {
+                producer: until,
+                model: from,
+            });
+        }
+        Ok(())
+    }
+
     fn check(&self) -> Result<(), ArtifactError> {
         let (header, trees) = (self.header.features.len(), self.trees.feature_count());
         if header != trees {
             return Err(ArtifactError::HeaderFeatures { header, trees });
         }
         self.header.calibration.check()?;
+        self.check_producer()?;
         for (event_type, &t) in &self.header.thresholds {
             if t.challenge > t.review || t.review > t.decline || t.decline > SCORE_MAX + 1 {
                 let (event_type, thresholds) = (event_type.clone(), t);
@@ -282,6 +366,25 @@ impl Artifact {
             }),
             None => Ok(()),
         }
+    }
+}
+
+fn producer(
+    header: Option<ProducerHeader>,
+    tensors: &container::Tensors<'_>,
+    features: usize,
+) -> Result<Option<Producer>, ArtifactError> {
+    match (header, tensors.producer()?) {
+        (None, None) => Ok(None),
+        (Some(header), Some(trees)) => Ok(Some(Producer {
+            trees: Trees::new(features, &trees)?,
+            calibration: header.calibration,
+            training_window: header.training_window,
+        })),
+        (header, tensors) => Err(ArtifactError::ProducerHalf {
+            header: header.is_some(),
+            tensors: tensors.is_some(),
+        }),
     }
 }
 

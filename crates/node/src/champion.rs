@@ -1,8 +1,8 @@
 //! The model that scores: its file, loaded and checked against the schema's features.
 
 use event::record::{ModelVersion, ReasonCode};
-use graph::FeatureList;
-use model::artifact::{Artifact, ArtifactError};
+use graph::{FeatureGroup, FeatureList};
+use model::artifact::Artifact;
 use model::calibration::Calibration;
 use model::fast::{FastTrees, Scratch};
 use model::shap::Explainer;
@@ -10,6 +10,9 @@ use smallvec::SmallVec;
 
 use event::Schema;
 use std::path::Path;
+
+use crate::NodeError;
+use crate::channel::Voice;
 
 /// Reasons given with a decision.
 const REASONS_MAX: usize = 5;
@@ -21,6 +24,8 @@ pub struct Champion {
     fast: FastTrees,
     calibration: Calibration,
     scratch: Scratch,
+    /// Writes the suspicion that the model reads.
+    voice: Option<Voice>,
 }
 
 /// What the model says of one sample.
@@ -36,13 +41,21 @@ impl Champion {
         path: &Path,
         schema: &Schema,
         features: &FeatureList,
-    ) -> Result<Champion, ArtifactError> {
+    ) -> Result<Champion, NodeError> {
         let (artifact, identity) = Artifact::load(path)?;
         artifact.fits(&schema.hash().hex(), &features.names())?;
+        if let Some(producer) = &artifact.producer
+            && producer.reads(|at| features.features()[at].group == FeatureGroup::Suspicion)
+        {
+            return Err(NodeError::EchoingProducer {
+                path: path.to_path_buf(),
+            });
+        }
         Ok(Champion {
             artifact: identity.bytes(),
             fast: FastTrees::new(&artifact.trees),
             explainer: Explainer::new(&artifact.trees),
+            voice: Voice::of(&artifact),
             calibration: artifact.header.calibration,
             scratch: Scratch::default(),
         })
@@ -50,6 +63,14 @@ impl Champion {
 
     pub fn artifact(&self) -> [u8; 32] {
         self.artifact
+    }
+
+    pub fn voice(&self) -> Option<&Voice> {
+        self.voice.as_ref()
+    }
+
+    pub fn voice_mut(&mut self) -> Option<&mut Voice> {
+        self.voice.as_mut()
     }
 
     pub fn version(&self) -> ModelVersion {

@@ -57,47 +57,52 @@ pub enum ContainerError {
     LeafStart { tree: usize },
 }
 
-/// Name, dtype and size of each tensor, in file order: wide values first, so that all are aligned.
-const TENSORS: [(&str, &str, usize); 9] = [
-    ("leaf_value", "F64", 8),
-    ("leaf_cover", "U32", 4),
-    ("leaf_start", "U32", 4),
-    ("feature", "U32", 4),
-    ("threshold", "F32", 4),
-    ("left", "I32", 4),
-    ("right", "I32", 4),
-    ("gain", "F32", 4),
-    ("flags", "U8", 1),
+/// Name, name of the producer's, dtype and size of each tensor, in file order: wide values first, so that
+/// all are aligned, the producer's behind the model's own.
+const TENSORS: [(&str, &str, &str, usize); 9] = [
+    ("leaf_value", "producer.leaf_value", "F64", 8),
+    ("leaf_cover", "producer.leaf_cover", "U32", 4),
+    ("leaf_start", "producer.leaf_start", "U32", 4),
+    ("feature", "producer.feature", "U32", 4),
+    ("threshold", "producer.threshold", "F32", 4),
+    ("left", "producer.left", "I32", 4),
+    ("right", "producer.right", "I32", 4),
+    ("gain", "producer.gain", "F32", 4),
+    ("flags", "producer.flags", "U8", 1),
 ];
 
-pub fn write(content: &str, trees: &Trees) -> Result<Vec<u8>, ContainerError> {
-    let data: [Vec<u8>; 9] = [
-        trees
-            .leaf_value
-            .iter()
-            .flat_map(|v| v.to_le_bytes())
-            .collect(),
-        trees
-            .leaf_cover
-            .iter()
-            .flat_map(|v| v.to_le_bytes())
-            .collect(),
-        trees
-            .leaf_start
-            .iter()
-            .flat_map(|v| v.to_le_bytes())
-            .collect(),
-        trees.feature.iter().flat_map(|v| v.to_le_bytes()).collect(),
-        trees
-            .threshold
-            .iter()
-            .flat_map(|v| v.to_le_bytes())
-            .collect(),
-        trees.left.iter().flat_map(|v| v.to_le_bytes()).collect(),
-        trees.right.iter().flat_map(|v| v.to_le_bytes()).collect(),
-        trees.gain.iter().flat_map(|v| v.to_le_bytes()).collect(),
+fn bytes_of<T: Copy, const N: usize>(values: &[T], to: fn(T) -> [u8; N]) -> Vec<u8> {
+    values.iter().flat_map(|value| to(*value)).collect()
+}
+
+/// The arrays of trees as bytes, in the order of [`TENSORS`].
+pub fn arrays(trees: &Trees) -> [Vec<u8>; 9] {
+    [
+        bytes_of(&trees.leaf_value, f64::to_le_bytes),
+        bytes_of(&trees.leaf_cover, u32::to_le_bytes),
+        bytes_of(&trees.leaf_start, u32::to_le_bytes),
+        bytes_of(&trees.feature, u32::to_le_bytes),
+        bytes_of(&trees.threshold, f32::to_le_bytes),
+        bytes_of(&trees.left, i32::to_le_bytes),
+        bytes_of(&trees.right, i32::to_le_bytes),
+        bytes_of(&trees.gain, f32::to_le_bytes),
         trees.flags.clone(),
-    ];
+    ]
+}
+
+pub fn write(
+    content: &str,
+    trees: &Trees,
+    producer: Option<&Trees>,
+) -> Result<Vec<u8>, ContainerError> {
+    let (own, producers) = (arrays(trees), producer.map(arrays));
+    let mut data: Vec<(&str, &str, usize, &[u8])> = Vec::new();
+    for (at, (name, producer_name, dtype, width)) in TENSORS.iter().enumerate() {
+        data.push((name, dtype, *width, &own[at]));
+        if let Some(producers) = &producers {
+            data.push((producer_name, dtype, *width, &producers[at]));
+        }
+    }
     let mut table = Map::new();
     let digest = "0".repeat(DIGEST_LEN);
     table.insert(
@@ -105,7 +110,7 @@ pub fn write(content: &str, trees: &Trees) -> Result<Vec<u8>, ContainerError> {
         json!({ "digest": digest, "content": content }),
     );
     let mut at = 0;
-    for ((name, dtype, width), data) in TENSORS.iter().zip(&data) {
+    for (name, dtype, width, data) in &data {
         let end = at + data.len();
         let entry =
             json!({ "dtype": dtype, "shape": [data.len() / width], "data_offsets": [at, end] });
@@ -121,7 +126,9 @@ pub fn write(content: &str, trees: &Trees) -> Result<Vec<u8>, ContainerError> {
     }
     let mut file = (table.len() as u64).to_le_bytes().to_vec();
     file.extend(table);
-    file.extend(data.iter().flatten());
+    for (_, _, _, data) in &data {
+        file.extend_from_slice(data);
+    }
     check_size(file.len() as u64)?;
     let digest = digest_of(&file);
     file[DIGEST_AT..DIGEST_AT + DIGEST_LEN].copy_from_slice(digest.as_bytes());
@@ -168,18 +175,26 @@ pub fn read(file: &[u8]) -> Result<(String, Tensors<'_>), ContainerError> {
             message: error.to_string(),
         })?;
     let metadata = table.remove("__metadata__").unwrap_or_default();
+    let has_producer = table.contains_key(TENSORS[0].1);
     let content = metadata
         .get("content")
         .and_then(Value::as_str)
         .unwrap_or_default()
         .to_owned();
     let mut at = 0;
-    let mut parts = Vec::with_capacity(TENSORS.len());
-    for (name, dtype, width) in TENSORS {
+    let mut take = |name, dtype, width| {
         let entry = table.remove(name).ok_or(ContainerError::Missing { name })?;
         let len = tensor_len(&entry, name, dtype, width, at, data.len())?;
-        parts.push(&data[at..at + len]);
         at += len;
+        Ok(&data[at - len..at])
+    };
+    let mut parts = Vec::with_capacity(TENSORS.len());
+    let mut producer = Vec::new();
+    for (name, producer_name, dtype, width) in TENSORS {
+        parts.push(take(name, dtype, width)?);
+        if has_producer {
+            producer.push(take(producer_name, dtype, width)?);
+        }
     }
     if let Some((name, _)) = table.into_iter().next() {
         return Err(ContainerError::Unknown { name });
@@ -189,7 +204,8 @@ pub fn read(file: &[u8]) -> Result<(String, Tensors<'_>), ContainerError> {
             bytes: data.len() - at,
         });
     }
-    Ok((content, Tensors { parts }))
+    let producer = has_producer.then_some(producer);
+    Ok((content, Tensors { parts, producer }))
 }
 
 /// Tensors must follow each other without gaps, each as long as its shape says.
@@ -242,83 +258,95 @@ fn digest_of(file: &[u8]) -> String {
 pub struct Tensors<'a> {
     /// In the order of [`TENSORS`].
     parts: Vec<&'a [u8]>,
+    producer: Option<Vec<&'a [u8]>>,
 }
 
 impl Tensors<'_> {
-    /// Cuts the arrays into trees; what is in them is for [`Trees::new`] to judge.
     pub fn trees(&self) -> Result<Vec<Tree>, ContainerError> {
-        let [
-            value,
-            cover,
-            start,
-            feature,
-            threshold,
-            left,
-            right,
-            gain,
-            flags,
-        ] = self.parts.as_slice()
-        else {
-            return Err(ContainerError::Missing { name: "leaf_value" });
-        };
-        let (value, cover, start) = (numbers(value, f64::from_le_bytes), u32s(cover), u32s(start));
-        let (feature, threshold, gain) = (u32s(feature), f32s(threshold), f32s(gain));
-        let (left, right) = (i32s(left), i32s(right));
-        let trees = start.len().saturating_sub(1);
-        let leaves = *start.last().unwrap_or(&0) as usize;
-        let splits = leaves.saturating_sub(trees);
-        let lengths = [
-            ("leaf_value", leaves, value.len()),
-            ("leaf_cover", leaves, cover.len()),
-            ("feature", splits, feature.len()),
-            ("threshold", splits, threshold.len()),
-            ("left", splits, left.len()),
-            ("right", splits, right.len()),
-            ("gain", splits, gain.len()),
-            ("flags", splits, flags.len()),
-        ];
-        for (name, expected, got) in lengths {
-            if expected != got {
-                return Err(ContainerError::Length {
-                    name,
-                    expected,
-                    got,
-                });
-            }
-        }
-        if start.first().is_none_or(|&first| first != 0) {
+        cut(&self.parts, TENSORS.map(|it| it.0))
+    }
+
+    pub fn producer(&self) -> Result<Option<Vec<Tree>>, ContainerError> {
+        let parts = self.producer.as_ref();
+        parts
+            .map(|parts| cut(parts, TENSORS.map(|it| it.1)))
+            .transpose()
+    }
+}
+
+/// Cuts the arrays into trees; what is in them is for [`Trees::new`] to judge.
+fn cut(parts: &[&[u8]], names: [&'static str; 9]) -> Result<Vec<Tree>, ContainerError> {
+    let [
+        value,
+        cover,
+        start,
+        feature,
+        threshold,
+        left,
+        right,
+        gain,
+        flags,
+    ] = parts
+    else {
+        return Err(ContainerError::Missing { name: names[0] });
+    };
+    let (value, cover, start) = (numbers(value, f64::from_le_bytes), u32s(cover), u32s(start));
+    let (feature, threshold, gain) = (u32s(feature), f32s(threshold), f32s(gain));
+    let (left, right) = (i32s(left), i32s(right));
+    let trees = start.len().saturating_sub(1);
+    let leaves = *start.last().unwrap_or(&0) as usize;
+    let splits = leaves.saturating_sub(trees);
+    let lengths = [
+        (names[0], leaves, value.len()),
+        (names[1], leaves, cover.len()),
+        (names[3], splits, feature.len()),
+        (names[4], splits, threshold.len()),
+        (names[5], splits, left.len()),
+        (names[6], splits, right.len()),
+        (names[7], splits, gain.len()),
+        (names[8], splits, flags.len()),
+    ];
+    for (name, expected, got) in lengths {
+        if expected != got {
             return Err(ContainerError::Length {
-                name: "leaf_start",
-                expected: 1,
-                got: 0,
+                name,
+                expected,
+                got,
             });
         }
-        if let Some(tree) = start.windows(2).position(|w| w[1] <= w[0]) {
-            return Err(ContainerError::LeafStart { tree });
-        }
-        let split = |i: usize| Split {
-            feature: feature[i],
-            threshold: threshold[i],
-            flags: flags[i],
-            left: Child::decode(left[i]),
-            right: Child::decode(right[i]),
-            gain: gain[i],
-        };
-        let leaf = |i: usize| Leaf {
-            value: value[i],
-            cover: cover[i],
-        };
-        Ok((0..trees)
-            .map(|tree| {
-                // Each tree has one leaf more than splits, so tree t's splits begin t earlier.
-                let (from, until) = (start[tree] as usize, start[tree + 1] as usize);
-                Tree {
-                    splits: (from - tree..until - tree - 1).map(split).collect(),
-                    leaves: (from..until).map(leaf).collect(),
-                }
-            })
-            .collect())
     }
+    if start.first().is_none_or(|&first| first != 0) {
+        return Err(ContainerError::Length {
+            name: names[2],
+            expected: 1,
+            got: 0,
+        });
+    }
+    if let Some(tree) = start.windows(2).position(|w| w[1] <= w[0]) {
+        return Err(ContainerError::LeafStart { tree });
+    }
+    let split = |i: usize| Split {
+        feature: feature[i],
+        threshold: threshold[i],
+        flags: flags[i],
+        left: Child::decode(left[i]),
+        right: Child::decode(right[i]),
+        gain: gain[i],
+    };
+    let leaf = |i: usize| Leaf {
+        value: value[i],
+        cover: cover[i],
+    };
+    Ok((0..trees)
+        .map(|tree| {
+            // Each tree has one leaf more than splits, so tree t's splits begin t earlier.
+            let (from, until) = (start[tree] as usize, start[tree + 1] as usize);
+            Tree {
+                splits: (from - tree..until - tree - 1).map(split).collect(),
+                leaves: (from..until).map(leaf).collect(),
+            }
+        })
+        .collect())
 }
 
 fn numbers<const N: usize, T>(bytes: &[u8], convert: fn([u8; N]) -> T) -> Vec<T> {

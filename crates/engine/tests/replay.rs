@@ -144,6 +144,12 @@ proptest! {
         prop_assert_eq!(&spoken, &graph(&always));
         prop_assert_eq!(always.digest(), others.digest());
         prop_assert_eq!(others.channel(), Some([3; 32]));
+        let mut written = Vec::new();
+        others.write_snapshot(&mut written).unwrap();
+        let restored = Engine::read_snapshot(&schema, &mut written.as_slice()).unwrap();
+        prop_assert_eq!(restored.channel(), others.channel());
+        prop_assert_eq!(others.unheard(), 0);
+        prop_assert_eq!(restored.unheard(), 0);
 
         // A model without a producer reads none.
         let empty = Record::Activation(Activation {

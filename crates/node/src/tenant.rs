@@ -254,7 +254,7 @@ impl Tenant {
 
     fn append(&mut self, record: Record) -> Result<Position, NodeError> {
         let position = self.journal.append(&record)?;
-        channel::apply(&mut self.engine, &self.place, position, &record)?;
+        self.engine.apply(position, &record);
         Ok(position)
     }
 

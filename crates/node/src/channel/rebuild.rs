@@ -75,10 +75,10 @@ impl Rebuild {
     }
 
     /// What was said up to the next record.
-    pub(crate) fn scores(&self) -> Scores {
+    pub(crate) fn into_scores(self) -> Scores {
         Scores {
             first: self.first.unwrap_or(self.next()),
-            scores: self.scores.clone(),
+            scores: self.scores,
         }
     }
 }
@@ -112,7 +112,7 @@ pub fn renew(place: &Place, mut progress: impl FnMut(u64, u64)) -> Result<usize,
             voice.ok_or_else(|| other("unknown, its model holds another producer".into()))?;
         let mut rebuild = Rebuild::new(history.schema(), voice);
         rebuild.catch_up(place, *position, &mut progress)?;
-        let written = rebuild.scores().write(place, *producer, *position)?;
+        let written = rebuild.into_scores().write(place, *producer, *position)?;
         if written != *sha256 {
             return Err(other(crate::place::hex(&written)));
         }

@@ -4,7 +4,7 @@ use event::Position;
 use event::record::{Activation, Channel, Record, ServingPart};
 
 use super::Tenant;
-use crate::channel::{Rebuild, Voice};
+use crate::channel::{Rebuild, Scores, Voice};
 use crate::place::hex;
 use crate::{Champion, NodeError};
 
@@ -35,6 +35,7 @@ impl Tenant {
         rebuilt: Option<Rebuild>,
     ) -> Result<Position, NodeError> {
         let champion = self.load(artifact)?;
+        let mut said = None;
         let channel = match (champion.voice(), self.rebuild(&champion)) {
             (None, _) => Channel::Empty,
             (Some(voice), None) => Channel::Kept {
@@ -42,7 +43,9 @@ impl Tenant {
             },
             (Some(voice), Some(fresh)) => {
                 let given = rebuilt.filter(|it| it.producer() == voice.producer);
-                self.finish(given.unwrap_or(fresh))?
+                let (channel, scores) = self.finish(given.unwrap_or(fresh))?;
+                said = Some(scores);
+                channel
             }
         };
         let activation = Activation {
@@ -53,19 +56,23 @@ impl Tenant {
             channel,
         };
         let position = self.append(Record::Activation(activation))?;
+        if let Some(said) = said {
+            self.engine.adopt_channel(said.first, &said.scores);
+        }
         self.champion = Some(champion);
         Ok(position)
     }
 
     /// Hears the rest of the log and leaves the side file, durable, for the record that comes next.
-    fn finish(&mut self, mut rebuild: Rebuild) -> Result<Channel, NodeError> {
+    fn finish(&mut self, mut rebuild: Rebuild) -> Result<(Channel, Scores), NodeError> {
         // A rebuild reads what is committed; nothing comes between this and the activation.
         let end = self.commit()?;
         rebuild.catch_up(&self.place, end, |_, _| {})?;
         debug_assert_eq!(rebuild.next(), end);
         let producer = rebuild.producer();
-        let scores = rebuild.scores().write(&self.place, producer, end)?;
-        Ok(Channel::Rebuilt { producer, scores })
+        let said = rebuild.into_scores();
+        let scores = said.write(&self.place, producer, end)?;
+        Ok((Channel::Rebuilt { producer, scores }, said))
     }
 
     pub(super) fn load_champion(&mut self, artifact: [u8; 32]) -> Result<(), NodeError> {

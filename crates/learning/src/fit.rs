@@ -220,7 +220,11 @@ impl Late<'_> {
         };
         Ok(Fitted {
             importance: importance(&trees.gain_importance(), features),
-            artifact: Artifact { header, trees },
+            artifact: Artifact {
+                header,
+                trees,
+                network: None,
+            },
             parts: [(0, 0); 3],
         })
     }

@@ -8,11 +8,14 @@
 
 #[path = "../tests/support/random_networks.rs"]
 mod random_networks;
+#[path = "../tests/support/random_samples.rs"]
+mod random_samples;
 
 use std::hint::black_box;
 use std::time::Instant;
 
-use random_networks::{Arrays, Dice, random_network, sample_of};
+use random_networks::{Dice, random_network};
+use random_samples::{Arrays, sample_of};
 use ringfence_model::hybrid::Input;
 use ringfence_model::hybrid::kernel::{Isa, Kernel};
 use ringfence_model::hybrid::knots::Knots;

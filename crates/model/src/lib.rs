@@ -10,5 +10,6 @@ pub mod fast;
 pub mod hybrid;
 pub mod lightgbm_text;
 pub mod score;
+pub mod scorer;
 pub mod shap;
 pub mod trees;

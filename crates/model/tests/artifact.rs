@@ -1,14 +1,25 @@
 //! The model file: same bytes for the same model, and a typed refusal for every kind of damage.
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
+#[path = "support/random_networks.rs"]
+mod random_networks;
+#[path = "support/random_samples.rs"]
+mod random_samples;
 #[path = "support/random_trees.rs"]
 mod random_trees;
 
 use std::collections::BTreeMap;
 
+use random_networks::{Dice, random_network};
+use random_samples::sample_of;
 use random_trees::{Random, random_row, random_trees};
-use ringfence_model::artifact::{Artifact, ArtifactError, Header, Thresholds, TrainingWindow};
+use ringfence_model::artifact::{
+    Artifact, ArtifactError, Blend, Header, Network, Thresholds, TrainingWindow,
+};
 use ringfence_model::calibration::{Calibration, CalibrationMap};
+use ringfence_model::hybrid::kernel::Kernel;
+use ringfence_model::hybrid::knots::Knots;
+use ringfence_model::hybrid::shape::Shape;
 use sha2::{Digest, Sha256};
 
 fn artifact() -> Artifact {
@@ -39,6 +50,36 @@ fn artifact() -> Artifact {
             created_by: "ringfence 0.1.0".to_owned(),
         },
         trees: random_trees(7, 3, 5, 9),
+        network: None,
+    }
+}
+
+/// The same with a network.
+fn hybrid() -> Artifact {
+    let shape = Shape {
+        features: 3,
+        roles: 2,
+        event_types: 2,
+        hidden: 32,
+        wide: 16,
+        graph: true,
+        sequence: true,
+    };
+    let knots = Knots {
+        start: vec![0, 2, 2, 5],
+        at: vec![-1.0, 1.0, -2.0, 0.1, 3.0],
+    };
+    Artifact {
+        network: Some(Network {
+            hybrid: random_network(&mut Dice(4), shape, knots, 1.0),
+            blend: Blend {
+                network: 0.75,
+                trees: 1.0 / 3.0,
+                constant: -0.1,
+            },
+            trees_calibration: Calibration::identity(),
+        }),
+        ..artifact()
     }
 }
 
@@ -83,21 +124,36 @@ fn put(file: &[u8], at: usize, bytes: &[u8]) -> Vec<u8> {
 
 #[test]
 fn comes_back_whole_and_writes_the_same_bytes() {
-    let artifact = artifact();
-    let file = artifact.encode().unwrap();
-    assert_eq!(file, artifact.encode().unwrap());
-    let (back, identity) = Artifact::decode(&file).unwrap();
-    assert_eq!(back, artifact);
+    for artifact in [artifact(), hybrid()] {
+        let file = artifact.encode().unwrap();
+        assert_eq!(file, artifact.encode().unwrap());
+        let (back, identity) = Artifact::decode(&file).unwrap();
+        assert_eq!(back, artifact);
+        let sha: String = Sha256::digest(&file)
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect();
+        assert_eq!(
+            (identity.as_str(), identity.short()),
+            (sha.as_str(), &sha[..12])
+        );
+        // the tensors start aligned to 8 bytes
+        assert_eq!(table_len(&file) % 8, 0);
+    }
+}
+
+/// A file of trees is what it was before there were networks: the digest is of a file written then.
+#[test]
+fn trees_alone_keep_their_bytes() {
+    let file = artifact().encode().unwrap();
     let sha: String = Sha256::digest(&file)
         .iter()
         .map(|b| format!("{b:02x}"))
         .collect();
     assert_eq!(
-        (identity.as_str(), identity.short()),
-        (sha.as_str(), &sha[..12])
+        sha,
+        "24cc62ec0aa73c8ddbe02ef0c2e2a4ba0cd7783cd26df27a01dc74668bc179e3"
     );
-    // the tensors start aligned to 8 bytes
-    assert_eq!(table_len(&file) % 8, 0);
 }
 
 #[test]
@@ -115,6 +171,14 @@ fn saving_replaces_the_file_and_leaves_nothing_else() {
 fn every_flipped_byte_is_refused() {
     let file = artifact().encode().unwrap();
     let mut random = Random(1);
+    let hybrid = hybrid().encode().unwrap();
+    for _ in 0..500 {
+        let at = random.below(hybrid.len());
+        let mut damaged = hybrid.clone();
+        damaged[at] ^= 1 << random.below(8);
+        assert!(Artifact::decode(&damaged).is_err(), "byte {at} of a hybrid");
+        assert!(Artifact::decode(&hybrid[..at]).is_err(), "cut to {at}");
+    }
     for at in 0..file.len() {
         let mut damaged = file.clone();
         damaged[at] ^= 1 << random.below(8);
@@ -150,6 +214,107 @@ fn resealed_damage_never_panics() {
     );
 }
 
+/// The same of a network: refused, or a kernel that reads only what is there.
+#[test]
+fn resealed_damage_of_a_network_never_panics() {
+    let file = hybrid().encode().unwrap();
+    let mut random = Random(3);
+    let mut loaded = 0;
+    for round in 0..600 {
+        // Half of the rounds in the table, which is small beside the weights.
+        let at = random.below(if round % 2 == 0 {
+            table_len(&file)
+        } else {
+            file.len()
+        });
+        let mut damaged = file.clone();
+        damaged[at] ^= 1 << random.below(8);
+        if table_len(&damaged) < damaged.len() {
+            damaged = reseal(damaged);
+        }
+        if let Ok((model, _)) = Artifact::decode(&damaged)
+            && let Some(network) = &model.network
+        {
+            let shape = network.hybrid.shape();
+            let sample = sample_of(&mut Dice(round), shape, 9, vec![3; shape.roles]);
+            let kernel = Kernel::new(&network.hybrid);
+            let mut out = [0.0; 2];
+            kernel.score_batch(&[sample.input(); 2], &mut kernel.scratch(), &mut out);
+            loaded += 1;
+        }
+    }
+    assert!(
+        loaded > 100,
+        "{loaded} files loaded: the check above has no force"
+    );
+}
+
+#[test]
+fn damage_of_a_network_is_named() {
+    let file = hybrid().encode().unwrap();
+    let tensor = |name| tensor_at(&file, name);
+    let nan = f32::NAN.to_le_bytes();
+    let cases: Vec<(Vec<u8>, &str)> = vec![
+        (
+            replace(&file, r#"format_version\":2"#, r#"format_version\":1"#),
+            "model format version is 1, it must be 2",
+        ),
+        (
+            replace(&file, r#"kind\":\"hybrid\",\""#, r#"kind\":\"trees\", \""#),
+            "model kind is \"trees\": its header must not hold a network",
+        ),
+        (
+            replace(&file, r#""network.gate":"#, r#""network.gaze":"#),
+            "tensor \"network.gate\" is missing",
+        ),
+        (
+            put(&file, tensor("network.recurrent") + 40, &nan),
+            "tensor \"recurrent\" must be finite, got NaN at 10",
+        ),
+        (
+            put(&file, tensor("network.knots") + 4, &nan),
+            "knots of feature 0 must be",
+        ),
+        (
+            put(&file, tensor("network.knot_start") + 4, &9u32.to_le_bytes()),
+            "knots of feature 0 must be",
+        ),
+        (
+            replace(&file, r#"\"hidden\":32"#, r#"\"hidden\":64"#),
+            "tensor \"network.tabular\": offsets and shape must be [16, 64]",
+        ),
+        (
+            replace(&file, r#"\"hidden\":32"#, r#"\"hidden\":33"#),
+            "network hidden must be 32 or 64, got 33",
+        ),
+        (
+            replace(&file, r#"\"roles\":2"#, r#"\"roles\":1"#),
+            "tensor \"network.message\": offsets and shape must be [1, 16, 32]",
+        ),
+        (
+            replace(&file, r#"\"network\":0.75"#, r#"\"network\":-0.5"#),
+            "blend must be finite, its weights >= 0",
+        ),
+    ];
+    for (index, (damaged, expected)) in cases.iter().enumerate() {
+        let got = Artifact::decode(damaged).unwrap_err().to_string();
+        assert!(
+            got.contains(expected),
+            "case {index}: expected {expected:?}, got {got:?}"
+        );
+    }
+    let mut other = hybrid();
+    other.header.features.push("fourth".to_owned());
+    other.trees = random_trees(7, 4, 5, 9);
+    assert!(matches!(
+        other.encode(),
+        Err(ArtifactError::NetworkFeatures {
+            header: 4,
+            network: 3
+        })
+    ));
+}
+
 #[test]
 fn damage_is_named() {
     let file = artifact().encode().unwrap();
@@ -157,11 +322,15 @@ fn damage_is_named() {
     let cases: Vec<(Vec<u8>, &str)> = vec![
         (
             replace(&file, r#"format_version\":1"#, r#"format_version\":2"#),
-            "model format version must be 1, got 2",
+            "model format version is 2, it must be 1",
+        ),
+        (
+            replace(&file, r#"format_version\":1"#, r#"format_version\":3"#),
+            "model format version must be 1 to 2, got 3",
         ),
         (
             replace(&file, r#"\"trees\""#, r#"\"treez\""#),
-            "model kind must be \"trees\", got \"treez\"",
+            "model kind must be \"trees\" or \"hybrid\", got \"treez\"",
         ),
         (
             replace(&file, r#"\"amount\""#, r#"\"amoumt\""#),
@@ -236,9 +405,18 @@ fn a_model_of_another_schema_is_refused() {
     let artifact = artifact();
     let features = artifact.header.features.clone();
     let schema = artifact.header.schema_hash.clone();
-    artifact.fits(&schema, &features).unwrap();
+    artifact.fits(&schema, &features, 5).unwrap();
+    hybrid().fits(&schema, &features, 2).unwrap();
+    let roles = hybrid().fits(&schema, &features, 5).unwrap_err();
+    assert!(matches!(
+        roles,
+        ArtifactError::Roles {
+            expected: 5,
+            got: 2
+        }
+    ));
     let check = |schema: &str, features: &[String], expected: &str| {
-        let got = artifact.fits(schema, features).unwrap_err().to_string();
+        let got = artifact.fits(schema, features, 5).unwrap_err().to_string();
         assert!(got.contains(expected), "{got}");
     };
     check("ee", &features, "this tenant runs ee");

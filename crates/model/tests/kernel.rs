@@ -3,8 +3,11 @@
 
 #[path = "support/random_networks.rs"]
 mod random_networks;
+#[path = "support/random_samples.rs"]
+mod random_samples;
 
-use random_networks::{Arrays, Dice, random_network, sample_of};
+use random_networks::{Dice, random_network};
+use random_samples::{Arrays, sample_of};
 use ringfence_model::hybrid::kernel::{Isa, Kernel};
 use ringfence_model::hybrid::knots::Knots;
 use ringfence_model::hybrid::shape::{

@@ -7,7 +7,7 @@ use engine::{ENGINE_SEMANTICS, Effect, Engine, NoScore, Policy, Scored};
 use event::json::{LabelLine, OutcomeLine};
 use event::record::{
     Activation, Config, ConfigSection, Decision, DecisionKind, DecisionSource, Record, ServingPart,
-    Tick,
+    Tick, degraded,
 };
 use event::{Event, EventTime, Position, Schema};
 use graph::Sample;
@@ -134,7 +134,12 @@ impl Tenant {
 
     fn decide_at(&mut self, event: &Event, position: Position) -> Result<Decided, NodeError> {
         let scored = self.score();
+        let network_failed = matches!(scored, Ok((_, true)));
+        let scored = scored.map(|(scored, _)| scored);
         let mut decision = self.engine.decide(event, position, scored);
+        if network_failed {
+            decision.degraded |= degraded::NETWORK_FAULT;
+        }
         if decision.verdict != DecisionKind::Approve
             && decision.source == DecisionSource::Model
             && let Some(champion) = &self.champion
@@ -150,7 +155,8 @@ impl Tenant {
         })
     }
 
-    fn score(&mut self) -> Result<Scored, NoScore> {
+    /// What the model says, and whether its trees had to speak for its network.
+    fn score(&mut self) -> Result<(Scored, bool), NoScore> {
         let Some(champion) = &mut self.champion else {
             let wanted = self.engine.champion().is_some();
             return Err(if wanted {
@@ -159,17 +165,16 @@ impl Tenant {
                 NoScore::NoModel
             });
         };
-        let score = champion
-            .score(&self.sample.tabular)
-            .ok_or(NoScore::ModelFault)?;
-        Ok(Scored {
+        let score = champion.score(&self.sample).ok_or(NoScore::ModelFault)?;
+        let scored = Scored {
             score: score.score,
             probability_ppm: score.probability_ppm,
             model: champion.version(),
             suspicion: Default::default(),
             reasons: Default::default(),
             evidence: self.sample.evidence.iter().copied().collect(),
-        })
+        };
+        Ok((scored, score.network_failed))
     }
 
     /// The same event again: the same answer (I5). An imported event has none to repeat.

@@ -1,10 +1,8 @@
-//! Seeded random networks and samples.
+//! Seeded random networks.
 
+use ringfence_model::hybrid::Hybrid;
 use ringfence_model::hybrid::knots::Knots;
-use ringfence_model::hybrid::shape::{
-    Layout, NEIGHBOUR_WIDTH, NEIGHBOURS, NODE_WIDTH, STEP_EVENT_TYPE, STEP_WIDTH, STEPS, Shape,
-};
-use ringfence_model::hybrid::{Hybrid, Input};
+use ringfence_model::hybrid::shape::{Layout, STEP_EVENT_TYPE, STEP_WIDTH, Shape};
 
 pub struct Dice(pub u64);
 
@@ -14,10 +12,6 @@ impl Dice {
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
-    }
-
-    pub fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
     }
 
     /// In [-1, 1).
@@ -44,52 +38,4 @@ pub fn random_network(dice: &mut Dice, shape: Shape, knots: Knots, gain: f32) ->
     let gates = layout.step.len() / STEP_WIDTH;
     weights[layout.step.start + STEP_EVENT_TYPE * gates..][..gates].fill(0.0);
     Hybrid::new(shape, knots, weights).unwrap()
-}
-
-#[derive(Clone, Debug)]
-pub struct Arrays {
-    pub tabular: Vec<f32>,
-    pub sequence: Vec<f32>,
-    pub steps: usize,
-    pub entities: Vec<f32>,
-    pub neighbourhood: Vec<f32>,
-    pub neighbours: Vec<u8>,
-}
-
-impl Arrays {
-    pub fn input(&self) -> Input<'_> {
-        Input {
-            tabular: &self.tabular,
-            sequence: &self.sequence,
-            steps: self.steps,
-            entities: &self.entities,
-            neighbourhood: &self.neighbourhood,
-            neighbours: &self.neighbours,
-        }
-    }
-}
-
-/// So many steps, and neighbours of each role.
-pub fn sample_of(dice: &mut Dice, shape: &Shape, steps: usize, neighbours: Vec<u8>) -> Arrays {
-    let mut values = |n: usize| -> Vec<f32> { (0..n).map(|_| 3.0 * dice.value()).collect() };
-    let mut sample = Arrays {
-        tabular: values(shape.features),
-        sequence: values(STEPS * STEP_WIDTH),
-        steps,
-        entities: values(shape.roles * NODE_WIDTH),
-        neighbourhood: values(shape.roles * NEIGHBOURS * NEIGHBOUR_WIDTH),
-        neighbours,
-    };
-    sample.sequence[steps * STEP_WIDTH..].fill(0.0);
-    for step in sample.sequence.chunks_exact_mut(STEP_WIDTH).take(steps) {
-        // One more than there are: an unknown type counts as the last.
-        step[STEP_EVENT_TYPE] = dice.below(shape.event_types + 1) as f32;
-    }
-    let blocks = sample
-        .neighbourhood
-        .chunks_exact_mut(NEIGHBOURS * NEIGHBOUR_WIDTH);
-    for (block, used) in blocks.zip(&sample.neighbours) {
-        block[usize::from(*used) * NEIGHBOUR_WIDTH..].fill(0.0);
-    }
-    sample
 }

@@ -88,6 +88,7 @@ fn list(cli: &Cli, place: &Place) -> Result<()> {
             json!({
                 "model": hash,
                 "serving": is_serving(hash),
+                "kind": artifact.kind(),
                 "created_by": artifact.header.created_by,
                 "trees": artifact.trees.tree_count(),
                 "features": artifact.header.features.len(),
@@ -101,8 +102,9 @@ fn list(cli: &Cli, place: &Place) -> Result<()> {
         let mark = if is_serving(hash) { "serving" } else { "" };
         writeln!(
             out,
-            "{}  {mark:<8} {:>5} trees  {}",
+            "{}  {mark:<8} {:<6} {:>5} trees  {}",
             &hash[..12],
+            artifact.kind(),
             artifact.trees.tree_count(),
             artifact.header.created_by
         )?;

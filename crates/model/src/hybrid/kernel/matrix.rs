@@ -2,6 +2,8 @@
 //!
 //! A panel is as wide as sums fit into registers, so that a sum is loaded and stored once per product.
 
+use crate::hybrid::mathematics::rectify;
+
 /// Panel widths that [`add`] knows, widest first.
 const WIDTHS: [usize; 4] = [128, 64, 32, 16];
 
@@ -93,8 +95,8 @@ pub fn add_tile<const FMA: bool, const P: usize, const T: usize, const R: usize>
 
 /// Negative values become 0.
 #[inline(always)]
-pub fn rectify(values: &mut [f32]) {
+pub fn rectify_all(values: &mut [f32]) {
     for value in values {
-        *value = value.max(0.0);
+        *value = rectify(*value);
     }
 }

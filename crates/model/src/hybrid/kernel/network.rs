@@ -2,10 +2,11 @@
 
 use super::Scratch;
 use super::activation::power;
-use super::matrix::{add, add_tile, multiply_add, rectify};
+use super::matrix::{add, add_tile, multiply_add, rectify_all};
 use super::pack::{GROUP, Packed};
 use super::past::{Row, past};
 use crate::hybrid::Input;
+use crate::hybrid::mathematics::rectify;
 use crate::hybrid::shape::{BRANCHES, NEIGHBOUR_WIDTH, NEIGHBOURS, NODE_WIDTH};
 
 /// Rows that share the working memory.
@@ -36,7 +37,7 @@ pub fn score<const FMA: bool, const H: usize, const P: usize, const T: usize>(
         out[row] = wide::<FMA, P>(packed, &scratch.places, &mut scratch.wide);
         tabular.copy_from_slice(packed.get(&packed.tabular_bias));
         add::<FMA, P>(&scratch.wide, packed.get(&packed.tabular), tabular);
-        rectify(tabular);
+        rectify_all(tabular);
         if packed.shape.graph {
             event::<FMA, H, P, T>(packed, input, tabular, &mut scratch.nodes, graph);
         } else {
@@ -138,7 +139,7 @@ fn gather<const FMA: bool, const W: usize>(
             held[at] = multiply_add::<FMA>(place.share, high[at], held[at]);
         }
     }
-    rectify(&mut held);
+    rectify_all(&mut held);
     wide[from..from + W].copy_from_slice(&held);
 }
 
@@ -171,11 +172,11 @@ fn event<const FMA: bool, const H: usize, const P: usize, const T: usize>(
         node.copy_from_slice(packed.get(&packed.entity_bias[role]));
         let x = &entity.as_flattened()[..2 * H + NODE_WIDTH];
         add::<FMA, P>(x, packed.get(&packed.entity[role]), node);
-        rectify(node);
+        rectify_all(node);
     }
     out.copy_from_slice(packed.get(&packed.event_bias));
     add::<FMA, P>(&nodes[..(roles + 1) * H], packed.get(&packed.event), out);
-    rectify(out);
+    rectify_all(out);
 }
 
 /// Mean and maximum over the messages of the neighbours.
@@ -219,7 +220,7 @@ fn messages<const FMA: bool, const H: usize, const T: usize>(
 #[inline(always)]
 fn collect<const T: usize>(message: &[f32; T], sum: &mut [f32; T], most: &mut [f32; T]) {
     for at in 0..T {
-        sum[at] += message[at].max(0.0);
+        sum[at] += rectify(message[at]);
         most[at] = most[at].max(message[at]);
     }
 }
@@ -268,7 +269,7 @@ fn branch<const FMA: bool, const H: usize, const P: usize>(
     let branch = &mut branches[from..from + H];
     branch.copy_from_slice(packed.get(&packed.past_bias));
     add::<FMA, P>(found.as_flattened(), packed.get(&packed.past), branch);
-    rectify(branch);
+    rectify_all(branch);
 }
 
 #[inline(always)]
@@ -283,7 +284,7 @@ fn fuse<const FMA: bool, const H: usize, const P: usize>(packed: &Packed, branch
     let mut fused = [0.0; H];
     fused.copy_from_slice(packed.get(&packed.fusion_bias));
     add::<FMA, P>(gated, packed.get(&packed.fusion), &mut fused);
-    rectify(&mut fused);
+    rectify_all(&mut fused);
     let mut lanes = [0.0; 16];
     let output = packed.output.as_chunks::<16>().0;
     for (output, fused) in output.iter().zip(fused.as_chunks::<16>().0) {

@@ -148,12 +148,15 @@ pub mod degraded {
     pub const NO_RATE: u32 = 4;
     /// The event came late: windows that had closed were not reopened.
     pub const LATE_EVENT: u32 = 8;
+    /// The network of a hybrid model failed: its trees alone scored.
+    pub const NETWORK_FAULT: u32 = 16;
 
-    const NAMES: [(u32, &str); 4] = [
+    const NAMES: [(u32, &str); 5] = [
         (NO_MODEL, "no_model"),
         (MODEL_FAULT, "model_fault"),
         (NO_RATE, "no_rate"),
         (LATE_EVENT, "late_event"),
+        (NETWORK_FAULT, "network_fault"),
     ];
 
     /// What the bits say, as answers show it.

@@ -1,4 +1,9 @@
-//! The model file: safetensors layout, the trees as tensors, everything else as JSON metadata.
+//! The model file: safetensors layout, trees, producer and network as tensors, everything else as JSON metadata.
+//!
+//! Every file holds trees. A hybrid holds a network beside them: its score may mix both, and when the network
+//! fails the trees decide alone, under their own calibration and named so. Normalisation of a network's inputs
+//! is folded into its weights when it is exported, so there are no statistics to keep. Either kind may hold the
+//! producer of the suspicion that it reads.
 //!
 //! The container is written by hand: the format is a length, a JSON table and bytes, and the file
 //! must be the same bytes for the same model. Its first metadata entry is a digest over all other
@@ -8,28 +13,35 @@
 //! Nothing read from a file is trusted: sizes, offsets, indices and numbers are checked before use.
 
 mod container;
+mod error;
+mod sections;
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use thiserror::Error;
 
-use crate::calibration::{Calibration, CalibrationError};
+use crate::calibration::Calibration;
+use crate::hybrid::Hybrid;
+use crate::hybrid::shape::Shape;
 use crate::producer::Producer;
 use crate::score::SCORE_MAX;
-use crate::trees::{Trees, TreesError};
+use crate::trees::Trees;
 
 pub use container::ContainerError;
-pub(crate) use container::arrays;
+pub use error::ArtifactError;
+pub(crate) use sections::arrays;
 
 /// The newest version of the file; a file is written in the oldest one that can hold it.
 pub const FORMAT_VERSION: u32 = 2;
-/// The first version with producers.
-const VERSION_PRODUCER: u32 = 2;
+/// The first version with networks and producers.
+const VERSION_PARTS: u32 = 2;
 const KIND_TREES: &str = "trees";
+const KIND_HYBRID: &str = "hybrid";
+/// Before the names of a producer's tensors.
+const PRODUCER: &str = "producer.";
 
 /// Lowest scores at which an event of one type is challenged, reviewed, declined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,8 +82,50 @@ pub struct Header {
 pub struct Artifact {
     pub header: Header,
     pub trees: Trees,
-    /// Writes the suspicion that `trees` read; the two are one file and serve together.
+    /// Writes the suspicion that the model reads; the two are one file and serve together.
     pub producer: Option<Producer>,
+    pub network: Option<Network>,
+}
+
+/// What a hybrid holds beside its trees.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Network {
+    pub hybrid: Hybrid,
+    pub blend: Blend,
+    /// Of the trees alone, for when the network fails; [`Header::calibration`] is that of the blend.
+    pub trees_calibration: Calibration,
+}
+
+/// Raw log-odds of a hybrid: `network * its output + trees * theirs + constant`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Blend {
+    pub network: f64,
+    pub trees: f64,
+    pub constant: f64,
+}
+
+impl Blend {
+    /// The network alone.
+    pub const NETWORK: Blend = Blend {
+        network: 1.0,
+        trees: 0.0,
+        constant: 0.0,
+    };
+
+    pub fn raw(&self, network: f64, trees: f64) -> f64 {
+        self.network * network + self.trees * trees + self.constant
+    }
+
+    /// Weights must not be negative: more suspicion of a part is never less of the whole.
+    fn check(&self) -> Result<(), ArtifactError> {
+        let weights = [self.network, self.trees];
+        let fits = weights.iter().all(|it| it.is_finite() && *it >= 0.0);
+        match fits && self.network + self.trees > 0.0 && self.constant.is_finite() {
+            true => Ok(()),
+            false => Err(ArtifactError::Blend { got: *self }),
+        }
+    }
 }
 
 /// The sha256 of a model file, lower-case hex.
@@ -103,61 +157,6 @@ impl Identity {
     }
 }
 
-#[derive(Debug, Error)]
-pub enum ArtifactError {
-    #[error("model file {path}: {source}")]
-    Io {
-        path: PathBuf,
-        source: std::io::Error,
-    },
-    #[error("model file: {0}")]
-    Container(#[from] ContainerError),
-    #[error("model format version must be 1 to {FORMAT_VERSION}, got {got}")]
-    Version { got: u32 },
-    #[error("model kind must be \"trees\", got {got:?}")]
-    Kind { got: String },
-    #[error("model header: {0}")]
-    Header(#[from] serde_json::Error),
-    #[error("model was trained for schema {got}, this tenant runs {expected}: retrain it")]
-    Schema { expected: String, got: String },
-    #[error("model has {got} features, the schema gives {expected}")]
-    FeatureCount { expected: usize, got: usize },
-    #[error("model feature {index} must be {expected:?}, got {got:?}")]
-    Feature {
-        index: usize,
-        expected: String,
-        got: String,
-    },
-    #[error("feature list hash must be {expected}, got {got}")]
-    FeatureHash { expected: String, got: String },
-    #[error("model header names {header} features, its trees use {trees}")]
-    HeaderFeatures { header: usize, trees: usize },
-    #[error("thresholds of {event_type:?} must rise up to 1000, got {thresholds:?}")]
-    Thresholds {
-        event_type: String,
-        thresholds: Thresholds,
-    },
-    /// A file is written in the oldest version that can hold it.
-    #[error("model format version is {got}, it must be {expected} for what the file holds")]
-    OtherVersion { expected: u32, got: u32 },
-    #[error(
-        "producer of suspicion: the header and the tensors must both hold one, or neither: header {header}, tensors {tensors}"
-    )]
-    ProducerHalf { header: bool, tensors: bool },
-    #[error("producer of suspicion: its trees use {producer} features, the model's {model}")]
-    ProducerFeatures { model: usize, producer: usize },
-    #[error(
-        "producer of suspicion: it trained on events until {producer}, its model from {model} on: scores of events that it had seen would teach the model to trust it"
-    )]
-    ProducerWindow { producer: i64, model: i64 },
-    #[error("metric {name:?} must be finite, got {value}")]
-    Metric { name: String, value: f64 },
-    #[error(transparent)]
-    Calibration(#[from] CalibrationError),
-    #[error(transparent)]
-    Trees(#[from] TreesError),
-}
-
 /// What goes into the JSON beside the tensors.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -168,6 +167,8 @@ struct Content {
     header: Header,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     producer: Option<ProducerHeader>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    network: Option<NetworkHeader>,
 }
 
 /// What of a producer is not in its trees.
@@ -178,45 +179,51 @@ struct ProducerHeader {
     training_window: TrainingWindow,
 }
 
+/// What of a network is not in its tensors.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NetworkHeader {
+    shape: Shape,
+    blend: Blend,
+    trees_calibration: Calibration,
+}
+
 impl Artifact {
     /// The file's bytes; equal artifacts give equal bytes.
     pub fn encode(&self) -> Result<Vec<u8>, ArtifactError> {
         self.check()?;
         let content = Content {
             format_version: self.format_version(),
-            kind: KIND_TREES.to_owned(),
+            kind: self.kind().to_owned(),
             feature_hash: feature_hash(&self.header.features),
             header: self.header.clone(),
             producer: self.producer.as_ref().map(|it| ProducerHeader {
                 calibration: it.calibration.clone(),
                 training_window: it.training_window,
             }),
+            network: self.network.as_ref().map(|it| NetworkHeader {
+                shape: *it.hybrid.shape(),
+                blend: it.blend,
+                trees_calibration: it.trees_calibration.clone(),
+            }),
         };
-        let content = serde_json::to_string(&content)?;
-        let producer = self.producer.as_ref().map(|it| &it.trees);
-        Ok(container::write(&content, &self.trees, producer)?)
+        let mut tensors = Vec::new();
+        sections::write_trees("", &self.trees, &mut tensors);
+        if let Some(producer) = &self.producer {
+            sections::write_trees(PRODUCER, &producer.trees, &mut tensors);
+        }
+        if let Some(network) = &self.network {
+            sections::write_network(&network.hybrid, &mut tensors);
+        }
+        Ok(container::write(
+            &serde_json::to_string(&content)?,
+            tensors,
+        )?)
     }
 
     pub fn decode(bytes: &[u8]) -> Result<(Self, Identity), ArtifactError> {
-        let (content, tensors) = container::read(bytes)?;
-        // The version first: a later format may have other fields.
-        let loose: serde_json::Value = serde_json::from_str(content.as_str())?;
-        let version = loose
-            .get("format_version")
-            .and_then(serde_json::Value::as_u64);
-        let version = version.and_then(|v| u32::try_from(v).ok()).unwrap_or(0);
-        if !(1..=FORMAT_VERSION).contains(&version) {
-            return Err(ArtifactError::Version { got: version });
-        }
-        match loose.get("kind").and_then(serde_json::Value::as_str) {
-            Some(KIND_TREES) => {}
-            other => {
-                return Err(ArtifactError::Kind {
-                    got: other.unwrap_or_default().to_owned(),
-                });
-            }
-        }
-        let content: Content = serde_json::from_str(&content)?;
+        let (content, mut tensors) = container::read(bytes)?;
+        let (content, version) = read_content(&content)?;
         let header = content.header;
         let expected = feature_hash(&header.features);
         if content.feature_hash != expected {
@@ -225,13 +232,36 @@ impl Artifact {
                 got: content.feature_hash,
             });
         }
-        let trees = Trees::new(header.features.len(), &tensors.trees()?)?;
-        let producer = producer(content.producer, &tensors, header.features.len())?;
+        let trees = Trees::new(
+            header.features.len(),
+            &sections::read_trees("", &mut tensors)?,
+        )?;
+        let producer = read_producer(content.producer, header.features.len(), &mut tensors)?;
+        let network = match content.network {
+            Some(it) => Some(Network {
+                hybrid: sections::read_network(it.shape, &mut tensors)??,
+                blend: it.blend,
+                trees_calibration: it.trees_calibration,
+            }),
+            None => None,
+        };
+        tensors.end()?;
         let artifact = Artifact {
             header,
             trees,
             producer,
+            network,
         };
+        if artifact.kind() != content.kind {
+            let expected = match artifact.network {
+                Some(_) => "not hold",
+                None => "hold",
+            };
+            return Err(ArtifactError::NetworkHeader {
+                kind: content.kind,
+                expected,
+            });
+        }
         let (expected, got) = (artifact.format_version(), version);
         if expected != got {
             return Err(ArtifactError::OtherVersion { expected, got });
@@ -240,8 +270,37 @@ impl Artifact {
         Ok((artifact, Identity::of(bytes)))
     }
 
-    /// Refuses a model that was not made for this schema and feature list.
-    pub fn fits(&self, schema_hash: &str, features: &[String]) -> Result<(), ArtifactError> {
+    /// `"trees"` or `"hybrid"`.
+    pub fn kind(&self) -> &'static str {
+        match self.network {
+            Some(_) => KIND_HYBRID,
+            None => KIND_TREES,
+        }
+    }
+
+    /// The oldest version of the file that can hold this model.
+    fn format_version(&self) -> u32 {
+        match (&self.producer, &self.network) {
+            (None, None) => 1,
+            _ => VERSION_PARTS,
+        }
+    }
+
+    /// SHA-256 of the producer; `None` without one.
+    pub fn producer_identity(&self) -> Option<[u8; 32]> {
+        let (schema, features) = (&self.header.schema_hash, &self.header.features);
+        self.producer
+            .as_ref()
+            .map(|producer| producer.identity(schema, features))
+    }
+
+    /// Refuses a model that was not made for this schema: its hash, features and number of roles.
+    pub fn fits(
+        &self,
+        schema_hash: &str,
+        features: &[String],
+        roles: usize,
+    ) -> Result<(), ArtifactError> {
         if self.header.schema_hash != schema_hash {
             return Err(ArtifactError::Schema {
                 expected: schema_hash.to_owned(),
@@ -261,7 +320,13 @@ impl Artifact {
         if expected != got {
             return Err(ArtifactError::FeatureCount { expected, got });
         }
-        Ok(())
+        match &self.network {
+            Some(network) if network.hybrid.shape().roles != roles => Err(ArtifactError::Roles {
+                expected: roles,
+                got: network.hybrid.shape().roles,
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Writes beside `path`, syncs, renames: a reader sees the old file or the new one, whole.
@@ -296,22 +361,6 @@ impl Artifact {
         Artifact::decode(&std::fs::read(path).map_err(io)?)
     }
 
-    /// The oldest version of the file that can hold this model.
-    fn format_version(&self) -> u32 {
-        match &self.producer {
-            Some(_) => VERSION_PRODUCER,
-            None => 1,
-        }
-    }
-
-    /// SHA-256 of the producer; `None` without one.
-    pub fn producer_identity(&self) -> Option<[u8; 32]> {
-        let (schema, features) = (&self.header.schema_hash, &self.header.features);
-        self.producer
-            .as_ref()
-            .map(|producer| producer.identity(schema, features))
-    }
-
     fn check_producer(&self) -> Result<(), ArtifactError> {
         let Some(producer) = &self.producer else {
             return Ok(());
@@ -344,6 +393,17 @@ impl Artifact {
         }
         self.header.calibration.check()?;
         self.check_producer()?;
+        if let Some(network) = &self.network {
+            let got = network.hybrid.shape().features;
+            if header != got {
+                return Err(ArtifactError::NetworkFeatures {
+                    header,
+                    network: got,
+                });
+            }
+            network.blend.check()?;
+            network.trees_calibration.check()?;
+        }
         for (event_type, &t) in &self.header.thresholds {
             if t.challenge > t.review || t.review > t.decline || t.decline > SCORE_MAX + 1 {
                 let (event_type, thresholds) = (event_type.clone(), t);
@@ -369,21 +429,40 @@ impl Artifact {
     }
 }
 
-fn producer(
+/// The content and its version, which is looked at first: a later format may have other fields.
+fn read_content(text: &str) -> Result<(Content, u32), ArtifactError> {
+    let loose: serde_json::Value = serde_json::from_str(text)?;
+    let version = loose
+        .get("format_version")
+        .and_then(serde_json::Value::as_u64);
+    let version = version.and_then(|v| u32::try_from(v).ok()).unwrap_or(0);
+    if !(1..=FORMAT_VERSION).contains(&version) {
+        return Err(ArtifactError::Version { got: version });
+    }
+    match loose.get("kind").and_then(serde_json::Value::as_str) {
+        Some(KIND_TREES | KIND_HYBRID) => Ok((serde_json::from_str(text)?, version)),
+        other => Err(ArtifactError::Kind {
+            got: other.unwrap_or_default().to_owned(),
+        }),
+    }
+}
+
+/// Header and tensors must both hold one, or neither.
+fn read_producer(
     header: Option<ProducerHeader>,
-    tensors: &container::Tensors<'_>,
     features: usize,
+    tensors: &mut container::Tensors<'_>,
 ) -> Result<Option<Producer>, ArtifactError> {
-    match (header, tensors.producer()?) {
-        (None, None) => Ok(None),
-        (Some(header), Some(trees)) => Ok(Some(Producer {
-            trees: Trees::new(features, &trees)?,
+    match (header, tensors.any(PRODUCER)) {
+        (None, false) => Ok(None),
+        (Some(header), true) => Ok(Some(Producer {
+            trees: Trees::new(features, &sections::read_trees(PRODUCER, tensors)?)?,
             calibration: header.calibration,
             training_window: header.training_window,
         })),
         (header, tensors) => Err(ArtifactError::ProducerHalf {
             header: header.is_some(),
-            tensors: tensors.is_some(),
+            tensors,
         }),
     }
 }

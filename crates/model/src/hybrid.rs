@@ -7,6 +7,7 @@
 pub mod shape;
 
 pub mod forward;
+pub mod kernel;
 pub mod knots;
 pub mod mathematics;
 

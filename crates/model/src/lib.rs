@@ -11,5 +11,6 @@ pub mod hybrid;
 pub mod lightgbm_text;
 pub mod producer;
 pub mod score;
+pub mod scorer;
 pub mod shap;
 pub mod trees;

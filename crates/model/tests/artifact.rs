@@ -1,15 +1,29 @@
 //! The model file: same bytes for the same model, and a typed refusal for every kind of damage.
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
+#[path = "artifact/producer.rs"]
+mod producer;
+#[path = "support/random_networks.rs"]
+mod random_networks;
+#[path = "support/random_samples.rs"]
+mod random_samples;
 #[path = "support/random_trees.rs"]
 mod random_trees;
 
 use std::collections::BTreeMap;
 
+use producer::{with_producer, with_producer_and_network};
+use random_networks::{Dice, random_network};
+use random_samples::sample_of;
 use random_trees::{Random, random_row, random_trees};
-use ringfence_model::artifact::{Artifact, ArtifactError, Header, Thresholds, TrainingWindow};
+use ringfence_model::artifact::{
+    Artifact, ArtifactError, Blend, Header, Network, Thresholds, TrainingWindow,
+};
 use ringfence_model::calibration::{Calibration, CalibrationMap};
-use ringfence_model::producer::{Producer, Speaker};
+use ringfence_model::hybrid::kernel::Kernel;
+use ringfence_model::hybrid::knots::Knots;
+use ringfence_model::hybrid::shape::Shape;
+use ringfence_model::producer::Speaker;
 use sha2::{Digest, Sha256};
 
 fn artifact() -> Artifact {
@@ -41,19 +55,34 @@ fn artifact() -> Artifact {
         },
         trees: random_trees(7, 3, 5, 9),
         producer: None,
+        network: None,
     }
 }
 
-/// The same with a producer of suspicion, which trained before.
-fn with_producer() -> Artifact {
+/// The same with a network.
+fn hybrid() -> Artifact {
+    let shape = Shape {
+        features: 3,
+        roles: 2,
+        event_types: 2,
+        hidden: 32,
+        wide: 16,
+        graph: true,
+        sequence: true,
+    };
+    let knots = Knots {
+        start: vec![0, 2, 2, 5],
+        at: vec![-1.0, 1.0, -2.0, 0.1, 3.0],
+    };
     Artifact {
-        producer: Some(Producer {
-            trees: random_trees(8, 3, 4, 6),
-            calibration: Calibration::identity(),
-            training_window: TrainingWindow {
-                from: -100,
-                until: -5,
+        network: Some(Network {
+            hybrid: random_network(&mut Dice(4), shape, knots, 1.0),
+            blend: Blend {
+                network: 0.75,
+                trees: 1.0 / 3.0,
+                constant: -0.1,
             },
+            trees_calibration: Calibration::identity(),
         }),
         ..artifact()
     }
@@ -100,7 +129,8 @@ fn put(file: &[u8], at: usize, bytes: &[u8]) -> Vec<u8> {
 
 #[test]
 fn comes_back_whole_and_writes_the_same_bytes() {
-    for artifact in [artifact(), with_producer()] {
+    let parts = [with_producer(), hybrid(), with_producer_and_network()];
+    for artifact in parts.into_iter().chain([artifact()]) {
         let file = artifact.encode().unwrap();
         assert_eq!(file, artifact.encode().unwrap());
         let (back, identity) = Artifact::decode(&file).unwrap();
@@ -118,6 +148,20 @@ fn comes_back_whole_and_writes_the_same_bytes() {
     }
 }
 
+/// A file of trees is what it was before there were networks and producers: the digest is of a file written then.
+#[test]
+fn trees_alone_keep_their_bytes() {
+    let file = artifact().encode().unwrap();
+    let sha: String = Sha256::digest(&file)
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect();
+    assert_eq!(
+        sha,
+        "24cc62ec0aa73c8ddbe02ef0c2e2a4ba0cd7783cd26df27a01dc74668bc179e3"
+    );
+}
+
 #[test]
 fn saving_replaces_the_file_and_leaves_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
@@ -131,9 +175,17 @@ fn saving_replaces_the_file_and_leaves_nothing_else() {
 
 #[test]
 fn every_flipped_byte_is_refused() {
+    let mut random = Random(1);
+    let hybrid = with_producer_and_network().encode().unwrap();
+    for _ in 0..500 {
+        let at = random.below(hybrid.len());
+        let mut damaged = hybrid.clone();
+        damaged[at] ^= 1 << random.below(8);
+        assert!(Artifact::decode(&damaged).is_err(), "byte {at} of a hybrid");
+        assert!(Artifact::decode(&hybrid[..at]).is_err(), "cut to {at}");
+    }
     for artifact in [artifact(), with_producer()] {
         let file = artifact.encode().unwrap();
-        let mut random = Random(1);
         for at in 0..file.len() {
             let mut damaged = file.clone();
             damaged[at] ^= 1 << random.below(8);
@@ -172,22 +224,123 @@ fn resealed_damage_never_panics() {
     );
 }
 
+/// The same of a network: refused, or a kernel that reads only what is there.
+#[test]
+fn resealed_damage_of_a_network_never_panics() {
+    let file = hybrid().encode().unwrap();
+    let mut random = Random(3);
+    let mut loaded = 0;
+    for round in 0..600 {
+        // Half of the rounds in the table, which is small beside the weights.
+        let at = random.below(if round % 2 == 0 {
+            table_len(&file)
+        } else {
+            file.len()
+        });
+        let mut damaged = file.clone();
+        damaged[at] ^= 1 << random.below(8);
+        if table_len(&damaged) < damaged.len() {
+            damaged = reseal(damaged);
+        }
+        if let Ok((model, _)) = Artifact::decode(&damaged)
+            && let Some(network) = &model.network
+        {
+            let shape = network.hybrid.shape();
+            let sample = sample_of(&mut Dice(round), shape, 9, vec![3; shape.roles]);
+            let kernel = Kernel::new(&network.hybrid);
+            let mut out = [0.0; 2];
+            kernel.score_batch(&[sample.input(); 2], &mut kernel.scratch(), &mut out);
+            loaded += 1;
+        }
+    }
+    assert!(
+        loaded > 100,
+        "{loaded} files loaded: the check above has no force"
+    );
+}
+
+#[test]
+fn damage_of_a_network_is_named() {
+    let file = hybrid().encode().unwrap();
+    let tensor = |name| tensor_at(&file, name);
+    let nan = f32::NAN.to_le_bytes();
+    let cases: Vec<(Vec<u8>, &str)> = vec![
+        (
+            replace(&file, r#"format_version\":2"#, r#"format_version\":1"#),
+            "model format version is 1, it must be 2",
+        ),
+        (
+            replace(&file, r#"kind\":\"hybrid\",\""#, r#"kind\":\"trees\", \""#),
+            "model kind is \"trees\": its header must not hold a network",
+        ),
+        (
+            replace(&file, r#""network.gate":"#, r#""network.gaze":"#),
+            "tensor \"network.gate\" is missing",
+        ),
+        (
+            put(&file, tensor("network.recurrent") + 40, &nan),
+            "tensor \"recurrent\" must be finite, got NaN at 10",
+        ),
+        (
+            put(&file, tensor("network.knots") + 4, &nan),
+            "knots of feature 0 must be",
+        ),
+        (
+            put(&file, tensor("network.knot_start") + 4, &9u32.to_le_bytes()),
+            "knots of feature 0 must be",
+        ),
+        (
+            replace(&file, r#"\"hidden\":32"#, r#"\"hidden\":64"#),
+            "tensor \"network.tabular\": offsets and shape must be [16, 64]",
+        ),
+        (
+            replace(&file, r#"\"hidden\":32"#, r#"\"hidden\":33"#),
+            "network hidden must be 32 or 64, got 33",
+        ),
+        (
+            replace(&file, r#"\"roles\":2"#, r#"\"roles\":1"#),
+            "tensor \"network.message\": offsets and shape must be [1, 16, 32]",
+        ),
+        (
+            replace(&file, r#"\"network\":0.75"#, r#"\"network\":-0.5"#),
+            "blend must be finite, its weights >= 0",
+        ),
+    ];
+    for (index, (damaged, expected)) in cases.iter().enumerate() {
+        let got = Artifact::decode(damaged).unwrap_err().to_string();
+        assert!(
+            got.contains(expected),
+            "case {index}: expected {expected:?}, got {got:?}"
+        );
+    }
+    let mut other = hybrid();
+    other.header.features.push("fourth".to_owned());
+    other.trees = random_trees(7, 4, 5, 9);
+    assert!(matches!(
+        other.encode(),
+        Err(ArtifactError::NetworkFeatures {
+            header: 4,
+            network: 3
+        })
+    ));
+}
+
 #[test]
 fn damage_is_named() {
     let file = artifact().encode().unwrap();
     let tensor = |name| tensor_at(&file, name);
     let cases: Vec<(Vec<u8>, &str)> = vec![
         (
-            replace(&file, r#"format_version\":1"#, r#"format_version\":3"#),
-            "model format version must be 1 to 2, got 3",
-        ),
-        (
             replace(&file, r#"format_version\":1"#, r#"format_version\":2"#),
             "model format version is 2, it must be 1",
         ),
         (
+            replace(&file, r#"format_version\":1"#, r#"format_version\":3"#),
+            "model format version must be 1 to 2, got 3",
+        ),
+        (
             replace(&file, r#"\"trees\""#, r#"\"treez\""#),
-            "model kind must be \"trees\", got \"treez\"",
+            "model kind must be \"trees\" or \"hybrid\", got \"treez\"",
         ),
         (
             replace(&file, r#"\"amount\""#, r#"\"amoumt\""#),
@@ -262,9 +415,18 @@ fn a_model_of_another_schema_is_refused() {
     let artifact = artifact();
     let features = artifact.header.features.clone();
     let schema = artifact.header.schema_hash.clone();
-    artifact.fits(&schema, &features).unwrap();
+    artifact.fits(&schema, &features, 5).unwrap();
+    hybrid().fits(&schema, &features, 2).unwrap();
+    let roles = hybrid().fits(&schema, &features, 5).unwrap_err();
+    assert!(matches!(
+        roles,
+        ArtifactError::Roles {
+            expected: 5,
+            got: 2
+        }
+    ));
     let check = |schema: &str, features: &[String], expected: &str| {
-        let got = artifact.fits(schema, features).unwrap_err().to_string();
+        let got = artifact.fits(schema, features, 5).unwrap_err().to_string();
         assert!(got.contains(expected), "{got}");
     };
     check("ee", &features, "this tenant runs ee");
@@ -311,83 +473,4 @@ fn what_could_not_be_read_back_is_not_written() {
             trees: 3
         })
     ));
-}
-
-/// A file without a producer is what it was before there were any: the digest is of a file written then.
-#[test]
-fn models_without_a_producer_keep_their_bytes() {
-    let file = artifact().encode().unwrap();
-    let sha: String = Sha256::digest(&file)
-        .iter()
-        .map(|b| format!("{b:02x}"))
-        .collect();
-    assert_eq!(
-        sha,
-        "24cc62ec0aa73c8ddbe02ef0c2e2a4ba0cd7783cd26df27a01dc74668bc179e3"
-    );
-}
-
-#[test]
-fn a_producer_is_one_with_its_model() {
-    let whole = with_producer();
-    let file = whole.encode().unwrap();
-    let refused = |file: &[u8], expected: &str| {
-        let got = Artifact::decode(file).unwrap_err().to_string();
-        assert!(got.contains(expected), "{got}");
-    };
-    refused(
-        &replace(&file, r#"format_version\":2"#, r#"format_version\":1"#),
-        "model format version is 1, it must be 2",
-    );
-    refused(
-        &replace(&file, r#""producer.gain":"#, r#""producer.gaim":"#),
-        "tensor \"producer.gain\" is missing",
-    );
-    refused(
-        &replace(
-            &file,
-            r#""producer.leaf_value":"#,
-            r#""producer.leaf_walue":"#,
-        ),
-        "tensor \"leaf_cover\": offsets and shape",
-    );
-    refused(
-        &replace(&file, r#"\"until\":-5}"#, r#"\"until\":-4}"#),
-        "it trained on events until -4, its model from -5 on",
-    );
-    let mut late = whole.clone();
-    late.producer.as_mut().unwrap().training_window.until = -4;
-    assert!(matches!(
-        late.encode(),
-        Err(ArtifactError::ProducerWindow { .. })
-    ));
-}
-
-/// Its identity is all that its scores depend on, and nothing of the model that reads them.
-#[test]
-fn a_producer_has_an_identity_of_its_own() {
-    let base = with_producer();
-    let identity = base.producer_identity().unwrap();
-    let mut other_model = base.clone();
-    other_model.trees = random_trees(9, 3, 5, 9);
-    other_model.header.seed = 1;
-    assert_eq!(other_model.producer_identity(), Some(identity));
-    assert_eq!(artifact().producer_identity(), None);
-    let changed = |change: fn(&mut Artifact, &mut Producer)| {
-        let mut artifact = base.clone();
-        let mut producer = artifact.producer.take().unwrap();
-        change(&mut artifact, &mut producer);
-        artifact.producer = Some(producer);
-        artifact.producer_identity().unwrap()
-    };
-    let others = [
-        changed(|_, it| it.trees = random_trees(10, 3, 4, 6)),
-        changed(|_, it| it.calibration.prior_shift = 1.0),
-        changed(|_, it| it.training_window.until = -6),
-        changed(|artifact, _| artifact.header.features.swap(0, 1)),
-        changed(|artifact, _| artifact.header.schema_hash = "cd".repeat(32)),
-    ];
-    for (at, other) in others.iter().enumerate() {
-        assert_ne!(*other, identity, "change {at}");
-    }
 }

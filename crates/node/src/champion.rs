@@ -1,10 +1,12 @@
 //! The model that scores: its file, loaded and checked against the schema's features.
 
 use event::record::{ModelVersion, ReasonCode};
+use graph::sample::{self, Sample};
 use graph::{FeatureGroup, FeatureList};
 use model::artifact::Artifact;
-use model::calibration::Calibration;
-use model::fast::{FastTrees, Scratch};
+use model::hybrid::{Input, shape};
+use model::score::{score_of_log_odds, sigmoid};
+use model::scorer::Scorer;
 use model::shap::Explainer;
 use smallvec::SmallVec;
 
@@ -14,6 +16,18 @@ use std::path::Path;
 use crate::NodeError;
 use crate::channel::Voice;
 
+// What the sampler writes is what a network reads; neither crate knows the other.
+const _: () = {
+    assert!(shape::STEPS == sample::STEPS);
+    assert!(shape::STEP_WIDTH == sample::STEP_WIDTH);
+    assert!(shape::NEIGHBOURS == sample::NEIGHBOURS);
+    assert!(shape::EDGE_WIDTH == sample::EDGE_WIDTH);
+    assert!(shape::NODE_WIDTH == sample::NODE_WIDTH);
+    assert!(shape::ROLES_MAX == event::schema::ROLES_MAX);
+    let column = sample::STEP_COLUMNS[shape::STEP_EVENT_TYPE].as_bytes();
+    assert!(matches!(column, b"event_type"));
+};
+
 /// Reasons given with a decision.
 const REASONS_MAX: usize = 5;
 
@@ -21,9 +35,10 @@ const REASONS_MAX: usize = 5;
 pub struct Champion {
     artifact: [u8; 32],
     explainer: Explainer,
-    fast: FastTrees,
-    calibration: Calibration,
-    scratch: Scratch,
+    scorer: Scorer,
+    /// Values of a sample that the model reads.
+    features: usize,
+    roles: usize,
     /// Writes the suspicion that the model reads.
     voice: Option<Voice>,
 }
@@ -33,6 +48,8 @@ pub struct Champion {
 pub struct Score {
     pub score: u16,
     pub probability_ppm: u32,
+    /// The model is a hybrid and its network failed: its trees alone said this.
+    pub network_failed: bool,
 }
 
 impl Champion {
@@ -43,7 +60,8 @@ impl Champion {
         features: &FeatureList,
     ) -> Result<Champion, NodeError> {
         let (artifact, identity) = Artifact::load(path)?;
-        artifact.fits(&schema.hash().hex(), &features.names())?;
+        let (names, roles) = (features.names(), schema.roles.len());
+        artifact.fits(&schema.hash().hex(), &names, roles)?;
         if let Some(producer) = &artifact.producer
             && producer.reads(|at| features.features()[at].group == FeatureGroup::Suspicion)
         {
@@ -53,11 +71,11 @@ impl Champion {
         }
         Ok(Champion {
             artifact: identity.bytes(),
-            fast: FastTrees::new(&artifact.trees),
             explainer: Explainer::new(&artifact.trees),
+            scorer: Scorer::new(&artifact),
             voice: Voice::of(&artifact),
-            calibration: artifact.header.calibration,
-            scratch: Scratch::default(),
+            features: names.len(),
+            roles,
         })
     }
 
@@ -79,20 +97,35 @@ impl Champion {
         ModelVersion(version)
     }
 
-    /// Calibrated score; `None` when the model's output is no number.
-    pub fn score(&mut self, tabular: &[f32]) -> Option<Score> {
-        if tabular.len() != self.fast.feature_count() {
+    /// Name, version and instruction set of what computes the scores.
+    pub fn kernel_id(&self) -> &'static str {
+        self.scorer.kernel_id()
+    }
+
+    /// Calibrated score; `None` when the model's output is no number, or the sample not all that it reads.
+    pub fn score(&mut self, sample: &Sample) -> Option<Score> {
+        if !self.is_whole(sample) {
             return None;
         }
-        let raw = self.fast.predict_raw(tabular, &mut self.scratch);
-        let probability = self.calibration.probability(raw);
+        let scored = self.scorer.score(&input(sample));
+        let probability = sigmoid(scored.log_odds);
         if !probability.is_finite() {
             return None;
         }
         Some(Score {
-            score: self.calibration.score(raw),
+            score: score_of_log_odds(scored.log_odds),
             probability_ppm: (probability * 1e6).clamp(0.0, 1e6) as u32,
+            network_failed: scored.network_failed,
         })
+    }
+
+    fn is_whole(&self, it: &Sample) -> bool {
+        let arrays = !self.scorer.reads_arrays()
+            || it.sequence.len() >= it.steps * sample::STEP_WIDTH
+                && it.entities.len() == self.roles * sample::NODE_WIDTH
+                && it.neighbourhood.len()
+                    == self.roles * sample::NEIGHBOURS * sample::NEIGHBOUR_WIDTH;
+        it.tabular.len() == self.features && arrays
     }
 
     /// What moved the score most, in thousandths of raw log-odds.
@@ -110,5 +143,16 @@ impl Champion {
             contribution_milli: milli(value),
         })
         .collect()
+    }
+}
+
+fn input(sample: &Sample) -> Input<'_> {
+    Input {
+        tabular: &sample.tabular,
+        sequence: &sample.sequence,
+        steps: sample.steps,
+        entities: &sample.entities,
+        neighbourhood: &sample.neighbourhood,
+        neighbours: &sample.neighbours,
     }
 }

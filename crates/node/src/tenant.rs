@@ -7,7 +7,9 @@ use std::ops::ControlFlow;
 use compact_str::CompactString;
 use engine::{ENGINE_SEMANTICS, Effect, Engine, NoScore, Policy, Scored};
 use event::json::{LabelLine, OutcomeLine};
-use event::record::{Config, ConfigSection, Decision, DecisionKind, DecisionSource, Record, Tick};
+use event::record::{
+    Config, ConfigSection, Decision, DecisionKind, DecisionSource, Record, Tick, degraded,
+};
 use event::{Event, EventTime, Position, Schema};
 use graph::Sample;
 use graph::sample::SampleParts;
@@ -147,8 +149,13 @@ impl Tenant {
     fn decide_at(&mut self, event: &Event, position: Position) -> Result<Decided, NodeError> {
         let said = self.say(event);
         let scored = self.score();
+        let network_failed = matches!(scored, Ok((_, true)));
+        let scored = scored.map(|(scored, _)| scored);
         let mut decision = self.engine.decide(event, position, scored);
         decision.suspicion = said.into_iter().map(|score| (SLOT, score)).collect();
+        if network_failed {
+            decision.degraded |= degraded::NETWORK_FAULT;
+        }
         if decision.verdict != DecisionKind::Approve
             && decision.source == DecisionSource::Model
             && let Some(champion) = &self.champion
@@ -172,7 +179,8 @@ impl Tenant {
         voice.say(event.event_timestamp, &self.sample.tabular)
     }
 
-    fn score(&mut self) -> Result<Scored, NoScore> {
+    /// What the model says, and whether its trees had to speak for its network.
+    fn score(&mut self) -> Result<(Scored, bool), NoScore> {
         let Some(champion) = &mut self.champion else {
             let wanted = self.engine.champion().is_some();
             return Err(if wanted {
@@ -181,16 +189,15 @@ impl Tenant {
                 NoScore::NoModel
             });
         };
-        let score = champion
-            .score(&self.sample.tabular)
-            .ok_or(NoScore::ModelFault)?;
-        Ok(Scored {
+        let score = champion.score(&self.sample).ok_or(NoScore::ModelFault)?;
+        let scored = Scored {
             score: score.score,
             probability_ppm: score.probability_ppm,
             model: champion.version(),
             reasons: Default::default(),
             evidence: self.sample.evidence.iter().copied().collect(),
-        })
+        };
+        Ok((scored, score.network_failed))
     }
 
     /// The same event again: the same answer (I5). An imported event has none to repeat.

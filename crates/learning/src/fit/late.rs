@@ -76,6 +76,7 @@ impl Late<'_> {
                 header,
                 trees,
                 producer: None,
+                network: None,
             },
             parts: [(0, 0); 3],
         })

@@ -1,6 +1,6 @@
 //! The network written down plainly, one value after the other: what every faster kernel must equal.
 
-use super::mathematics::{exp, sigmoid, tanh};
+use super::mathematics::{exp, rectify, sigmoid, tanh};
 use super::shape::{
     BRANCHES, GATES, NEIGHBOUR_WIDTH, NEIGHBOURS, NODE_WIDTH, STEP_EVENT_TYPE, STEP_WIDTH,
 };
@@ -78,7 +78,7 @@ impl Hybrid {
             let (low, high) = (self.weights[skips], self.weights[skips + 1]);
             skip += low + place.share * (high - low);
         }
-        wide.iter_mut().for_each(|it| *it = it.max(0.0));
+        wide.iter_mut().for_each(|it| *it = rectify(*it));
         (wide, skip)
     }
 
@@ -112,10 +112,10 @@ impl Hybrid {
                 self.affine(own, &part(&layout.entity_own), &part(&layout.entity_bias));
             self.add(&mut entity, &mean, &part(&layout.entity_mean));
             self.add(&mut entity, &max, &part(&layout.entity_max));
-            entity.iter_mut().for_each(|it| *it = it.max(0.0));
+            entity.iter_mut().for_each(|it| *it = rectify(*it));
             self.add(&mut event, &entity, &part(&layout.event_entity));
         }
-        event.iter_mut().for_each(|it| *it = it.max(0.0));
+        event.iter_mut().for_each(|it| *it = rectify(*it));
         event
     }
 
@@ -164,7 +164,7 @@ impl Hybrid {
         bias: &std::ops::Range<usize>,
     ) -> Vec<f32> {
         let mut out = self.affine(x, matrix, bias);
-        out.iter_mut().for_each(|it| *it = it.max(0.0));
+        out.iter_mut().for_each(|it| *it = rectify(*it));
         out
     }
 

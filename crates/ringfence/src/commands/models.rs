@@ -89,6 +89,7 @@ fn list(cli: &Cli, place: &Place) -> Result<()> {
             json!({
                 "model": hash,
                 "serving": is_serving(hash),
+                "kind": artifact.kind(),
                 "created_by": artifact.header.created_by,
                 "trees": artifact.trees.tree_count(),
                 "features": artifact.header.features.len(),
@@ -103,8 +104,9 @@ fn list(cli: &Cli, place: &Place) -> Result<()> {
         let mark = if is_serving(hash) { "serving" } else { "" };
         writeln!(
             out,
-            "{}  {mark:<8} {:>5} trees  {}  {}",
+            "{}  {mark:<8} {:<6} {:>5} trees  {}  {}",
             &hash[..12],
+            artifact.kind(),
             artifact.trees.tree_count(),
             match artifact.producer_identity() {
                 Some(producer) => format!("producer {}", &show::hex(&producer)[..12]),

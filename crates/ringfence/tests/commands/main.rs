@@ -15,6 +15,7 @@ mod bad_input;
 mod demo;
 mod evaluate;
 mod html;
+mod hybrid;
 mod idempotency;
 mod kills;
 mod lightgbm;

@@ -27,5 +27,6 @@ pub use champion::Champion;
 pub use error::NodeError;
 pub use history::History;
 pub use journal::{Accepted, Journal};
+pub use node::Node;
 pub use place::Place;
 pub use tenant::{Decided, Recovered, Tenant};

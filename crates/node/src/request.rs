@@ -14,7 +14,11 @@ use crate::{Accepted, Decided, NodeError};
 
 #[derive(Debug)]
 pub enum Request {
-    Decide(Box<Event>),
+    Decide {
+        event: Box<Event>,
+        /// Reasons of an approval too; they are told once and not kept.
+        explain: bool,
+    },
     /// Take in without deciding.
     Ingest(Box<Event>),
     Label(LabelLine, EventTime),
@@ -93,7 +97,7 @@ impl Request {
     pub fn writes(&self) -> bool {
         matches!(
             self,
-            Request::Decide(_)
+            Request::Decide { .. }
                 | Request::Ingest(_)
                 | Request::Label(..)
                 | Request::Outcome(..)

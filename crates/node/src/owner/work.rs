@@ -35,7 +35,7 @@ impl Owner {
             );
             return Ok(());
         };
-        let since = matches!(letter.request, Request::Decide(_)).then_some(now);
+        let since = matches!(letter.request, Request::Decide { .. }).then_some(now);
         if letter.request.writes() {
             self.tick_at = now + self.settings.tick;
         }
@@ -98,8 +98,11 @@ impl Owner {
 
 fn answer(tenant: &mut Tenant, request: Request) -> Result<Answer, NodeError> {
     Ok(match request {
-        Request::Decide(event) => {
-            let decided = tenant.decide(*event)?;
+        Request::Decide { event, explain } => {
+            let mut decided = tenant.decide(*event)?;
+            if explain {
+                tenant.explain(&mut decided);
+            }
             let links = tenant.links(&decided)?;
             Answer::Decided(Box::new(decided), links)
         }

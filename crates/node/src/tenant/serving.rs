@@ -2,7 +2,7 @@
 //! decision, snapshots written elsewhere.
 
 use engine::{ENGINE_SEMANTICS, Engine};
-use event::record::{DecisionKind, Record};
+use event::record::{DecisionKind, DecisionSource, Record};
 use event::schema::Part;
 use event::{EntityId, Event, Position, RoleIx};
 use log::{SnapshotJob, Synced, Unsynced};
@@ -64,6 +64,17 @@ impl Tenant {
     /// The state as it stands, which may run ahead of the disk.
     pub fn copy_of_state(&self) -> (Position, Engine) {
         (self.journal.next(), self.engine.clone())
+    }
+
+    /// Adds the reasons of an approval that was decided just now. They are not in the log: who asks again
+    /// gets the decision without them.
+    pub fn explain(&self, decided: &mut Decided) {
+        let asks = !decided.duplicate
+            && decided.decision.source == DecisionSource::Model
+            && decided.decision.reasons.is_empty();
+        if let (true, Some(champion)) = (asks, &self.champion) {
+            decided.decision.reasons = champion.reasons(&self.sample.tabular);
+        }
     }
 
     /// Whom a decision that is no approval saw through its event's entities. Read from the evidence that

@@ -86,7 +86,10 @@ fn an_empty_box_waits_for_the_first_letter_from_another_thread() {
 fn what_is_past_its_deadline_or_left_by_its_client_is_not_decided() {
     let desk = Desk::new();
     let tenant = desk.tenant("acme");
-    let decide = |number| Request::Decide(Box::new(payment(number)));
+    let decide = |number| Request::Decide {
+        event: Box::new(payment(number)),
+        explain: false,
+    };
     let late = tenant
         .ask(decide(1), 10, Level::L1, Instant::now())
         .unwrap()

@@ -96,7 +96,13 @@ pub fn ask(tenant: &TenantHandle, request: Request) -> Result<Answer, Failed> {
 }
 
 pub fn decide(tenant: &TenantHandle, event: Event) -> Result<Decided, Failed> {
-    match ask(tenant, Request::Decide(Box::new(event)))? {
+    match ask(
+        tenant,
+        Request::Decide {
+            event: Box::new(event),
+            explain: false,
+        },
+    )? {
         Answer::Decided(decided, _) => Ok(*decided),
         other => panic!("{other:?}"),
     }

@@ -59,7 +59,10 @@ fn duplicates_in_flight_get_one_position() {
     for number in 0..20 {
         let pending: Vec<_> = (0..6)
             .map(|_| {
-                let request = Request::Decide(Box::new(payment(number)));
+                let request = Request::Decide {
+                    event: Box::new(payment(number)),
+                    explain: false,
+                };
                 tenant
                     .ask(request, 100, Level::L1, Instant::now() + SOON)
                     .unwrap()

@@ -1,5 +1,5 @@
 # Each target does its own set-up first; `scripts/setup` says what it installs or what is missing.
-.PHONY: demo serve test soak bench starter fmt
+.PHONY: demo serve test soak bench bench-service starter fmt
 
 demo:
 	@scripts/setup build
@@ -23,6 +23,12 @@ soak:
 bench:
 	@scripts/setup build
 	@cargo bench --workspace --locked --benches
+
+# The service under load, beside FastAPI with LightGBM and Redis; needs wrk and redis-server.
+bench-service:
+	@scripts/setup bench-service
+	@cargo build --release --locked --bin ringfence
+	@python3 bench/service.py target/release/ringfence target/bench-peers/bin/python target/bench-service
 
 # Trains the starter model again, after a change of the default schema or of the features.
 starter:

@@ -33,6 +33,8 @@ pub struct App {
     pub limiter: Limiter,
     pub traffic: Traffic,
     pub schemas: Schemas,
+    /// Where the cause of a failure inside is told; it is not told to the client.
+    report: fn(&str),
     traces: Traces,
     draining: AtomicBool,
 }
@@ -64,6 +66,7 @@ impl App {
         verifier: Verifier,
         settings: GatewaySettings,
         schemas: Schemas,
+        report: fn(&str),
     ) -> App {
         App {
             node,
@@ -72,6 +75,7 @@ impl App {
             traffic: Traffic::new(routes::ALL.len()),
             settings,
             schemas,
+            report,
             traces: Traces::new(),
             draining: AtomicBool::new(false),
         }
@@ -121,7 +125,12 @@ async fn handle(
     let answered = serve(&app, route, request, trace, started).await;
     let mut response = match answered {
         Ok(response) => response,
-        Err(problem) => problem.response(),
+        Err(problem) => {
+            if let Some(cause) = &problem.cause {
+                (app.report)(&format!("{} {}: {cause}", trace.id(), route.path));
+            }
+            problem.response()
+        }
     };
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(&trace.header()) {

@@ -179,6 +179,8 @@ impl Admitted {
     }
 
     pub fn tenant(&self) -> Result<&Arc<TenantHandle>, Problem> {
-        self.tenant.as_ref().ok_or_else(Problem::internal)
+        self.tenant
+            .as_ref()
+            .ok_or_else(|| Problem::internal("a route of a tenant without one"))
     }
 }

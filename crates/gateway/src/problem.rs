@@ -19,6 +19,8 @@ pub struct Problem {
     /// The same request may succeed later, or did already and will say so.
     pub retryable: bool,
     pub retry_after_seconds: Option<u32>,
+    /// For the operator's log, never for the answer.
+    pub cause: Option<Box<str>>,
 }
 
 impl Problem {
@@ -30,6 +32,7 @@ impl Problem {
             detail: None,
             retryable: false,
             retry_after_seconds: None,
+            cause: None,
         }
     }
 
@@ -56,12 +59,12 @@ impl Problem {
         )
     }
 
-    pub fn internal() -> Problem {
-        Problem::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
-            "the request could not be done; the server's log has the cause under the trace id",
-        )
+    pub fn internal(cause: impl ToString) -> Problem {
+        let told = "the request could not be done; standard error has the cause under the trace id";
+        Problem {
+            cause: Some(cause.to_string().into()),
+            ..Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", told)
+        }
     }
 
     pub fn value(&self) -> Value {
@@ -150,6 +153,6 @@ fn refused(error: NodeError) -> Problem {
         NodeError::Policy(_) | NodeError::Schema(_) | NodeError::TenantName(_) => {
             Problem::bad(code, message)
         }
-        _ => Problem::internal(),
+        _ => Problem::internal(message),
     }
 }

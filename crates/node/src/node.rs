@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use log::{LogError, LogOptions};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
@@ -60,6 +61,10 @@ pub enum ManageError {
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
 }
+
+/// How long a new tenant is waited for, and how often it is looked at.
+const OPENED_WITHIN: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// Marks a tenant that is kept but not served.
 const SUSPENDED: &str = "suspended";
@@ -137,6 +142,11 @@ impl Node {
             return Err(ManageError::TooMany(held));
         }
         let place = Place::new(&self.data, name)?;
+        if self.tenant(name).is_some() {
+            // Its log is locked by its owner here.
+            let path = place.root().to_path_buf();
+            return Err(NodeError::TenantExists { path }.into());
+        }
         drop(Journal::create(
             &place,
             schema,
@@ -144,8 +154,14 @@ impl Node {
         )?);
         furnish(&place)?;
         self.seat(name, place)?;
-        self.tenant(name)
-            .ok_or_else(|| ManageError::Unknown(name.to_owned()))
+        let handle = self.tenant(name);
+        let handle = handle.ok_or_else(|| ManageError::Unknown(name.to_owned()))?;
+        // It has a few records: whoever made it may use it at once.
+        let until = Instant::now() + OPENED_WITHIN;
+        while handle.status() == Some(NotServing::Starting) && Instant::now() < until {
+            std::thread::sleep(LOOK_EVERY);
+        }
+        Ok(handle)
     }
 
     /// Takes a tenant out of service, or back into it; remembered on disk.
@@ -153,19 +169,7 @@ impl Node {
         let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let unknown = || ManageError::Unknown(name.to_owned());
         let handle = self.tenant(name).ok_or_else(unknown)?;
-        let place = Place::new(&self.data, name)?;
-        let mark = place.root().join(SUSPENDED);
-        let marked = if suspended {
-            File::create(&mark).and_then(|file| file.sync_all())
-        } else if mark.exists() {
-            fs::remove_file(&mark)
-        } else {
-            Ok(())
-        };
-        marked.map_err(io("mark", &mark))?;
-        File::open(place.root())
-            .and_then(|root| root.sync_all())
-            .map_err(io("sync", place.root()))?;
+        mark_suspended(&Place::new(&self.data, name)?, suspended)?;
         handle.suspended.store(suspended, Ordering::SeqCst);
         Ok(())
     }
@@ -261,8 +265,7 @@ impl TenantHandle {
     }
 
     fn join_until(&self, until: Instant) -> bool {
-        /// The owner says that it is done by ending; there is no wait with a bound for that.
-        const LOOK_EVERY: Duration = Duration::from_millis(2);
+        // The owner says that it is done by ending; there is no wait with a bound for that.
         loop {
             let done = {
                 let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
@@ -277,6 +280,41 @@ impl TenantHandle {
             }
             std::thread::sleep(LOOK_EVERY);
         }
+    }
+}
+
+fn mark_suspended(place: &Place, suspended: bool) -> Result<(), ManageError> {
+    let mark = place.root().join(SUSPENDED);
+    let marked = if suspended {
+        File::create(&mark).and_then(|file| file.sync_all())
+    } else if mark.exists() {
+        fs::remove_file(&mark)
+    } else {
+        Ok(())
+    };
+    marked.map_err(io("mark", &mark))?;
+    File::open(place.root())
+        .and_then(|root| root.sync_all())
+        .map_err(io("sync", place.root()))
+}
+
+/// [`Node::suspend`] of a tenant that no process has open.
+pub fn suspend_closed(place: &Place, suspended: bool) -> Result<(), ManageError> {
+    let (_alone, _) = Journal::open(place, LogOptions::default())?;
+    mark_suspended(place, suspended)
+}
+
+/// [`Node::erase`] of a tenant that no process has open.
+pub fn erase_closed(data: &Path, name: &str) -> Result<Erased, ManageError> {
+    let place = Place::new(data, name)?;
+    if !place.exists() {
+        let path = place.root().to_path_buf();
+        return Err(NodeError::NoTenant { path }.into());
+    }
+    // A damaged log is erased like a sound one; a log that somebody writes is not.
+    match Journal::open(&place, LogOptions::default()) {
+        Err(error @ NodeError::Log(LogError::Locked { .. })) => Err(error.into()),
+        _ => Ok(erase::erase(data, name)?),
     }
 }
 

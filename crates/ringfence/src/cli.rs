@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use evaluate::{AuditArgs, AuditPart, EvaluateArgs};
-pub use serve::{ServeArgs, TokenArgs};
+pub use serve::{ServeArgs, Tenants, TenantsArgs, TokenArgs};
 pub use train::{CalibrationName, ModelKind, TrainArgs};
 
 /// The work could not be done.
@@ -74,6 +74,7 @@ pub enum Command {
     Inspect(InspectArgs),
     Simulate(SimulateArgs),
     Serve(ServeArgs),
+    Tenants(TenantsArgs),
     Token(TokenArgs),
     Demo(DemoArgs),
     Completions(CompletionsArgs),

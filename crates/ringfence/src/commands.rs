@@ -14,6 +14,7 @@ mod samples;
 mod serve;
 mod simulate;
 mod starter;
+mod tenants;
 mod token;
 mod train;
 
@@ -39,6 +40,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Replay(args) => replay::run(cli, args),
         Command::Inspect(args) => inspect::run(cli, args),
         Command::Serve(args) => serve::run(cli, args),
+        Command::Tenants(args) => tenants::run(cli, args),
         Command::Token(args) => token::run(cli, args),
         Command::Demo(args) => demo::run(cli, args),
         Command::Completions(args) => completions::run(args),

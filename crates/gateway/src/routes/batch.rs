@@ -47,7 +47,10 @@ pub async fn decide(call: Call) -> Result<Response<Body>, Problem> {
                 body.duplicate = decided.duplicate;
                 out.push(&body);
             }
-            (Ok(_), _) => out.refuse(event_id.as_ref(), &Problem::internal()),
+            (Ok(_), _) => out.refuse(
+                event_id.as_ref(),
+                &Problem::internal("the owner gave the answer to another request"),
+            ),
             (Err(problem), _) => out.refuse(event_id.as_ref(), &problem),
         }
     }

@@ -86,12 +86,14 @@ const AUTHOR_CHARS_MAX: usize = 64;
 
 fn told(answer: Answer) -> Result<Response<Body>, Problem> {
     let Answer::Policy { version, body } = answer else {
-        return Err(Problem::internal());
+        return Err(Problem::internal(
+            "the owner gave the answer to another request",
+        ));
     };
     // Empty before one is set: the built-in default decides.
     let policy: Option<toml::Table> = match body.as_str() {
         "" => None,
-        text => Some(toml::from_str(text).map_err(|_| Problem::internal())?),
+        text => Some(toml::from_str(text).map_err(Problem::internal)?),
     };
     let body = json!({ "version": version, "policy": policy });
     Ok(json_body(StatusCode::OK, &body))

@@ -31,7 +31,9 @@ pub async fn decide(call: Call) -> Result<Response<Body>, Problem> {
     };
     let pending = tenant.ask(request, call.body.len(), level, call.admitted.deadline)?;
     let Answer::Decided(decided, links) = answer(pending).await? else {
-        return Err(Problem::internal());
+        return Err(Problem::internal(
+            "the owner gave the answer to another request",
+        ));
     };
     let teller = teller(&call.app, shape);
     let mut body = teller.decision(
@@ -89,7 +91,9 @@ pub async fn list(call: Call) -> Result<Response<Body>, Problem> {
         limit,
     };
     let Answer::Decisions(page) = ask(&call, tenant, request).await? else {
-        return Err(Problem::internal());
+        return Err(Problem::internal(
+            "the owner gave the answer to another request",
+        ));
     };
     let teller = teller(&call.app, shape);
     let items: Vec<_> = page.decisions.iter().map(|it| teller.listed(it)).collect();
@@ -126,7 +130,7 @@ pub fn event_of(text: &str, shape: &Shape) -> Result<Event, Problem> {
 }
 
 pub fn now() -> Result<EventTime, Problem> {
-    clock::now().map_err(|_| Problem::internal())
+    clock::now().map_err(Problem::internal)
 }
 
 pub fn shape(tenant: &TenantHandle) -> Result<&Shape, Problem> {

@@ -58,7 +58,9 @@ pub async fn take(call: Call, kind: Kind) -> Result<Response<Body>, Problem> {
                 let answered = answer(pending).await;
                 answered.and_then(|answer| told(event_id, answer))
             }
-            (Ok(_), None) => Err(Problem::internal()),
+            (Ok(_), None) => Err(Problem::internal(
+                "the owner gave the answer to another request",
+            )),
             (Err(problem), _) => Err(problem),
         };
         match value {
@@ -106,7 +108,9 @@ fn hand_over(
 
 fn told(event_id: &EventId, answer: Answer) -> Result<Value, Problem> {
     let Answer::Accepted(accepted) = answer else {
-        return Err(Problem::internal());
+        return Err(Problem::internal(
+            "the owner gave the answer to another request",
+        ));
     };
     Ok(match accepted {
         Accepted::New(position) => {

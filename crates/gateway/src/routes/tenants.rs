@@ -51,7 +51,7 @@ pub async fn create(call: Call) -> Result<Response<Body>, Problem> {
         let schema = given.schema.as_deref().unwrap_or(&app.schemas.default);
         app.node.create(&given.name, schema, app.schemas.furnish)
     });
-    let tenant = made.await.map_err(|_| Problem::internal())??;
+    let tenant = made.await.map_err(Problem::internal)??;
     Ok(json_body(StatusCode::CREATED, &row(&tenant)))
 }
 
@@ -70,7 +70,7 @@ async fn set_suspended(call: Call, suspended: bool) -> Result<Response<Body>, Pr
         app.node.suspend(&name, suspended)?;
         app.node.tenant(&name).ok_or(ManageError::Unknown(name))
     });
-    let tenant = done.await.map_err(|_| Problem::internal())??;
+    let tenant = done.await.map_err(Problem::internal)??;
     Ok(json_body(StatusCode::OK, &row(&tenant)))
 }
 
@@ -82,7 +82,7 @@ pub async fn erase(call: Call) -> Result<Response<Body>, Problem> {
         app.limiter.forget(&name);
         Ok::<_, ManageError>(erased)
     });
-    let erased = done.await.map_err(|_| Problem::internal())??;
+    let erased = done.await.map_err(Problem::internal)??;
     let body = json!({
         "tenant": erased.tenant,
         "at": erased.at.to_string(),
@@ -106,7 +106,7 @@ impl From<ManageError> for Problem {
             ManageError::Node(error @ (NodeError::TenantName(_) | NodeError::Schema(_))) => {
                 Problem::bad(error.code(), message)
             }
-            ManageError::Node(_) | ManageError::Thread(_) => Problem::internal(),
+            ManageError::Node(_) | ManageError::Thread(_) => Problem::internal(message),
         }
     }
 }

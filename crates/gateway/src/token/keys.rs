@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use jsonwebtoken::jwk::{AlgorithmParameters, JwkSet};
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, JwkSet};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use thiserror::Error;
 
@@ -97,9 +97,11 @@ impl Keys {
         for (at, jwk) in set.keys.iter().enumerate() {
             let fits = match &jwk.algorithm {
                 AlgorithmParameters::RSA(_) => Algorithm::RS256,
-                AlgorithmParameters::EllipticCurve(_) => Algorithm::ES256,
+                AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => {
+                    Algorithm::ES256
+                }
                 AlgorithmParameters::OctetKeyPair(_) => Algorithm::EdDSA,
-                _ => return Err(format!("key {at} must be RSA, EC or OKP")),
+                _ => return Err(format!("key {at} must be RSA, EC (P-256) or OKP")),
             };
             let stated = jwk.common.key_algorithm.map(|it| it.to_string());
             if let Some(stated) = stated

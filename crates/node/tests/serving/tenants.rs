@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use ringfence_node::node::{ManageError, Node};
+use ringfence_node::NodeError;
+use ringfence_node::node::{ManageError, Node, erase_closed};
 use ringfence_node::request::{Failed, NotServing};
 
 use crate::desk::{Desk, SCHEMA, SOON, decide, payment, serving};
@@ -64,6 +65,46 @@ fn an_erasure_that_a_crash_cut_short_is_finished_at_the_next_start() {
     fs::rename(desk.dir.path().join("acme"), &doomed).unwrap();
     let node = Node::open(desk.dir.path(), desk.settings.clone()).unwrap();
     assert!(node.tenants().is_empty() && !doomed.exists());
+}
+
+#[test]
+fn a_tenant_that_is_served_is_not_erased_from_outside_and_a_damaged_one_is() {
+    let mut desk = Desk::new();
+    decide(&desk.tenant("acme"), payment(1)).unwrap();
+    let refused = erase_closed(desk.dir.path(), "acme");
+    assert!(
+        matches!(
+            refused,
+            Err(ManageError::Node(NodeError::Log(
+                log::LogError::Locked { .. }
+            )))
+        ),
+        "{refused:?}"
+    );
+    assert!(desk.node.take().unwrap().drain(SOON));
+    for entry in fs::read_dir(desk.dir.path().join("acme/log")).unwrap() {
+        fs::write(entry.unwrap().path(), "damage").unwrap();
+    }
+    assert_eq!(erase_closed(desk.dir.path(), "acme").unwrap().left, 0);
+    let again = erase_closed(desk.dir.path(), "acme");
+    assert!(
+        matches!(again, Err(ManageError::Node(NodeError::NoTenant { .. }))),
+        "{again:?}"
+    );
+}
+
+#[test]
+fn a_tenant_that_is_served_cannot_be_made_again() {
+    let desk = Desk::new();
+    let again = desk.node().create("acme", SCHEMA, |_| Ok(()));
+    assert!(
+        matches!(
+            again,
+            Err(ManageError::Node(NodeError::TenantExists { .. }))
+        ),
+        "{again:?}"
+    );
+    assert!(!decide(&desk.tenant("acme"), payment(1)).unwrap().duplicate);
 }
 
 #[test]

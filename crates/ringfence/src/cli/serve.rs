@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use gateway::token::Role;
 
 /// Serve decisions over HTTP.
@@ -25,6 +25,31 @@ pub struct ServeArgs {
     /// Print the default configuration and stop.
     #[arg(long)]
     pub print_config: bool,
+}
+
+/// Tenants of a data directory that no server has open; a running one has /v1/tenants.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ringfence --tenant acme init         makes one
+  ringfence --tenant acme tenants suspend
+  ringfence --tenant acme tenants erase --yes")]
+pub struct TenantsArgs {
+    #[command(subcommand)]
+    pub what: Tenants,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Tenants {
+    /// Take the tenant out of service; it keeps everything.
+    Suspend,
+    /// Take the tenant back into service.
+    Resume,
+    /// Destroy the tenant's files, and print the proof.
+    Erase {
+        /// Without it nothing is done.
+        #[arg(long, required = true)]
+        yes: bool,
+    },
 }
 
 /// Print a token of the development key.

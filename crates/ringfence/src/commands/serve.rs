@@ -52,7 +52,13 @@ pub fn run(cli: &Cli, args: &ServeArgs) -> Result<ExitCode> {
         default: DEFAULT_SCHEMA.to_owned(),
         furnish: starter::furnish,
     };
-    let app = Arc::new(App::new(node.clone(), verifier, settings, schemas));
+    let app = Arc::new(App::new(
+        node.clone(),
+        verifier,
+        settings,
+        schemas,
+        show::warning,
+    ));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.listen.threads)
         .thread_name("ringfence-http")

@@ -103,6 +103,9 @@ pub fn make(cli: &Cli, file: &Path) -> Result<()> {
         rows_max: 200_000,
         seed: 1,
         calibration: CalibrationName::Platt,
+        producer: false,
+        producer_of: None,
+        producer_share: 0.5,
         no_activate: true,
     };
     let trained = train(cli, &place, (EventTime::MIN, EventTime::END), &options)?;

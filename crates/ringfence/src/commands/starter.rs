@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 use event::record::ModelVersion;
 use event::{EventTime, Schema};
 use ingest::{Mapping, Options, Source};
+use learning::neural::config::NeuralConfig;
 use log::LogOptions;
 use model::artifact::Artifact;
 use node::{Journal, NodeError, Place, Tenant};
@@ -38,8 +39,9 @@ pub fn furnish(place: &Place) -> Result<(), NodeError> {
     let (artifact, identity) = Artifact::decode(STARTER)?;
     let (mut tenant, _) = Tenant::open(place, LogOptions::default(), |_, _| {})?;
     let features = tenant.engine().features().names();
+    let roles = tenant.schema().roles.len();
     if artifact
-        .fits(&tenant.schema().hash().hex(), &features)
+        .fits(&tenant.schema().hash().hex(), &features, roles)
         .is_err()
     {
         return Ok(());
@@ -93,6 +95,7 @@ pub fn make(cli: &Cli, file: &Path) -> Result<()> {
     let source = Source::open(&history, None, &schema, &mapping, Options::default())?;
     let journal = Journal::open_or_create(&place, DEFAULT_SCHEMA, LogOptions::default())?;
     Import::new(cli, folder.path().join("rejects.jsonl"), 0, journal)?.run(source)?;
+    let network = NeuralConfig::default();
     let options = TrainArgs {
         model: ModelKind::Trees,
         from: None,
@@ -102,6 +105,10 @@ pub fn make(cli: &Cli, file: &Path) -> Result<()> {
         leaves: 12,
         rows_max: 200_000,
         seed: 1,
+        epochs: network.epochs,
+        hidden: network.hidden,
+        network_learning_rate: network.learning_rate,
+        dropout: network.dropout,
         calibration: CalibrationName::Platt,
         producer: false,
         producer_of: None,
@@ -169,7 +176,7 @@ mod tests {
         let schema = Schema::parse(DEFAULT_SCHEMA)?;
         let features = FeatureList::new(&schema).names();
         artifact
-            .fits(&schema.hash().hex(), &features)
+            .fits(&schema.hash().hex(), &features, schema.roles.len())
             .context("run `make starter` and commit crates/ringfence/starter.model")
     }
 }

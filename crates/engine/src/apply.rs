@@ -84,6 +84,11 @@ impl Engine {
         self.policy_version
     }
 
+    /// The policy document as it stands in the log; empty before one is set.
+    pub fn policy_body(&self) -> &str {
+        &self.policy_body
+    }
+
     /// SHA-256 of the artifact that serves; `None` when no model does.
     pub fn champion(&self) -> Option<[u8; 32]> {
         self.champion

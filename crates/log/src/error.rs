@@ -19,6 +19,9 @@ pub enum LogError {
     /// A write or fsync failed earlier. It is never retried: drop this handle and open again.
     #[error("log is poisoned by an earlier failed write or fsync: reopen it")]
     Poisoned,
+    /// The written group waits for its fsync: hand its result to `synced` first. Nothing was changed.
+    #[error("a written group waits for its fsync: take its result first")]
+    Unsynced,
     #[error("{field} must be {expected}, got {value}")]
     InvalidOption {
         field: &'static str,

@@ -7,6 +7,7 @@
 //! **Invariant**: this crate never parses a payload, spawns a thread, reads a clock or logs.
 //! A failed write or fsync is never retried (I4): the handle is poisoned and must be reopened.
 
+mod behind;
 mod disk;
 mod error;
 mod frame;
@@ -24,6 +25,7 @@ mod writer;
 use std::fmt;
 use std::sync::Arc;
 
+pub use behind::{SnapshotJob, Synced, Unsynced};
 #[doc(hidden)]
 pub use disk::Faults;
 pub use error::{Damage, LogError};

@@ -82,6 +82,7 @@ impl Log {
             pending_chain: tail.active.chain,
             active: tail.active,
             index_job: None,
+            unsynced_from: None,
             poisoned: false,
         };
         let recovery = Recovery {
@@ -243,10 +244,10 @@ fn recover_tail(
     let cut_bytes = file_len - end;
     if !is_sealed {
         let active = ActiveSegment {
-            file,
+            file: file.into(),
             path,
             end,
-            committed,
+            written: committed,
             chain,
             index,
         };

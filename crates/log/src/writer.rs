@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::disk::Disk;
 use crate::frame::{self, GROUP_LEN, GroupFrame, RecordFrame, SealFrame, SegmentHeader};
@@ -29,17 +30,19 @@ pub struct Log {
     pub(crate) pending_chain: u32,
     /// Of the segment sealed last, until someone takes it or the next segment is sealed.
     pub(crate) index_job: Option<IndexJob>,
+    /// While a written group waits for its fsync: where it begins.
+    pub(crate) unsynced_from: Option<u64>,
     pub(crate) poisoned: bool,
 }
 
 #[derive(Debug)]
 pub(crate) struct ActiveSegment {
-    pub(crate) file: File,
+    pub(crate) file: Arc<File>,
     pub(crate) path: PathBuf,
     /// File offset behind the last committed group.
     pub(crate) end: u64,
-    /// Position behind the last committed record, and the chain there.
-    pub(crate) committed: u64,
+    /// Position behind the last record that is in the file, and the chain there.
+    pub(crate) written: u64,
     pub(crate) chain: u32,
     pub(crate) index: ActiveIndex,
 }
@@ -64,7 +67,7 @@ impl Log {
 
     /// End of what is durable, exclusive.
     pub fn committed(&self) -> Position {
-        Position(self.active.committed)
+        Position(self.unsynced_from.unwrap_or(self.active.written))
     }
 
     /// Position of the next append.
@@ -119,39 +122,47 @@ impl Log {
     /// has reached its size: that commit takes four fsyncs (see also `take_index_job`).
     pub fn commit(&mut self) -> Result<Position, LogError> {
         self.check_usable()?;
+        if self.unsynced_from.is_some() {
+            return Err(LogError::Unsynced);
+        }
         if self.pending_records() == 0 {
             return Ok(self.committed());
         }
-        let written = self.write_group().and_then(|()| {
-            if self.active.end >= self.options.segment_bytes {
-                self.roll()
-            } else {
-                Ok(())
-            }
-        });
+        let written = self.write_and_sync();
         self.poisoned = written.is_err();
         written.map(|()| self.committed())
     }
 
-    fn pending_records(&self) -> u32 {
-        (self.active.index.next() - self.active.committed) as u32
+    fn write_and_sync(&mut self) -> Result<(), LogError> {
+        self.write_group()?;
+        self.disk.sync(&self.active.file, &self.active.path)?;
+        self.unsynced_from = None;
+        if self.active.end >= self.options.segment_bytes {
+            self.roll()?;
+        }
+        Ok(())
     }
 
-    fn write_group(&mut self) -> Result<(), LogError> {
+    pub(crate) fn pending_records(&self) -> u32 {
+        (self.active.index.next() - self.active.written) as u32
+    }
+
+    /// Into the file, not yet to the disk: `unsynced_from` says so.
+    pub(crate) fn write_group(&mut self) -> Result<(), LogError> {
+        self.unsynced_from = Some(self.active.written);
         let active = &mut self.active;
         let group = GroupFrame {
-            first: active.committed,
+            first: active.written,
             body_len: (self.pending.len() - GROUP_LEN) as u32,
-            count: (active.index.next() - active.committed) as u32,
+            count: (active.index.next() - active.written) as u32,
             chain: self.pending_chain,
         };
         let head = group.encode(frame::log_seed(self.id), active.end);
         self.pending[..GROUP_LEN].copy_from_slice(&head);
         self.disk
             .write_at(&active.file, &active.path, &self.pending, active.end)?;
-        self.disk.sync(&active.file, &active.path)?;
         active.end += self.pending.len() as u64;
-        active.committed += u64::from(group.count);
+        active.written += u64::from(group.count);
         active.chain = group.chain;
         self.pending.truncate(GROUP_LEN);
         Ok(())
@@ -161,7 +172,7 @@ impl Log {
     fn roll(&mut self) -> Result<(), LogError> {
         let active = &self.active;
         let seal = SealFrame {
-            next: active.committed,
+            next: active.written,
             chain: active.chain,
         };
         let bytes = seal.encode(frame::log_seed(self.id), active.end);
@@ -171,12 +182,12 @@ impl Log {
         let identity = SegmentIdentity {
             id: self.id,
             first: active.index.first(),
-            next: active.committed,
+            next: active.written,
             chain: active.chain,
         };
         let header = SegmentHeader {
             id: self.id,
-            first: active.committed,
+            first: active.written,
             chain: active.chain,
         };
         let next = ActiveSegment::create(&self.disk, &self.dir, &header)?;
@@ -219,7 +230,7 @@ impl Log {
         }
         let at = active.index.offset_of(position.0);
         let seed = frame::log_seed(self.id);
-        if position.0 >= active.committed {
+        if position.0 >= active.written {
             let bytes = &self.pending[(at - active.end) as usize..];
             return RecordFrame::checked(bytes, seed, position.0)
                 .map(|record| OwnedRecord::of(&record, position.0))
@@ -252,22 +263,7 @@ impl Log {
         semantics: u32,
         fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), LogError> {
-        self.check_usable()?;
-        let (first, end) = (self.first(), self.committed());
-        if position < first || position > end {
-            return Err(LogError::OutOfRange {
-                position,
-                first,
-                end,
-            });
-        }
-        let header = snapshot::SnapshotHeader {
-            id: self.id,
-            position: position.0,
-            semantics,
-        };
-        snapshot::write(&self.disk, &self.dir, header, fill)?;
-        snapshot::keep_newest(&self.disk, &self.dir, self.options.snapshots_kept)
+        self.snapshot_job(position, semantics)?.run(fill)
     }
 
     /// The newest valid snapshot with these semantics, and why newer ones were passed over.
@@ -315,7 +311,7 @@ impl Log {
         Ok(dropped)
     }
 
-    fn check_usable(&self) -> Result<(), LogError> {
+    pub(crate) fn check_usable(&self) -> Result<(), LogError> {
         if self.poisoned {
             Err(LogError::Poisoned)
         } else {
@@ -337,10 +333,10 @@ impl ActiveSegment {
         disk.sync(&file, &path)?;
         disk.sync_dir(dir)?;
         Ok(Self {
-            file,
+            file: Arc::new(file),
             path,
             end: frame::HEADER_LEN as u64,
-            committed: header.first,
+            written: header.first,
             chain: header.chain,
             index: ActiveIndex::new(header.first),
         })

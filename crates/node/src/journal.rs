@@ -3,6 +3,8 @@
 //! An event is keyed by its id, a label, an outcome and a decision by the id of their event in a space of
 //! their own. The log index answers with candidates; the record itself decides.
 
+pub mod behind;
+pub mod lookup;
 mod reports;
 
 use compact_str::CompactString;

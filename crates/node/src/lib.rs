@@ -3,10 +3,20 @@
 //! The shell around the pure engine: reads and writes the log, recovers, keeps idempotency, scores,
 //! commits. Whatever it acknowledges has been fsynced (invariant I4).
 
+pub mod node;
+
+pub mod owner;
+
+pub mod background;
+pub mod counters;
+pub mod mailbox;
+pub mod request;
+
 pub mod tenant;
 
 pub mod champion;
 pub mod channel;
+pub mod clock;
 pub mod history;
 pub mod journal;
 pub mod place;
@@ -17,5 +27,6 @@ pub use champion::Champion;
 pub use error::NodeError;
 pub use history::History;
 pub use journal::{Accepted, Journal};
+pub use node::Node;
 pub use place::Place;
 pub use tenant::{Decided, Recovered, Tenant};

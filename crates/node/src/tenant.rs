@@ -1,6 +1,8 @@
 //! The tenant's owner: one record after the other into log and engine, decisions out.
 
 mod activation;
+pub mod around;
+pub mod serving;
 
 use std::ops::ControlFlow;
 

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod evaluate;
+mod serve;
 mod train;
 
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use evaluate::{AuditArgs, AuditPart, EvaluateArgs};
+pub use serve::{ServeArgs, Tenants, TenantsArgs, TokenArgs};
 pub use train::{CalibrationName, ModelKind, TrainArgs};
 
 /// The work could not be done.
@@ -71,6 +73,9 @@ pub enum Command {
     Replay(ReplayArgs),
     Inspect(InspectArgs),
     Simulate(SimulateArgs),
+    Serve(ServeArgs),
+    Tenants(TenantsArgs),
+    Token(TokenArgs),
     Demo(DemoArgs),
     Completions(CompletionsArgs),
 }
@@ -174,6 +179,12 @@ pub enum Models {
     Activate {
         /// Model version, or its first digits.
         model: String,
+    },
+    /// Train the starter model that is built into this program: `make starter`.
+    #[command(hide = true)]
+    Starter {
+        /// File to write.
+        file: PathBuf,
     },
     /// Write a model's trees as a LightGBM text model; its raw score is the log-odds before calibration.
     Export {
@@ -286,6 +297,7 @@ pub enum Inspect {
   ringfence simulate --preset three-banks --params mine.toml --out banks
   ringfence simulate --print-schema > simulated.toml
   ringfence simulate --preset demo --out - | ringfence import --schema simulated.toml -
+  ringfence simulate --preset demo --to http://127.0.0.1:7878 --rate 90 --token $(ringfence token)
   ringfence simulate audit world")]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct SimulateArgs {
@@ -309,6 +321,15 @@ pub struct SimulateArgs {
     /// Directory for the files, or - for JSON lines on standard output (stream only).
     #[arg(long)]
     pub out: Option<PathBuf>,
+    /// Play the world against a running server instead, moved so that it ends now.
+    #[arg(long, conflicts_with_all = ["out", "format"])]
+    pub to: Option<String>,
+    /// With --to, lines a second; 0: as fast as the server answers.
+    #[arg(long, default_value_t = 0)]
+    pub rate: u32,
+    /// With --to, a token with the roles decide and label.
+    #[arg(long, env = "RINGFENCE_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
     /// Only one of the two forms of the stream.
     #[arg(long, value_enum)]
     pub format: Option<StreamFormat>,

@@ -11,7 +11,11 @@ mod inspect;
 mod models;
 mod replay;
 mod samples;
+mod serve;
 mod simulate;
+mod starter;
+mod tenants;
+mod token;
 mod train;
 
 use std::process::ExitCode;
@@ -35,6 +39,9 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Decide(args) => decide::run(cli, args),
         Command::Replay(args) => replay::run(cli, args),
         Command::Inspect(args) => inspect::run(cli, args),
+        Command::Serve(args) => serve::run(cli, args),
+        Command::Tenants(args) => tenants::run(cli, args),
+        Command::Token(args) => token::run(cli, args),
         Command::Demo(args) => demo::run(cli, args),
         Command::Completions(args) => completions::run(args),
     }

@@ -3,6 +3,7 @@
 mod cli;
 
 mod commands;
+mod config;
 mod show;
 
 use std::process::ExitCode;

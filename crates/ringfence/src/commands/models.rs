@@ -25,6 +25,7 @@ pub fn run(cli: &Cli, args: &ModelsArgs) -> Result<ExitCode> {
     let place = super::place(cli)?;
     match &args.what {
         Models::List => list(cli, &place)?,
+        Models::Starter { file } => super::starter::make(cli, file)?,
         Models::Activate { model } => switch(cli, &place, model)?,
         Models::Rebuild => rebuild(cli, &place)?,
         Models::Export { file, model } => export(cli, &place, file, model.as_deref())?,

@@ -2,6 +2,7 @@
 
 mod audit;
 mod parquet;
+mod play;
 
 use std::fs;
 use std::io::{self, BufWriter, Write};
@@ -35,8 +36,12 @@ pub fn run(cli: &Cli, args: &SimulateArgs) -> Result<ExitCode> {
     }
     let params = parameters(args)?;
     params.validate()?;
+    if let Some(to) = &args.to {
+        play::play(cli, args, &params, to)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let Some(out) = &args.out else {
-        bail!("--out must be a directory, or - for lines on standard output");
+        bail!("--out must be a directory, or - for lines on standard output; --to a server's URL");
     };
     let started = Instant::now();
     let bar = bar(cli, &params);

@@ -227,7 +227,7 @@ pub fn activate(
 }
 
 /// A policy document; the first event type's thresholds serve as the default.
-fn policy_of<'a>(thresholds: impl Iterator<Item = (&'a str, Thresholds)>) -> String {
+pub fn policy_of<'a>(thresholds: impl Iterator<Item = (&'a str, Thresholds)>) -> String {
     let mut text = String::from("fallback = \"review\"\n");
     let mut default_written = false;
     for (name, it) in thresholds {

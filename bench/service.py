@@ -1,0 +1,227 @@
+"""`make bench-service`: the service under load on this machine, and beside it what a user would build otherwise.
+
+usage: service.py RINGFENCE PYTHON WORK [SECONDS] [ENTITIES]
+Loopback only. CPU is user + system time of all processes of a server, by /proc; wrk's own is not in it.
+"""
+import http.client
+import json
+import os
+import pathlib
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+RINGFENCE, PYTHON, WORK = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
+SECONDS = int(sys.argv[4]) if len(sys.argv) > 4 else 20
+ENTITIES = int(sys.argv[5]) if len(sys.argv) > 5 else 1_000_000
+CONNECTIONS = 256
+CONFIG = "[rate]\nper_second = 1000000\nburst = 1000000\n[snapshot]\nrecords = 100000000\n"
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def descendants(pid):
+    found, todo = [], [pid]
+    while todo:
+        found.append(at := todo.pop())
+        for task in pathlib.Path(f"/proc/{at}/task").glob("*/children"):
+            todo.extend(int(it) for it in task.read_text().split())
+    return found
+
+
+def cpu_seconds(pids):
+    total = 0
+    for pid in pids:
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        total += int(fields[11]) + int(fields[12])
+    return total / TICKS
+
+
+def rss_mib(pids):
+    pages = sum(int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids)
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def get(port, path, headers=None):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection.request("GET", path, headers=headers or {})
+    answer = connection.getresponse()
+    return answer.status, answer.read().decode()
+
+
+def ready(port, path, within=600):
+    started = time.monotonic()
+    while time.monotonic() - started < within:
+        try:
+            if get(port, path)[0] == 200:
+                return
+        except OSError:
+            pass
+        time.sleep(0.001)
+    raise SystemExit(f"not ready within {within} s")
+
+
+def serve(data):
+    """Starts the server; returns it, its port, and the time until it was ready."""
+    (WORK / "config.toml").write_text(CONFIG)
+    port, started = free_port(), time.monotonic()
+    server = subprocess.Popen(
+        [RINGFENCE, "--data", data, "--json", "serve", "--config", WORK / "config.toml",
+         "--listen", f"127.0.0.1:{port}"], stdout=subprocess.DEVNULL)
+    ready(port, "/readyz")
+    return server, port, time.monotonic() - started
+
+
+def stop(server):
+    server.send_signal(signal.SIGTERM)
+    server.wait(timeout=300)
+
+
+def token(data, *role):
+    command = [RINGFENCE, "--data", data, "token", *role]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def fsync_ms():
+    """Median and 99th percentile of an append of 4 KiB made durable, where the log will lie."""
+    times, path = [], WORK / "fsync.probe"
+    with open(path, "wb") as file:
+        for _ in range(300):
+            file.write(b"x" * 4096)
+            file.flush()
+            started = time.perf_counter()
+            os.fdatasync(file.fileno())
+            times.append(1000 * (time.perf_counter() - started))
+    path.unlink()
+    times.sort()
+    return times[150], times[297]
+
+
+def wrk(port, rate, bearer, what="decide"):
+    command = ["wrk", "-t2", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "--timeout", "10s",
+               "-s", HERE / "service.lua", f"http://127.0.0.1:{port}", "--",
+               str(ENTITIES), str(CONNECTIONS), str(rate), bearer, what]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return json.loads(re.search(r"RESULT (.*)", said).group(1))
+
+
+def metric(port, bearer, name):
+    text = get(port, "/metrics", {"Authorization": f"Bearer {bearer}"})[1]
+    return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines()
+               if line.startswith(name + "{") or line.startswith(name + " "))
+
+
+def row(name, result, cpu, pids, fsyncs=None):
+    per = 1e6 * cpu / max(result["requests"], 1)
+    told = "" if fsyncs is None else f"{fsyncs:>9,.0f}"
+    print(f"{name:<34} {result['requests'] / result['seconds']:>9,.0f} {result['p50_ms']:>8.2f} "
+          f"{result['p99_ms']:>8.2f} {result['p999_ms']:>8.2f} {per:>9.1f} {rss_mib(pids):>8.0f} "
+          f"{result['not_2xx'] + result['broken']:>7,} {told}", flush=True)
+    return per
+
+
+def history(path):
+    """Events of the last 20 days that make ENTITIES accounts, devices and merchants known."""
+    random.seed(1)
+    accounts, devices, merchants = int(ENTITIES * 0.6), int(ENTITIES * 0.35), int(ENTITIES * 0.05)
+    start, events = time.time() - 20 * 86400, int(ENTITIES * 1.2)
+    with open(path, "w", encoding="utf-8") as out:
+        for number in range(events):
+            at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(start + 19 * 86400 * number / events))
+            account = number % accounts + 1
+            out.write(f'{{"event_id":"h{number}","event_type":"payment","event_timestamp":"{at}",'
+                      f'"account":"a{account}","merchant":"m{random.randint(1, merchants)}",'
+                      f'"device":"d{account % devices + 1}","amount":{random.randint(1, 400)}.50}}\n')
+
+
+def prepared():
+    """A data directory with the known entities and the starter model; made once."""
+    data = WORK / f"data-{ENTITIES}"
+    if (data / ".complete").exists():
+        return data
+    shutil.rmtree(data, ignore_errors=True)
+    server, _, seconds = serve(data)
+    rss = rss_mib([server.pid])
+    print(f"start, empty: {1000 * seconds:.0f} ms (makes its tenant and key), {rss:.1f} MiB resident")
+    stop(server)
+    file = WORK / "history.jsonl"
+    history(file)
+    subprocess.run([RINGFENCE, "--data", data, "-q", "import", file], check=True)
+    file.unlink()
+    (data / ".complete").touch()
+    return data
+
+
+def ours():
+    data = prepared()
+    server, _, seconds = serve(data)
+    stop(server)
+    records = sum(1 for _ in data.glob("default/log/*.seg"))
+    print(f"start by replaying the log of {int(ENTITIES * 1.2):,} events ({records} segments): {seconds:.1f} s")
+    server, port, seconds = serve(data)
+    pids = [server.pid]
+    print(f"start from the snapshot: {seconds:.1f} s; {rss_mib(pids):.0f} MiB with {ENTITIES:,} entities\n")
+    p50, p99 = fsync_ms()
+    print(f"an fsync of 4 KiB here: p50 {p50:.2f} ms, p99 {p99:.2f} ms\n")
+    print(f"{'':<34} {'requests/s':>9} {'p50 ms':>8} {'p99 ms':>8} {'p99.9 ms':>8} {'CPU us':>9} {'RSS MiB':>8} "
+          f"{'failed':>7} {'fsyncs':>9}")
+    bearer, admin = token(data), token(data, "--role", "admin")
+    best = None
+    for name, rate, what in [("refused at the door", 0, "refused"), ("1,000 decisions/s", 1000, "decide"),
+                             ("5,000 decisions/s", 5000, "decide"), ("as fast as it answers", 0, "decide")]:
+        before, synced = cpu_seconds(pids), metric(port, admin, "ringfence_fsyncs_total")
+        result = wrk(port, rate, bearer, what)
+        cpu, fsyncs = cpu_seconds(pids) - before, metric(port, admin, "ringfence_fsyncs_total") - synced
+        if what == "refused":
+            result["not_2xx"] = 0
+        best = row(f"ringfence: {name}", result, cpu, pids, fsyncs)
+    stop(server)
+    model = WORK / "peer-model.txt"
+    subprocess.run([RINGFENCE, "--data", data, "models", "export", model], check=True, stdout=subprocess.DEVNULL)
+    return best, model
+
+
+def peer(model):
+    redis_port, port = free_port(), free_port()
+    redis = subprocess.Popen(["redis-server", "--port", str(redis_port), "--save", "", "--appendonly", "no"],
+                             stdout=subprocess.DEVNULL, cwd=WORK)
+    app = subprocess.Popen(
+        [PYTHON, "-m", "uvicorn", "fastapi_service:app", "--app-dir", HERE / "peers", "--port", str(port),
+         "--workers", "2", "--log-level", "critical"],
+        env={**os.environ, "PEER_MODEL": str(model), "PEER_REDIS": str(redis_port), "OMP_NUM_THREADS": "1"})
+    try:
+        ready(port, "/openapi.json", 60)
+        wrk_seconds = descendants(app.pid) + [redis.pid]
+        before = cpu_seconds(wrk_seconds)
+        result = wrk(port, 0, "none")
+        return row("FastAPI + LightGBM + Redis", result, cpu_seconds(wrk_seconds) - before, wrk_seconds)
+    finally:
+        app.terminate()
+        redis.terminate()
+        app.wait(timeout=30)
+        redis.wait(timeout=30)
+
+
+def main():
+    WORK.mkdir(parents=True, exist_ok=True)
+    with open("/proc/cpuinfo", encoding="utf-8") as info:
+        cpu = next(line.split(":")[1].strip() for line in info if line.startswith("model name"))
+    load = os.getloadavg()[0]
+    print(f"{time.strftime('%F')}, {os.cpu_count()} CPUs ({cpu}), load {load:.1f} before the run; {SECONDS} s each\n")
+    mine, model = ours()
+    other = peer(model)
+    print(f"\nrequests per CPU-second: {1e6 / mine:,.0f} against {1e6 / other:,.0f}, {other / mine:.1f} times")
+
+
+main()

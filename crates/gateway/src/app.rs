@@ -1,0 +1,239 @@
+//! The way of one request: route, gate, body, handler, answer.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{RawPathParams, Request};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri, header};
+use axum::routing::{MethodFilter, MethodRouter, on};
+use axum::{RequestExt, http::request::Parts};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use node::Node;
+use node::mailbox::Level;
+use serde_json::json;
+use tokio::time::{timeout, timeout_at};
+
+use crate::gate::{self, Admitted};
+use crate::limiter::Limiter;
+use crate::metrics::Traffic;
+use crate::problem::Problem;
+use crate::routes::{self, Accepts, Route};
+use crate::settings::GatewaySettings;
+use crate::token::Verifier;
+use crate::trace::{Trace, Traces};
+
+/// What every request sees. There is one for the process.
+pub struct App {
+    pub node: Arc<Node>,
+    pub verifier: Verifier,
+    pub settings: GatewaySettings,
+    pub limiter: Limiter,
+    pub traffic: Traffic,
+    pub schemas: Schemas,
+    /// Where the cause of a failure inside is told; it is not told to the client.
+    report: fn(&str),
+    traces: Traces,
+    draining: AtomicBool,
+}
+
+/// What a new tenant gets that names no schema, and how it is furnished.
+pub struct Schemas {
+    pub default: String,
+    pub furnish: fn(&node::Place) -> Result<(), node::NodeError>,
+}
+
+/// A request that has passed the gate.
+pub struct Call {
+    pub app: Arc<App>,
+    pub admitted: Admitted,
+    pub params: Vec<(String, String)>,
+    pub uri: Uri,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    pub trace: Trace,
+    pub started: Instant,
+}
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const LOSS_WINDOW: HeaderName = HeaderName::from_static("x-ringfence-loss-window");
+
+impl App {
+    pub fn new(
+        node: Arc<Node>,
+        verifier: Verifier,
+        settings: GatewaySettings,
+        schemas: Schemas,
+        report: fn(&str),
+    ) -> App {
+        App {
+            node,
+            verifier,
+            limiter: Limiter::new(settings.rates.clone()),
+            traffic: Traffic::new(routes::ALL.len()),
+            settings,
+            schemas,
+            report,
+            traces: Traces::new(),
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    /// From now on `/readyz` says no; requests are still served until the node closes its boxes.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::SeqCst);
+    }
+
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::SeqCst)
+    }
+}
+
+/// All routes of the table; what is in none of them is refused in the same form.
+pub fn router(app: &Arc<App>) -> Router {
+    let mut router = Router::new();
+    for (index, route) in routes::ALL.iter().enumerate() {
+        let app = app.clone();
+        let handler = move |request: Request| handle(app.clone(), index, route, request);
+        let by_method: MethodRouter = on(filter(&route.method), handler);
+        router = router.route(route.path, by_method);
+    }
+    router
+        .fallback(async || Problem::not_found("this path").response())
+        .method_not_allowed_fallback(async || {
+            let what = "this path has no such method";
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", what).response()
+        })
+}
+
+fn filter(method: &Method) -> MethodFilter {
+    // The table has no others; a further one fails to start rather than to answer.
+    MethodFilter::try_from(method.clone()).unwrap_or(MethodFilter::TRACE)
+}
+
+async fn handle(
+    app: Arc<App>,
+    index: usize,
+    route: &'static Route,
+    request: Request,
+) -> Response<Body> {
+    let started = Instant::now();
+    let given = request.headers().get(TRACEPARENT);
+    let trace = app.traces.of(given.and_then(|value| value.to_str().ok()));
+    let answered = serve(&app, route, request, trace, started).await;
+    let mut response = match answered {
+        Ok(response) => response,
+        Err(problem) => {
+            if let Some(cause) = &problem.cause {
+                (app.report)(&format!("{} {}: {cause}", trace.id(), route.path));
+            }
+            problem.response()
+        }
+    };
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(&trace.header()) {
+        headers.insert(TRACEPARENT, value);
+    }
+    if let Some(window) = app.settings.loss_window
+        && let Ok(value) = HeaderValue::from_str(&format!("{}ms", window.as_millis()))
+    {
+        headers.insert(LOSS_WINDOW, value);
+    }
+    app.traffic
+        .add(index, response.status().as_u16(), started.elapsed());
+    response
+}
+
+async fn serve(
+    app: &Arc<App>,
+    route: &'static Route,
+    mut request: Request,
+    trace: Trace,
+    started: Instant,
+) -> Result<Response<Body>, Problem> {
+    let params = params(&mut request).await?;
+    let (parts, body) = request.into_parts();
+    let admitted = gate::admit(app, route, &parts, started)?;
+    let body = read_body(app, route, &parts, body).await?;
+    let deadline = tokio::time::Instant::from_std(admitted.deadline);
+    let call = Call {
+        app: app.clone(),
+        admitted,
+        params,
+        uri: parts.uri,
+        headers: parts.headers,
+        body,
+        trace,
+        started,
+    };
+    let answered = timeout_at(deadline, (route.handler)(call)).await;
+    answered.unwrap_or_else(|_| Err(node::request::Failed::Expired.into()))
+}
+
+async fn params(request: &mut Request) -> Result<Vec<(String, String)>, Problem> {
+    let params = request.extract_parts::<RawPathParams>().await;
+    let params = params.map_err(|_| Problem::bad("path_format", "the path is no UTF-8"))?;
+    let owned = params
+        .iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    Ok(owned.collect())
+}
+
+async fn read_body(app: &App, route: &Route, parts: &Parts, body: Body) -> Result<Bytes, Problem> {
+    let limits = &app.settings.limits;
+    let content_type = parts.headers.get(header::CONTENT_TYPE);
+    let content_type = content_type.and_then(|value| value.to_str().ok());
+    let media = content_type.map(|text| text.split(';').next().unwrap_or("").trim());
+    let is_batch = media.is_some_and(|it| it.eq_ignore_ascii_case(routes::NDJSON));
+    let max = match route.accepts {
+        Accepts::Nothing => 0,
+        Accepts::One => limits.body_bytes_max,
+        Accepts::Lines => limits.batch_bytes_max,
+        Accepts::Either if is_batch => limits.batch_bytes_max,
+        Accepts::Either => limits.body_bytes_max,
+    };
+    if !route.accepts.media(media) {
+        return Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "media_type",
+            format!("Content-Type must be {}", route.accepts.names()),
+        ));
+    }
+    let too_large = || {
+        Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body_too_large",
+            format!("the body must be at most {max} bytes"),
+        )
+        .with_detail(json!({ "bytes_max": max }))
+    };
+    let stated = parts.headers.get(header::CONTENT_LENGTH);
+    let stated = stated.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if stated.is_some_and(|bytes| bytes > max) {
+        return Err(too_large());
+    }
+    let read = timeout(limits.body_read, Limited::new(body, max).collect()).await;
+    let Ok(read) = read else {
+        let message = "the body did not arrive in time";
+        return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", message).after(1));
+    };
+    match read {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
+        Err(_) => Err(Problem::bad("body_unreadable", "the body broke off")),
+    }
+}
+
+impl Call {
+    pub fn param(&self, name: &str) -> &str {
+        let found = self.params.iter().find(|(held, _)| held == name);
+        found.map_or("", |(_, value)| value)
+    }
+
+    /// The level a batch has without a header is its route's.
+    pub fn level_of(&self, event_type: &str) -> Level {
+        self.admitted.level_of(&self.app.settings, event_type)
+    }
+}

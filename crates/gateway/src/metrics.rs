@@ -1,0 +1,207 @@
+//! What is counted, in the Prometheus text format. The names and help texts stand here and nowhere else.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use event::record::{DecisionKind, DecisionSource};
+use node::counters::{Count, Counters, Times};
+use node::mailbox::Level;
+
+use crate::app::App;
+use crate::routes;
+
+/// Requests by route of the table and by class of status.
+pub struct Traffic {
+    routes: Vec<PerRoute>,
+    pub connections: Count,
+    pub connections_refused: Count,
+}
+
+#[derive(Default)]
+struct PerRoute {
+    classes: [Count; 5],
+    time: Times,
+}
+
+impl Traffic {
+    pub fn new(routes: usize) -> Traffic {
+        Traffic {
+            routes: (0..routes).map(|_| PerRoute::default()).collect(),
+            connections: Count::default(),
+            connections_refused: Count::default(),
+        }
+    }
+
+    pub fn add(&self, route: usize, status: u16, time: Duration) {
+        let route = &self.routes[route];
+        let class = usize::from(status / 100).clamp(1, 5) - 1;
+        route.classes[class].add(1);
+        route.time.add(time);
+    }
+}
+
+struct Out(String);
+
+impl Out {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn value(&mut self, name: &str, labels: &str, value: u64) {
+        let _ = writeln!(self.0, "{name}{{{labels}}} {value}");
+    }
+
+    fn times(&mut self, name: &str, labels: &str, times: &Times) {
+        let comma = if labels.is_empty() { "" } else { "," };
+        for (bound, count) in times.cumulative() {
+            let seconds = bound as f64 / 1e6;
+            let labels = format!("{labels}{comma}le=\"{seconds}\"");
+            self.value(&format!("{name}_bucket"), &labels, count);
+        }
+        let all = times.count.get();
+        let labels_all = format!("{labels}{comma}le=\"+Inf\"");
+        self.value(&format!("{name}_bucket"), &labels_all, all);
+        let sum = times.sum_us.get() as f64 / 1e6;
+        let _ = writeln!(self.0, "{name}_sum{{{labels}}} {sum}");
+        self.value(&format!("{name}_count"), labels, all);
+    }
+}
+
+type Read = fn(&Counters) -> &Count;
+
+#[rustfmt::skip]
+const BY_TENANT: [(&str, &str, Read); 12] = [
+    ("ringfence_duplicates_total", "Requests that were there already.", |it| &it.duplicates),
+    ("ringfence_refused_total", "Requests whose content was refused by the tenant.", |it| &it.refused),
+    ("ringfence_expired_total", "Requests whose deadline passed before their turn.", |it| &it.expired),
+    ("ringfence_abandoned_total", "Requests whose client went away.", |it| &it.abandoned),
+    ("ringfence_disk_failures_total", "Failed writes and fsyncs.", |it| &it.disk_failures),
+    ("ringfence_snapshots_total", "Snapshots written.", |it| &it.snapshots),
+    ("ringfence_snapshot_failures_total", "Snapshots that could not be written.", |it| &it.snapshot_failures),
+    ("ringfence_index_failures_total", "Segment indexes left to be rebuilt.", |it| &it.index_failures),
+    ("ringfence_groups_total", "Group commits.", |it| &it.groups),
+    ("ringfence_records_total", "Log records appended.", |it| &it.records),
+    ("ringfence_fsyncs_total", "Fsyncs of the log.", |it| &it.fsync.count),
+    ("ringfence_snapshot_pause_us_max", "Longest stop for a copy of the state, microseconds.", |it| &it.snapshot_pause_us_max),
+];
+
+pub fn text(app: &App) -> String {
+    let mut out = Out(String::with_capacity(16 << 10));
+    requests(app, &mut out);
+    let tenants = app.node.tenants();
+    let name = "ringfence_decisions_total";
+    out.family(name, "counter", "Decisions by verdict and source.");
+    for tenant in &tenants {
+        let counts = &tenant.counters().decisions;
+        for (verdict, by_source) in DecisionKind::ALL.iter().zip(counts) {
+            for (source, count) in DecisionSource::ALL.iter().zip(by_source) {
+                let (verdict, source) = (verdict.name(), source.name());
+                let labels = format!(
+                    "tenant=\"{}\",decision=\"{verdict}\",source=\"{source}\"",
+                    tenant.name
+                );
+                out.value(name, &labels, count.get());
+            }
+        }
+    }
+    for (name, help, read) in BY_TENANT {
+        let kind = if name.ends_with("_total") {
+            "counter"
+        } else {
+            "gauge"
+        };
+        out.family(name, kind, help);
+        for tenant in &tenants {
+            let labels = format!("tenant=\"{}\"", tenant.name);
+            out.value(name, &labels, read(tenant.counters()).get());
+        }
+    }
+    let name = "ringfence_queue_full_total";
+    out.family(
+        name,
+        "counter",
+        "Requests refused at a full queue, by level.",
+    );
+    for tenant in &tenants {
+        for (level, count) in Level::ALL.iter().zip(&tenant.counters().queue_full) {
+            let labels = format!("tenant=\"{}\",level=\"{}\"", tenant.name, level.name());
+            out.value(name, &labels, count.get());
+        }
+    }
+    out.family(
+        "ringfence_queue_len",
+        "gauge",
+        "Requests that wait for the owner thread.",
+    );
+    out.family(
+        "ringfence_serving",
+        "gauge",
+        "1 while the tenant takes everything.",
+    );
+    for tenant in &tenants {
+        let labels = format!("tenant=\"{}\"", tenant.name);
+        out.value("ringfence_queue_len", &labels, tenant.load().0 as u64);
+        let serving = u64::from(tenant.status().is_none());
+        out.value("ringfence_serving", &labels, serving);
+    }
+    for (name, help, read) in [
+        (
+            "ringfence_fsync_seconds",
+            "Time of one fsync of the log.",
+            (|it| &it.fsync) as fn(&Counters) -> &Times,
+        ),
+        (
+            "ringfence_decide_seconds",
+            "From a request's turn to its answer, the disk included.",
+            |it| &it.decide,
+        ),
+    ] {
+        out.family(name, "histogram", help);
+        for tenant in &tenants {
+            let labels = format!("tenant=\"{}\"", tenant.name);
+            out.times(name, &labels, read(tenant.counters()));
+        }
+    }
+    out.0
+}
+
+fn requests(app: &App, out: &mut Out) {
+    let traffic = &app.traffic;
+    let name = "ringfence_http_requests_total";
+    out.family(
+        name,
+        "counter",
+        "HTTP requests by route and class of status.",
+    );
+    let table = || routes::ALL.iter().zip(&traffic.routes);
+    for (route, counted) in table() {
+        for (class, count) in counted.classes.iter().enumerate() {
+            let class = class + 1;
+            let (method, path) = (&route.method, route.path);
+            let labels = format!("method=\"{method}\",route=\"{path}\",status=\"{class}xx\"");
+            if count.get() > 0 {
+                out.value(name, &labels, count.get());
+            }
+        }
+    }
+    let name = "ringfence_http_request_seconds";
+    out.family(
+        name,
+        "histogram",
+        "Time from a request's head to its answer.",
+    );
+    for (route, counted) in table().filter(|(_, counted)| counted.time.count.get() > 0) {
+        let labels = format!("method=\"{}\",route=\"{}\"", route.method, route.path);
+        out.times(name, &labels, &counted.time);
+    }
+    out.family(
+        "ringfence_connections_total",
+        "counter",
+        "Connections accepted.",
+    );
+    out.value("ringfence_connections_total", "", traffic.connections.get());
+    let name = "ringfence_connections_refused_total";
+    out.family(name, "counter", "Connections refused at the cap.");
+    out.value(name, "", traffic.connections_refused.get());
+}

@@ -1,0 +1,158 @@
+//! Every answer that is no success: a status and `{code, message, detail, retryable}`.
+//!
+//! Messages speak of what was handed in. What went wrong inside is told by its code alone: a path, a cause or
+//! another tenant's name never leaves the process.
+
+use axum::body::Body;
+use axum::http::{HeaderValue, Response, StatusCode, header};
+use event::Invalid;
+use node::NodeError;
+use node::request::{Failed, NotServing};
+use serde_json::{Value, json};
+
+#[derive(Debug)]
+pub struct Problem {
+    pub status: StatusCode,
+    pub code: &'static str,
+    pub message: String,
+    pub detail: Option<Box<Value>>,
+    /// The same request may succeed later, or did already and will say so.
+    pub retryable: bool,
+    pub retry_after_seconds: Option<u32>,
+    /// For the operator's log, never for the answer.
+    pub cause: Option<Box<str>>,
+}
+
+impl Problem {
+    pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Problem {
+        Problem {
+            status,
+            code,
+            message: message.into(),
+            detail: None,
+            retryable: false,
+            retry_after_seconds: None,
+            cause: None,
+        }
+    }
+
+    pub fn bad(code: &'static str, message: impl Into<String>) -> Problem {
+        Problem::new(StatusCode::BAD_REQUEST, code, message)
+    }
+
+    pub fn with_detail(mut self, detail: Value) -> Problem {
+        self.detail = Some(Box::new(detail));
+        self
+    }
+
+    pub fn after(mut self, seconds: u32) -> Problem {
+        self.retryable = true;
+        self.retry_after_seconds = Some(seconds);
+        self
+    }
+
+    pub fn not_found(what: &str) -> Problem {
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            format!("{what} is unknown"),
+        )
+    }
+
+    pub fn internal(cause: impl ToString) -> Problem {
+        let told = "the request could not be done; standard error has the cause under the trace id";
+        Problem {
+            cause: Some(cause.to_string().into()),
+            ..Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", told)
+        }
+    }
+
+    pub fn value(&self) -> Value {
+        json!({
+            "code": self.code,
+            "message": self.message,
+            "detail": self.detail,
+            "retryable": self.retryable,
+        })
+    }
+
+    pub fn response(&self) -> Response<Body> {
+        let mut response = Response::new(Body::from(self.value().to_string()));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
+        if let Some(seconds) = self.retry_after_seconds {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+impl From<Invalid> for Problem {
+    fn from(invalid: Invalid) -> Problem {
+        let field = invalid.field().map(str::to_owned);
+        Problem::bad(invalid.code(), invalid.to_string()).with_detail(json!({ "field": field }))
+    }
+}
+
+impl From<Failed> for Problem {
+    fn from(failed: Failed) -> Problem {
+        let code = failed.code();
+        let unavailable = |message: &str, after: u32| {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, message).after(after)
+        };
+        match failed {
+            Failed::Refused(error) => refused(error),
+            Failed::Full => unavailable("the tenant's queue is full for this level", 1),
+            Failed::NotServing(NotServing::Starting) => {
+                unavailable("the tenant's log is being replayed", 1)
+            }
+            Failed::NotServing(NotServing::ReadOnly(_)) => unavailable(
+                "the tenant is read-only until its disk takes writes again",
+                5,
+            ),
+            Failed::NotServing(NotServing::Unavailable(_)) => {
+                unavailable("the tenant cannot be opened", 30)
+            }
+            Failed::NotServing(NotServing::Draining) => unavailable("the server stops", 5),
+            Failed::NotServing(NotServing::Suspended) => {
+                Problem::new(StatusCode::FORBIDDEN, code, "the tenant is suspended")
+            }
+            Failed::Expired => Problem {
+                retryable: true,
+                ..Problem::new(
+                    StatusCode::GATEWAY_TIMEOUT,
+                    code,
+                    "the deadline passed before an answer was ready; asking again with the same id is safe",
+                )
+            },
+            Failed::Storage(_) => unavailable(
+                "the disk failed; whether this was recorded is unknown: ask again with the same id",
+                5,
+            ),
+        }
+    }
+}
+
+fn refused(error: NodeError) -> Problem {
+    let (code, message) = (error.code(), error.to_string());
+    match error {
+        NodeError::Invalid(invalid) => invalid.into(),
+        NodeError::Conflict { position, .. } | NodeError::Undecided { position, .. } => {
+            Problem::new(StatusCode::CONFLICT, code, message)
+                .with_detail(json!({ "field": "event_id", "position": position.0 }))
+        }
+        NodeError::UnknownEvent { .. } => Problem::new(StatusCode::NOT_FOUND, code, message)
+            .with_detail(json!({ "field": "event_id" })),
+        NodeError::Policy(_) | NodeError::Schema(_) | NodeError::TenantName(_) => {
+            Problem::bad(code, message)
+        }
+        _ => Problem::internal(message),
+    }
+}

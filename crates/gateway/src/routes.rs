@@ -1,0 +1,124 @@
+//! Every route there is, with what it takes and who may use it. A test walks this table; nothing is reachable
+//! that is not in it.
+
+mod batch;
+mod config;
+mod decisions;
+mod entities;
+mod events;
+mod health;
+mod reports;
+mod tenants;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use axum::body::Body;
+use axum::http::{Method, Response};
+use node::mailbox::Level;
+
+use crate::app::Call;
+use crate::problem::Problem;
+use crate::token::Role;
+
+pub type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Problem>> + Send>>;
+
+/// Who may use a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    Anyone,
+    /// A token for the tenant of X-Tenant-Id, with this role.
+    Tenant(Role),
+    /// A token for every tenant, with this role.
+    Node(Role),
+}
+
+/// What a route takes as body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accepts {
+    Nothing,
+    /// One JSON document.
+    One,
+    /// A JSON document a line.
+    Lines,
+    /// One of them, as Content-Type says.
+    Either,
+}
+
+pub struct Route {
+    pub method: Method,
+    pub path: &'static str,
+    pub access: Access,
+    pub accepts: Accepts,
+    /// Without X-Biz-Level.
+    pub level: Level,
+    pub handler: fn(Call) -> Answer,
+}
+
+pub const JSON: &str = "application/json";
+pub const NDJSON: &str = "application/x-ndjson";
+
+impl Accepts {
+    /// Without a Content-Type a body is what the route takes.
+    pub fn media(self, given: Option<&str>) -> bool {
+        let Some(given) = given else {
+            return true;
+        };
+        let is = |name: &str| given.eq_ignore_ascii_case(name);
+        match self {
+            Accepts::Nothing => true,
+            Accepts::One => is(JSON),
+            Accepts::Lines => is(NDJSON),
+            Accepts::Either => is(JSON) || is(NDJSON),
+        }
+    }
+
+    pub fn names(self) -> &'static str {
+        match self {
+            Accepts::Nothing => "absent",
+            Accepts::One => JSON,
+            Accepts::Lines => NDJSON,
+            Accepts::Either => "application/json or application/x-ndjson",
+        }
+    }
+}
+
+macro_rules! route {
+    ($method:ident $path:literal, $access:expr, $accepts:ident, $level:ident, $handler:path) => {
+        Route {
+            method: Method::$method,
+            path: $path,
+            access: $access,
+            accepts: Accepts::$accepts,
+            level: Level::$level,
+            handler: |call| Box::pin($handler(call)),
+        }
+    };
+}
+
+use Access::{Anyone, Node, Tenant};
+
+#[rustfmt::skip]
+pub const ALL: &[Route] = &[
+    route!(POST "/v1/decisions", Tenant(Role::Decide), One, L1, decisions::decide),
+    route!(POST "/v1/decisions:batch", Tenant(Role::Decide), Lines, L3, batch::decide),
+    route!(GET "/v1/decisions/{event_id}", Tenant(Role::Analyst), Nothing, L2, decisions::one),
+    route!(GET "/v1/decisions", Tenant(Role::Analyst), Nothing, L3, decisions::list),
+    route!(POST "/v1/events", Tenant(Role::Decide), Either, L2, events::ingest),
+    route!(POST "/v1/labels", Tenant(Role::Label), Either, L2, reports::labels),
+    route!(POST "/v1/outcomes", Tenant(Role::Decide), Either, L2, reports::outcomes),
+    route!(GET "/v1/entities/{kind}/{id}", Tenant(Role::Analyst), Nothing, L2, entities::one),
+    route!(GET "/v1/entities/{kind}/{id}/neighbours", Tenant(Role::Analyst), Nothing, L3, entities::neighbours),
+    route!(GET "/v1/schema", Tenant(Role::Engineer), Nothing, L3, config::schema),
+    route!(GET "/v1/policy", Tenant(Role::Engineer), Nothing, L3, config::policy),
+    route!(PUT "/v1/policy", Tenant(Role::Engineer), One, L2, config::set_policy),
+    route!(GET "/v1/tenants", Node(Role::Admin), Nothing, L3, tenants::list),
+    route!(POST "/v1/tenants", Node(Role::Admin), One, L3, tenants::create),
+    route!(POST "/v1/tenants/{name}/suspend", Node(Role::Admin), Nothing, L3, tenants::suspend),
+    route!(POST "/v1/tenants/{name}/resume", Node(Role::Admin), Nothing, L3, tenants::resume),
+    route!(DELETE "/v1/tenants/{name}", Node(Role::Admin), Nothing, L3, tenants::erase),
+    route!(GET "/healthz", Anyone, Nothing, L1, health::alive),
+    route!(GET "/readyz", Anyone, Nothing, L1, health::ready),
+    route!(GET "/openapi.json", Anyone, Nothing, L3, health::openapi),
+    route!(GET "/metrics", Node(Role::Admin), Nothing, L3, health::metrics),
+];

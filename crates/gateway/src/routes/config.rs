@@ -1,0 +1,100 @@
+//! What a tenant is set to: its schema, which never changes, and its policy, which is a record in its log.
+
+use axum::body::Body;
+use axum::http::{Response, StatusCode};
+use event::schema::{AmountRule, Domain};
+use node::request::{Answer, Request};
+use serde_json::{Value, json};
+
+use super::decisions::{ask, shape};
+use crate::app::Call;
+use crate::problem::Problem;
+use crate::query::Query;
+use crate::render::json_body;
+
+pub async fn schema(call: Call) -> Result<Response<Body>, Problem> {
+    Query::parse(call.uri.query(), &[])?;
+    let schema = &shape(call.admitted.tenant()?)?.schema;
+    let kind_of = |role: &event::schema::Role| schema.kinds[role.kind.index()].name.as_str();
+    let roles = schema
+        .roles
+        .iter()
+        .map(|role| json!({ "name": role.name, "kind": kind_of(role), "part": role.part }));
+    let event_types = schema.event_types.iter().map(|event_type| {
+        let requires = event_type.requires.iter();
+        let requires = requires.map(|role| schema.roles[role.index()].name.as_str());
+        json!({
+            "name": event_type.name,
+            "class": event_type.class,
+            "amount": match event_type.amount {
+                AmountRule::Required => "required",
+                AmountRule::Optional => "optional",
+                AmountRule::Absent => "absent",
+            },
+            "requires": requires.collect::<Vec<_>>(),
+        })
+    });
+    let attributes = schema.attributes.iter().map(|attribute| {
+        let kind = match attribute.domain {
+            Domain::Numeric { .. } => "numeric",
+            Domain::Categorical { .. } => "categorical",
+            Domain::Text { .. } => "text",
+        };
+        json!({ "name": attribute.name, "type": kind, "meaning": attribute.meaning })
+    });
+    let kinds = schema.kinds.iter().map(|kind| kind.name.as_str());
+    let body = json!({
+        "name": schema.name,
+        "hash": schema.hash().hex(),
+        "base_currency": schema.base_currency.code(),
+        "kinds": kinds.collect::<Vec<_>>(),
+        "roles": roles.collect::<Vec<_>>(),
+        "event_types": event_types.collect::<Vec<_>>(),
+        "attributes": attributes.collect::<Vec<_>>(),
+    });
+    Ok(json_body(StatusCode::OK, &body))
+}
+
+pub async fn policy(call: Call) -> Result<Response<Body>, Problem> {
+    Query::parse(call.uri.query(), &[])?;
+    let tenant = call.admitted.tenant()?;
+    told(ask(&call, tenant, Request::Policy).await?)
+}
+
+pub async fn set_policy(call: Call) -> Result<Response<Body>, Problem> {
+    Query::parse(call.uri.query(), &[])?;
+    let tenant = call.admitted.tenant()?;
+    let given: Value = serde_json::from_slice(&call.body)
+        .map_err(|error| Problem::bad("not_json", format!("the body is no JSON: {error}")))?;
+    // The log keeps policies as their owners write them on the command line, in TOML.
+    let body = toml::to_string(&given).map_err(|error| {
+        let words = error.to_string();
+        Problem::bad(
+            "policy",
+            format!("the policy is no table of tables: {words}"),
+        )
+    })?;
+    let claims = call.admitted.claims.as_ref();
+    let author = claims.map_or("", |claims| claims.sub.as_str());
+    let author: String = author.chars().take(AUTHOR_CHARS_MAX).collect();
+    let request = Request::SetPolicy { body, author };
+    told(ask(&call, tenant, request).await?)
+}
+
+/// A subject claim may be longer than a log record needs.
+const AUTHOR_CHARS_MAX: usize = 64;
+
+fn told(answer: Answer) -> Result<Response<Body>, Problem> {
+    let Answer::Policy { version, body } = answer else {
+        return Err(Problem::internal(
+            "the owner gave the answer to another request",
+        ));
+    };
+    // Empty before one is set: the built-in default decides.
+    let policy: Option<toml::Table> = match body.as_str() {
+        "" => None,
+        text => Some(toml::from_str(text).map_err(Problem::internal)?),
+    };
+    let body = json!({ "version": version, "policy": policy });
+    Ok(json_body(StatusCode::OK, &body))
+}

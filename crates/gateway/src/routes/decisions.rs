@@ -1,0 +1,163 @@
+//! One event in, one decision out; and decisions looked up.
+
+use axum::body::Body;
+use axum::http::{Response, StatusCode};
+use event::json::{Line, parse_line};
+use event::{Event, EventId, EventTime, Position};
+use node::clock;
+use node::node::{Pending, TenantHandle};
+use node::owner::Shape;
+use node::request::{Answer, Failed, NotServing, Request};
+use node::tenant::around::PAGE_MAX;
+use serde_json::json;
+
+use crate::app::{App, Call};
+use crate::problem::Problem;
+use crate::query::Query;
+use crate::render::{Teller, Timings, json_body, micros};
+
+pub async fn decide(call: Call) -> Result<Response<Body>, Problem> {
+    let query = Query::parse(call.uri.query(), &["explain", "timings"])?;
+    let (explain, timings) = (query.flag("explain")?, query.flag("timings")?);
+    let tenant = call.admitted.tenant()?;
+    let shape = shape(tenant)?;
+    let event = read_event(&call.body, shape)?;
+    let read = call.started.elapsed();
+    let event_id = event.event_id.clone();
+    let level = call.level_of(&shape.schema.event_types[event.event_type.index()].name);
+    let request = Request::Decide {
+        event: Box::new(event),
+        explain,
+    };
+    let pending = tenant.ask(request, call.body.len(), level, call.admitted.deadline)?;
+    let Answer::Decided(decided, links) = answer(pending).await? else {
+        return Err(Problem::internal(
+            "the owner gave the answer to another request",
+        ));
+    };
+    let teller = teller(&call.app, shape);
+    let mut body = teller.decision(
+        event_id.as_str(),
+        decided.position,
+        &decided.decision,
+        &links,
+    );
+    body.duplicate = decided.duplicate;
+    body.trace_id = Some(call.trace.id());
+    body.timings = timings.then(|| Timings {
+        read_us: micros(read),
+        decided_us: micros(call.started.elapsed()) - micros(read),
+    });
+    Ok(json_body(StatusCode::OK, &body))
+}
+
+pub async fn one(call: Call) -> Result<Response<Body>, Problem> {
+    Query::parse(call.uri.query(), &[])?;
+    let tenant = call.admitted.tenant()?;
+    let shape = shape(tenant)?;
+    let event_id = EventId::parse("event_id", call.param("event_id"))?;
+    let answered = ask(&call, tenant, Request::Decision(event_id)).await?;
+    match answered {
+        Answer::Decision(found, links) => {
+            let value = teller(&call.app, shape).found(&found, &links);
+            Ok(json_body(StatusCode::OK, &value))
+        }
+        _ => Err(Problem::not_found("event_id")),
+    }
+}
+
+pub async fn list(call: Call) -> Result<Response<Body>, Problem> {
+    let query = Query::parse(call.uri.query(), &["account", "from", "limit", "cursor"])?;
+    let tenant = call.admitted.tenant()?;
+    let shape = shape(tenant)?;
+    let account = query.get("account").filter(|account| !account.is_empty());
+    let account = account
+        .ok_or_else(|| Problem::bad("parameter_missing", "query parameter account is missing"))?;
+    let from = match query.get("from") {
+        None => EventTime::MIN,
+        Some(text) => EventTime::parse_iso(text)
+            .map_err(|error| Problem::bad("parameter_format", format!("from: {error}")))?,
+    };
+    let before = match query.get("cursor") {
+        None => None,
+        Some(text) => Some(cursor(text)?),
+    };
+    let limit = query.number("limit", 20, PAGE_MAX as u64)? as usize;
+    let account = account.to_owned();
+    let request = Request::Decisions {
+        account,
+        from,
+        before,
+        limit,
+    };
+    let Answer::Decisions(page) = ask(&call, tenant, request).await? else {
+        return Err(Problem::internal(
+            "the owner gave the answer to another request",
+        ));
+    };
+    let teller = teller(&call.app, shape);
+    let items: Vec<_> = page.decisions.iter().map(|it| teller.listed(it)).collect();
+    let next = page.next.map(|position| format!("p{}", position.0));
+    let body = json!({ "decisions": items, "has_more": next.is_some(), "next": next });
+    Ok(json_body(StatusCode::OK, &body))
+}
+
+fn cursor(text: &str) -> Result<Position, Problem> {
+    let position = text.strip_prefix('p').and_then(|text| text.parse().ok());
+    position.map(Position).ok_or_else(|| {
+        Problem::bad(
+            "parameter_format",
+            "cursor must be the next of an earlier page",
+        )
+    })
+}
+
+/// The event of a body, received now.
+pub fn read_event(body: &[u8], shape: &Shape) -> Result<Event, Problem> {
+    let text = std::str::from_utf8(body)
+        .map_err(|error| Problem::bad("not_json", format!("the body is no UTF-8: {error}")))?;
+    event_of(text, shape)
+}
+
+pub fn event_of(text: &str, shape: &Shape) -> Result<Event, Problem> {
+    match parse_line(text, &shape.schema, Some(now()?))? {
+        Line::Event(event) => Ok(*event),
+        Line::Label(_) | Line::Outcome(_) => Err(Problem::bad(
+            "not_an_event",
+            "this takes events; labels go to /v1/labels, outcomes to /v1/outcomes",
+        )),
+    }
+}
+
+pub fn now() -> Result<EventTime, Problem> {
+    clock::now().map_err(Problem::internal)
+}
+
+pub fn shape(tenant: &TenantHandle) -> Result<&Shape, Problem> {
+    tenant.shape().ok_or_else(|| {
+        let status = tenant.status().unwrap_or(NotServing::Starting);
+        Failed::NotServing(status).into()
+    })
+}
+
+pub fn teller<'a>(app: &App, shape: &'a Shape) -> Teller<'a> {
+    let starter = app.settings.starter;
+    Teller { shape, starter }
+}
+
+/// Asks at the request's own level.
+pub async fn ask(call: &Call, tenant: &TenantHandle, request: Request) -> Result<Answer, Problem> {
+    /// What a question weighs in the queue: its few strings.
+    const QUESTION_BYTES: usize = 256;
+    let bytes = call.body.len() + QUESTION_BYTES;
+    let level = call.admitted.level();
+    answer(tenant.ask(request, bytes, level, call.admitted.deadline)?).await
+}
+
+pub async fn answer(pending: Pending) -> Result<Answer, Problem> {
+    match pending.await {
+        Ok(answered) => Ok(answered?),
+        // The owner ended with the letter in its box: it drained past its bound.
+        Err(_) => Err(Failed::NotServing(NotServing::Draining).into()),
+    }
+}

@@ -1,0 +1,95 @@
+//! What a tenant counts while it serves; read by whoever shows metrics.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use event::record::{DecisionKind, DecisionSource};
+
+/// Upper bounds of the time buckets, microseconds.
+pub const TIME_BUCKETS_US: [u64; 14] = [
+    50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000,
+    5_000_000,
+];
+
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// By verdict and source, in the order of their `ALL`.
+    pub decisions: [[Count; 4]; 4],
+    pub duplicates: Count,
+    pub events: Count,
+    pub labels: Count,
+    pub outcomes: Count,
+    pub refused: Count,
+    /// By level.
+    pub queue_full: [Count; 3],
+    pub expired: Count,
+    /// Requests whose client went away before their turn.
+    pub abandoned: Count,
+    pub disk_failures: Count,
+    pub snapshots: Count,
+    pub snapshot_failures: Count,
+    pub index_failures: Count,
+    /// Longest stop of the owner for a copy of the state, microseconds.
+    pub snapshot_pause_us_max: Count,
+    pub groups: Count,
+    pub records: Count,
+    pub fsync: Times,
+    /// From a request's turn to its answer's release, the commit included.
+    pub decide: Times,
+}
+
+#[derive(Debug, Default)]
+pub struct Count(AtomicU64);
+
+#[derive(Debug, Default)]
+pub struct Times {
+    buckets: [Count; TIME_BUCKETS_US.len()],
+    pub count: Count,
+    pub sum_us: Count,
+}
+
+impl Count {
+    pub fn add(&self, more: u64) {
+        self.0.fetch_add(more, Ordering::Relaxed);
+    }
+
+    pub fn raise_to(&self, value: u64) {
+        self.0.fetch_max(value, Ordering::Relaxed);
+    }
+
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Times {
+    pub fn add(&self, time: Duration) {
+        let us = time.as_micros() as u64;
+        if let Some(at) = TIME_BUCKETS_US.iter().position(|bound| us <= *bound) {
+            self.buckets[at].add(1);
+        }
+        self.count.add(1);
+        self.sum_us.add(us);
+    }
+
+    /// (upper bound in microseconds, how many were at most that).
+    pub fn cumulative(&self) -> impl Iterator<Item = (u64, u64)> {
+        let mut sum = 0;
+        TIME_BUCKETS_US
+            .into_iter()
+            .zip(&self.buckets)
+            .map(move |(bound, count)| {
+                sum += count.get();
+                (bound, sum)
+            })
+    }
+}
+
+impl Counters {
+    pub fn decided(&self, verdict: DecisionKind, source: DecisionSource) {
+        let at = |found: Option<usize>| found.unwrap_or(0);
+        let verdict = at(DecisionKind::ALL.iter().position(|it| *it == verdict));
+        let source = at(DecisionSource::ALL.iter().position(|it| *it == source));
+        self.decisions[verdict][source].add(1);
+    }
+}

@@ -1,0 +1,368 @@
+//! The thread that owns a tenant: takes letters, applies them in order, hands groups to the committer, and
+//! releases answers when what they tell is on disk.
+//!
+//! The owner goes on applying while a group is on its way to the disk, so memory runs ahead of it. Every
+//! answer, of a question or a refusal too, waits until the position up to which it could see is committed
+//! (invariant I4). When the disk fails, memory is thrown away and rebuilt from the log; until the disk takes
+//! writes again the tenant answers questions only.
+
+mod health;
+mod work;
+
+use std::collections::VecDeque;
+use std::sync::mpsc::{Receiver, SendError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use engine::Engine;
+use event::{Position, Schema};
+use graph::FeatureList;
+use log::{LogOptions, Unsynced};
+
+use crate::background::{Background, Chore};
+use crate::counters::Counters;
+use crate::mailbox::{BoxLimits, Found, Mailbox, Wanted};
+use crate::request::{Answer, Failed, Letter, NotServing, Reply};
+use crate::{NodeError, Place, Tenant};
+
+/// When what is acknowledged is on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fsync {
+    /// Before the answer.
+    Always,
+    /// At most this long after it: a crash loses what was answered within it.
+    Interval(Duration),
+}
+
+#[derive(Clone, Debug)]
+pub struct OwnerSettings {
+    pub mailbox: BoxLimits,
+    pub fsync: Fsync,
+    /// Letters after which a group is written although more wait.
+    pub group_letters: u32,
+    /// Records after which the state is written down in the background.
+    pub snapshot_records: u64,
+    /// Quiet time after which the log notes that time goes on.
+    pub tick: Duration,
+    /// First pause before a failed disk is tried again; doubles up to a minute.
+    pub retry: Duration,
+    pub log: LogOptions,
+}
+
+/// What everybody may know of a tenant.
+#[derive(Debug)]
+pub struct Shared {
+    pub mailbox: Mailbox<Letter>,
+    pub counters: Arc<Counters>,
+    pub shape: OnceLock<Shape>,
+    status: Mutex<Option<NotServing>>,
+}
+
+/// What does not change while a tenant lives.
+#[derive(Debug)]
+pub struct Shape {
+    pub schema: Schema,
+    pub features: FeatureList,
+}
+
+impl Shared {
+    /// `None`: it serves everything.
+    pub fn status(&self) -> Option<NotServing> {
+        let status = self.status.lock();
+        status.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_status(&self, status: Option<NotServing>) {
+        *self.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
+    }
+}
+
+/// An answer that waits for the disk.
+struct Waiting {
+    until: Position,
+    reply: Reply,
+    answer: Result<Answer, Failed>,
+    /// When its turn came, of a decision.
+    since: Option<Instant>,
+}
+
+struct Owner {
+    place: Place,
+    settings: OwnerSettings,
+    shared: Arc<Shared>,
+    background: Background,
+    committer: SyncSender<Unsynced>,
+    /// `None` while it cannot be opened.
+    tenant: Option<Tenant>,
+    waiting: VecDeque<Waiting>,
+    in_flight: bool,
+    /// Letters since the last group was written.
+    letters: u32,
+    /// With `Fsync::Interval`, when the group is due.
+    commit_at: Instant,
+    tick_at: Instant,
+    /// While writes are refused: when the disk is tried again, and the pause after that.
+    retry_at: Option<(Instant, Duration)>,
+    snapshot_at: Position,
+    copy: Option<(Position, Box<Engine>)>,
+}
+
+/// Why the loop was left.
+enum Left {
+    Closed,
+    Disk(NodeError),
+}
+
+impl From<NodeError> for Left {
+    fn from(error: NodeError) -> Left {
+        Left::Disk(error)
+    }
+}
+
+/// Starts the owner and its committer. The tenant is opened by its thread: `Shared::status` tells when.
+pub fn start(
+    place: Place,
+    settings: OwnerSettings,
+    background: Background,
+) -> std::io::Result<(Arc<Shared>, JoinHandle<()>)> {
+    let shared = Arc::new(Shared {
+        mailbox: Mailbox::new(settings.mailbox),
+        counters: Arc::new(Counters::default()),
+        shape: OnceLock::new(),
+        status: Mutex::new(Some(NotServing::Starting)),
+    });
+    let (committer, groups) = sync_channel(1);
+    let for_committer = shared.clone();
+    let committing = thread::Builder::new()
+        .name("ringfence-commit".to_owned())
+        .spawn(move || commit(&groups, &for_committer))?;
+    let for_owner = shared.clone();
+    let owner = thread::Builder::new()
+        .name("ringfence-owner".to_owned())
+        .spawn(move || {
+            let now = Instant::now();
+            let owner = Owner {
+                place,
+                shared: for_owner,
+                background,
+                committer,
+                tenant: None,
+                waiting: VecDeque::new(),
+                in_flight: false,
+                letters: 0,
+                commit_at: now,
+                tick_at: now + settings.tick,
+                retry_at: Some((now, settings.retry)),
+                snapshot_at: Position(0),
+                copy: None,
+                settings,
+            };
+            owner.run();
+            // The committer ends with the channel, which the owner has just dropped.
+            if let Err(panic) = committing.join() {
+                std::panic::resume_unwind(panic);
+            }
+        })?;
+    Ok((shared, owner))
+}
+
+/// Waits for the disk, group by group, until the owner is gone.
+fn commit(groups: &Receiver<Unsynced>, shared: &Shared) {
+    while let Ok(group) = groups.recv() {
+        let started = Instant::now();
+        let synced = group.sync();
+        shared.counters.fsync.add(started.elapsed());
+        shared.mailbox.post_synced(synced);
+    }
+}
+
+impl Owner {
+    fn run(mut self) {
+        loop {
+            match self.serve() {
+                Left::Closed => break,
+                Left::Disk(error) => self.give_up_memory(&error),
+            }
+        }
+        self.finish();
+        self.shared.set_status(Some(NotServing::Draining));
+    }
+
+    fn serve(&mut self) -> Left {
+        loop {
+            if let Err(left) = self.step() {
+                return left;
+            }
+        }
+    }
+
+    fn step(&mut self) -> Result<(), Left> {
+        if self.retry_at.is_some_and(|(at, _)| at <= Instant::now()) {
+            self.try_again();
+        }
+        let wanted = match &self.tenant {
+            Some(tenant) if self.in_flight && tenant.is_nearly_full() => Wanted::SyncedOnly,
+            _ => Wanted::All,
+        };
+        let mailbox = &self.shared.mailbox;
+        let mut found = mailbox.take(wanted, None);
+        if matches!(found, Found::Nothing) {
+            // All that had come is applied: now it can go to the disk, and then there is time to wait.
+            self.write_if_due()?;
+            let until = self.wake_at();
+            found = self.shared.mailbox.take(wanted, Some(until));
+        }
+        match found {
+            Found::Letter(letter) => {
+                self.handle(letter)?;
+                self.letters += 1;
+                if self.letters >= self.settings.group_letters {
+                    self.write_if_due()?;
+                }
+            }
+            Found::Synced(synced) => {
+                self.in_flight = false;
+                if let Some(tenant) = &mut self.tenant {
+                    let committed = tenant.synced(synced)?;
+                    self.release(committed);
+                }
+            }
+            Found::Nothing => self.idle()?,
+            Found::Closed => return Err(Left::Closed),
+        }
+        Ok(())
+    }
+
+    fn wake_at(&self) -> Instant {
+        let retry = self.retry_at.map(|(at, _)| at);
+        let due = match self.settings.fsync {
+            Fsync::Interval(_) if !self.in_flight => Some(self.commit_at),
+            _ => None,
+        };
+        let pending = self.tenant.as_ref().is_some_and(Tenant::has_pending);
+        let due = due.filter(|_| pending);
+        [retry, due]
+            .into_iter()
+            .flatten()
+            .fold(self.tick_at, Instant::min)
+    }
+
+    /// Writes the pending group unless one is on its way, or its time has not come.
+    fn write_if_due(&mut self) -> Result<(), NodeError> {
+        let Some(tenant) = &mut self.tenant else {
+            return Ok(());
+        };
+        if self.in_flight || !tenant.has_pending() {
+            return Ok(());
+        }
+        let now = Instant::now();
+        if let Fsync::Interval(interval) = self.settings.fsync {
+            if now < self.commit_at && !tenant.is_nearly_full() {
+                return Ok(());
+            }
+            self.commit_at = now + interval;
+        }
+        self.letters = 0;
+        self.shared.counters.groups.add(1);
+        let unsynced = tenant.write_behind()?;
+        let committed = tenant.committed();
+        match unsynced.map(|unsynced| self.committer.send(unsynced)) {
+            Some(Ok(())) => self.in_flight = true,
+            // Without a committer the owner waits itself.
+            Some(Err(SendError(unsynced))) => {
+                let committed = tenant.synced(unsynced.sync())?;
+                self.release(committed);
+            }
+            None => self.release(committed),
+        }
+        self.index_in_background();
+        Ok(())
+    }
+
+    /// Sends the answers that may be shown by now.
+    fn release(&mut self, committed: Position) {
+        while self
+            .waiting
+            .front()
+            .is_some_and(|held| held.until <= committed)
+        {
+            if let Some(held) = self.waiting.pop_front() {
+                self.send(held);
+            }
+        }
+        self.snapshot_if_due(committed);
+    }
+
+    fn send(&self, held: Waiting) {
+        if let Some(since) = held.since {
+            self.shared.counters.decide.add(since.elapsed());
+        }
+        if held.reply.send(held.answer).is_err() {
+            self.shared.counters.abandoned.add(1);
+        }
+    }
+
+    fn index_in_background(&mut self) {
+        let Some(tenant) = &mut self.tenant else {
+            return;
+        };
+        if let Some(job) = tenant.journal().log().take_index_job() {
+            let counters = self.shared.counters.clone();
+            // Should the thread be busy, the index is rebuilt when it is first needed.
+            if self
+                .background
+                .hand_over(Chore::Index { job, counters })
+                .is_err()
+            {
+                self.shared.counters.index_failures.add(1);
+            }
+        }
+    }
+
+    /// Copies the state when enough has happened, and has it written once its position is on disk.
+    fn snapshot_if_due(&mut self, committed: Position) {
+        let Some(tenant) = &mut self.tenant else {
+            return;
+        };
+        if self.copy.is_none() {
+            if tenant.next().0 < self.snapshot_at.0 + self.settings.snapshot_records {
+                return;
+            }
+            let started = Instant::now();
+            let (position, state) = tenant.copy_of_state();
+            self.copy = Some((position, Box::new(state)));
+            let pause = started.elapsed().as_micros() as u64;
+            self.shared.counters.snapshot_pause_us_max.raise_to(pause);
+            self.snapshot_at = position;
+        }
+        if let Some((position, state)) = self.copy.take_if(|(position, _)| *position <= committed) {
+            let counters = self.shared.counters.clone();
+            let done = tenant.snapshot_job(position).map(|job| {
+                let chore = Chore::Snapshot {
+                    job,
+                    state,
+                    counters,
+                };
+                self.background.hand_over(chore).is_ok()
+            });
+            if !matches!(done, Ok(true)) {
+                self.shared.counters.snapshot_failures.add(1);
+            }
+        }
+    }
+
+    fn idle(&mut self) -> Result<(), NodeError> {
+        let now = Instant::now();
+        if now >= self.tick_at {
+            self.tick_at = now + self.settings.tick;
+            // A clock that says nothing sensible stamps no tick, as it lets no event in.
+            if let (None, Some(tenant), Ok(at)) =
+                (self.retry_at, &mut self.tenant, crate::clock::now())
+            {
+                tenant.tick(at)?;
+            }
+        }
+        Ok(())
+    }
+}

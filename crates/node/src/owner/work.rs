@@ -1,0 +1,155 @@
+//! One letter: from what is asked to the answer that waits for the disk.
+
+use std::time::Instant;
+
+use event::Position;
+
+use super::{Fsync, Left, Owner, Waiting};
+use crate::journal::behind::is_disk_failure;
+use crate::request::{Answer, Failed, Letter, NotServing, Reply, Request};
+use crate::{Accepted, Decided, NodeError, Tenant};
+
+impl Owner {
+    pub(super) fn handle(&mut self, letter: Letter) -> Result<(), Left> {
+        let counters = self.shared.counters.clone();
+        if letter.reply.is_closed() {
+            counters.abandoned.add(1);
+            return Ok(());
+        }
+        let now = Instant::now();
+        if letter.deadline <= now {
+            counters.expired.add(1);
+            self.reply(letter.reply, Err(Failed::Expired), None);
+            return Ok(());
+        }
+        if self.retry_at.is_some() && (self.tenant.is_none() || letter.request.writes()) {
+            let status = self.shared.status().unwrap_or(NotServing::Starting);
+            self.reply(letter.reply, Err(Failed::NotServing(status)), None);
+            return Ok(());
+        }
+        let Some(tenant) = &mut self.tenant else {
+            self.reply(
+                letter.reply,
+                Err(Failed::NotServing(NotServing::Starting)),
+                None,
+            );
+            return Ok(());
+        };
+        let since = matches!(letter.request, Request::Decide { .. }).then_some(now);
+        if letter.request.writes() {
+            self.tick_at = now + self.settings.tick;
+        }
+        let before = tenant.next();
+        match answer(tenant, letter.request) {
+            Ok(answer) => {
+                counters.records.add(tenant.next().0 - before.0);
+                self.count(&answer);
+                self.reply(letter.reply, Ok(answer), since);
+            }
+            Err(error) if is_disk_failure(&error) => {
+                let failed = Failed::Storage(error.to_string());
+                self.reply(letter.reply, Err(failed), since);
+                return Err(Left::Disk(error));
+            }
+            Err(error) => {
+                counters.refused.add(1);
+                self.reply(letter.reply, Err(Failed::Refused(error)), since);
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends the answer, or keeps it until what it could see is on disk.
+    fn reply(&mut self, reply: Reply, answer: Result<Answer, Failed>, since: Option<Instant>) {
+        let seen = self
+            .tenant
+            .as_ref()
+            .map(|tenant| (tenant.next(), tenant.committed()));
+        let until = match (seen, self.settings.fsync) {
+            (Some((next, committed)), Fsync::Always) if next > committed => next,
+            _ => Position(0),
+        };
+        let held = Waiting {
+            until,
+            reply,
+            answer,
+            since,
+        };
+        // Answers leave in the order of their requests.
+        if until == Position(0) && self.waiting.is_empty() {
+            self.send(held);
+        } else {
+            self.waiting.push_back(held);
+        }
+    }
+
+    fn count(&self, answer: &Answer) {
+        let counters = &self.shared.counters;
+        match answer {
+            Answer::Decided(decided, _) if decided.duplicate => counters.duplicates.add(1),
+            Answer::Decided(decided, _) => {
+                counters.decided(decided.decision.verdict, decided.decision.source);
+            }
+            Answer::Accepted(Accepted::Duplicate(_)) => counters.duplicates.add(1),
+            _ => {}
+        }
+    }
+}
+
+fn answer(tenant: &mut Tenant, request: Request) -> Result<Answer, NodeError> {
+    Ok(match request {
+        Request::Decide { event, explain } => {
+            let mut decided = tenant.decide(*event)?;
+            if explain {
+                tenant.explain(&mut decided);
+            }
+            let links = tenant.links(&decided)?;
+            Answer::Decided(Box::new(decided), links)
+        }
+        Request::Ingest(event) => Answer::Accepted(tenant.ingest(*event)?),
+        Request::Label(line, received_at) => Answer::Accepted(tenant.label(&line, received_at)?),
+        Request::Outcome(line, received_at) => {
+            Answer::Accepted(tenant.outcome(&line, received_at)?)
+        }
+        Request::SetPolicy { body, author } => {
+            tenant.set_policy(&body, &author)?;
+            policy(tenant)
+        }
+        Request::Policy => policy(tenant),
+        Request::Decision(event_id) => match tenant.journal().look_up(&event_id)? {
+            None => Answer::Unknown,
+            Some(found) => {
+                let links = match &found.decision {
+                    None => Vec::new(),
+                    Some(decision) => tenant.links(&Decided {
+                        position: found.position,
+                        decision: decision.clone(),
+                        duplicate: false,
+                    })?,
+                };
+                Answer::Decision(Box::new(found), links)
+            }
+        },
+        Request::Decisions {
+            account,
+            from,
+            before,
+            limit,
+        } => Answer::Decisions(tenant.decisions_of(&account, from, before, limit)?),
+        Request::Entity { kind, id } => match tenant.entity(kind, &id) {
+            None => Answer::Unknown,
+            Some(view) => Answer::Entity(Box::new(view)),
+        },
+        Request::Neighbours { kind, id, depth } => match tenant.neighbours(kind, &id, depth)? {
+            None => Answer::Unknown,
+            Some(found) => Answer::Neighbours(Box::new(found)),
+        },
+    })
+}
+
+fn policy(tenant: &Tenant) -> Answer {
+    Answer::Policy {
+        version: tenant.engine().policy_version(),
+        body: tenant.engine().policy_body().to_owned(),
+    }
+}

@@ -1,0 +1,135 @@
+//! What can be asked of a tenant's owner thread, and what comes back.
+
+use std::time::Instant;
+
+use event::json::{LabelLine, OutcomeLine};
+use event::{Event, EventId, EventTime, KindIx, Position};
+use thiserror::Error;
+use tokio::sync::oneshot;
+
+use crate::journal::lookup::Found;
+use crate::tenant::around::{EntityView, Neighbourhood, Page};
+use crate::tenant::serving::Linked;
+use crate::{Accepted, Decided, NodeError};
+
+#[derive(Debug)]
+pub enum Request {
+    Decide {
+        event: Box<Event>,
+        /// Reasons of an approval too; they are told once and not kept.
+        explain: bool,
+    },
+    /// Take in without deciding.
+    Ingest(Box<Event>),
+    Label(LabelLine, EventTime),
+    Outcome(OutcomeLine, EventTime),
+    SetPolicy {
+        body: String,
+        author: String,
+    },
+    Policy,
+    Decision(EventId),
+    Decisions {
+        account: String,
+        from: EventTime,
+        before: Option<Position>,
+        limit: usize,
+    },
+    Entity {
+        kind: KindIx,
+        id: String,
+    },
+    Neighbours {
+        kind: KindIx,
+        id: String,
+        depth: u8,
+    },
+}
+
+#[derive(Debug)]
+pub enum Answer {
+    Decided(Box<Decided>, Vec<Linked>),
+    Accepted(Accepted),
+    Policy {
+        version: u32,
+        body: String,
+    },
+    Decision(Box<Found>, Vec<Linked>),
+    Decisions(Page),
+    Entity(Box<EntityView>),
+    Neighbours(Box<Neighbourhood>),
+    /// What was asked for is not there.
+    Unknown,
+}
+
+/// Why a request was not done. Nothing was written unless `Storage` says that it may have been.
+#[derive(Debug, Error)]
+pub enum Failed {
+    /// What was handed in is wrong.
+    #[error(transparent)]
+    Refused(NodeError),
+    #[error("the queue of this tenant is full for this level")]
+    Full,
+    #[error("the tenant is {0}")]
+    NotServing(NotServing),
+    #[error("the deadline passed before the request's turn came")]
+    Expired,
+    /// Written, but whether it is on disk is not known: ask again with the same id.
+    #[error("the disk failed while this was written: {0}")]
+    Storage(String),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum NotServing {
+    #[error("starting: its log is being replayed")]
+    Starting,
+    #[error("read-only: {0}")]
+    ReadOnly(String),
+    #[error("unavailable: {0}")]
+    Unavailable(String),
+    #[error("suspended")]
+    Suspended,
+    #[error("draining: the server stops")]
+    Draining,
+}
+
+impl Request {
+    pub fn writes(&self) -> bool {
+        matches!(
+            self,
+            Request::Decide { .. }
+                | Request::Ingest(_)
+                | Request::Label(..)
+                | Request::Outcome(..)
+                | Request::SetPolicy { .. }
+        )
+    }
+}
+
+impl Failed {
+    /// Stable machine-readable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Failed::Refused(error) => error.code(),
+            Failed::Full => "queue_full",
+            Failed::NotServing(NotServing::Starting) => "starting",
+            Failed::NotServing(NotServing::ReadOnly(_)) => "read_only",
+            Failed::NotServing(NotServing::Unavailable(_)) => "tenant_unavailable",
+            Failed::NotServing(NotServing::Suspended) => "tenant_suspended",
+            Failed::NotServing(NotServing::Draining) => "draining",
+            Failed::Expired => "deadline_exceeded",
+            Failed::Storage(_) => "storage_failed",
+        }
+    }
+}
+
+/// A request on its way, with the way back.
+#[derive(Debug)]
+pub struct Letter {
+    pub request: Request,
+    pub reply: Reply,
+    /// After this nobody waits for the answer.
+    pub deadline: Instant,
+}
+
+pub type Reply = oneshot::Sender<Result<Answer, Failed>>;

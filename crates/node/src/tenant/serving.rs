@@ -1,0 +1,132 @@
+//! What a tenant does for its owner thread beyond deciding: commits in two halves, events without a
+//! decision, snapshots written elsewhere.
+
+use engine::{ENGINE_SEMANTICS, Engine};
+use event::record::{DecisionKind, DecisionSource, Record};
+use event::schema::Part;
+use event::{EntityId, Event, Position, RoleIx};
+use log::{SnapshotJob, Synced, Unsynced};
+
+use super::{Decided, Tenant};
+use crate::{Accepted, NodeError};
+
+/// Another account that a decision saw through one of its event's entities: "shares device D with ...".
+#[derive(Clone, Debug, PartialEq)]
+pub struct Linked {
+    pub role: RoleIx,
+    pub id: EntityId,
+    /// Other accounts among the decision's evidence that used the same entity.
+    pub accounts: u32,
+    /// How many of them had an event there that was known as fraud when the decision was taken.
+    pub with_known_fraud: u32,
+}
+
+impl Tenant {
+    pub fn next(&self) -> Position {
+        self.journal.next()
+    }
+
+    pub fn committed(&self) -> Position {
+        self.journal.committed()
+    }
+
+    /// Takes an event in without deciding it; it is history from then on.
+    pub fn ingest(&mut self, event: Event) -> Result<Accepted, NodeError> {
+        match self.journal.check_event(&event)? {
+            Some(position) => Ok(Accepted::Duplicate(position)),
+            None => Ok(Accepted::New(self.append(Record::Event(event))?)),
+        }
+    }
+
+    /// Whether something applied is not yet written.
+    pub fn has_pending(&self) -> bool {
+        self.journal.pending_records() > 0
+    }
+
+    pub fn is_nearly_full(&self) -> bool {
+        self.journal.is_nearly_full()
+    }
+
+    pub fn write_behind(&mut self) -> Result<Option<Unsynced>, NodeError> {
+        self.journal.write_behind()
+    }
+
+    pub fn synced(&mut self, synced: Synced) -> Result<Position, NodeError> {
+        self.journal.synced(synced)
+    }
+
+    /// Where a snapshot of the state at `position`, a committed one, will be written.
+    pub fn snapshot_job(&mut self, position: Position) -> Result<SnapshotJob, NodeError> {
+        let at = log::Position(position.0);
+        Ok(self.journal.log().snapshot_job(at, ENGINE_SEMANTICS)?)
+    }
+
+    /// The state as it stands, which may run ahead of the disk.
+    pub fn copy_of_state(&self) -> (Position, Engine) {
+        (self.journal.next(), self.engine.clone())
+    }
+
+    /// Adds the reasons of an approval that was decided just now. They are not in the log: who asks again
+    /// gets the decision without them.
+    pub fn explain(&self, decided: &mut Decided) {
+        let asks = !decided.duplicate
+            && decided.decision.source == DecisionSource::Model
+            && decided.decision.reasons.is_empty();
+        if let (true, Some(champion)) = (asks, &self.champion) {
+            decided.decision.reasons = champion.reasons(&self.sample.tabular);
+        }
+    }
+
+    /// Whom a decision that is no approval saw through its event's entities. Read from the evidence that
+    /// was stored with it, so that asking again, or after a restart, tells the same.
+    pub fn links(&mut self, decided: &Decided) -> Result<Vec<Linked>, NodeError> {
+        if decided.decision.verdict == DecisionKind::Approve || decided.decision.evidence.is_empty()
+        {
+            return Ok(Vec::new());
+        }
+        let Some(event) = self.journal.event_at(decided.position)? else {
+            return Ok(Vec::new());
+        };
+        let seen = self.journal.events_at(&decided.decision.evidence)?;
+        let Some(subject) = self.schema().part(Part::Subject) else {
+            return Ok(Vec::new());
+        };
+        let mut frauds = Vec::with_capacity(seen.len());
+        for (position, other) in &seen {
+            let before = decided.position;
+            let fraud = self
+                .journal
+                .known_fraud_before(&other.event_id, *position, before)?;
+            frauds.push(fraud);
+        }
+        let own = event.entity(subject);
+        let mut links = Vec::new();
+        for (role, id) in event.entities.iter().filter(|(role, _)| *role != subject) {
+            // (account, whether one of its events there was known fraud)
+            let mut accounts: Vec<(&EntityId, bool)> = Vec::new();
+            for ((_, other), fraud) in seen.iter().zip(&frauds) {
+                let (Some(account), true) =
+                    (other.entity(subject), other.entity(*role) == Some(id))
+                else {
+                    continue;
+                };
+                if Some(account) == own {
+                    continue;
+                }
+                match accounts.iter_mut().find(|(held, _)| *held == account) {
+                    Some((_, known)) => *known |= fraud,
+                    None => accounts.push((account, *fraud)),
+                }
+            }
+            if !accounts.is_empty() {
+                links.push(Linked {
+                    role: *role,
+                    id: id.clone(),
+                    accounts: accounts.len() as u32,
+                    with_known_fraud: accounts.iter().filter(|(_, fraud)| *fraud).count() as u32,
+                });
+            }
+        }
+        Ok(links)
+    }
+}

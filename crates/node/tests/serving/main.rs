@@ -1,0 +1,11 @@
+//! Tenants behind their owner threads: durable answers, bounds, failing disks, erasure.
+
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails like the test")]
+
+mod desk;
+
+mod around;
+mod bounds;
+mod disk;
+mod durable;
+mod tenants;

@@ -1,0 +1,239 @@
+//! `ringfence serve`: reads the configuration, opens the node, wires the edge, waits for a signal.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::{Context, Result};
+use gateway::app::{App, Schemas};
+use gateway::server;
+use gateway::tls::Tls;
+use gateway::token::{KeySource, Role, Verifier};
+use node::Node;
+use node::request::NotServing;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use super::init::DEFAULT_SCHEMA;
+use super::{starter, token};
+use crate::cli::{Cli, ServeArgs};
+use crate::config::{Config, DEFAULTS};
+use crate::show;
+
+pub fn run(cli: &Cli, args: &ServeArgs) -> Result<ExitCode> {
+    if args.print_config {
+        std::io::stdout().lock().write_all(DEFAULTS.as_bytes())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut config = Config::load(args.config.as_deref())?;
+    if let Some(address) = args.listen {
+        config.listen.address = address;
+    }
+    fs::create_dir_all(&cli.data).with_context(|| format!("cannot make {}", cli.data.display()))?;
+    let keys = config.keys(&cli.data);
+    if matches!(keys, KeySource::Secret(_)) {
+        token::ensure_key(&cli.data)?;
+    }
+    let settings = config.gateway(Some(starter::version()?.0))?;
+    let tls = config.tls().map(Tls::load).transpose()?.map(Arc::new);
+    let verifier = Verifier::new(config.tokens(), keys.read()?);
+    let node = Arc::new(Node::open(&cli.data, config.node())?);
+    if node.tenants().is_empty() {
+        node.create(&cli.tenant, DEFAULT_SCHEMA, starter::furnish)?;
+    }
+    let schemas = Schemas {
+        default: DEFAULT_SCHEMA.to_owned(),
+        furnish: starter::furnish,
+    };
+    let app = Arc::new(App::new(
+        node.clone(),
+        verifier,
+        settings,
+        schemas,
+        show::warning,
+    ));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(config.listen.threads)
+        .thread_name("ringfence-http")
+        .enable_all()
+        .build()
+        .context("cannot start the threads that speak HTTP")?;
+    let drain = config.stop.drain.0;
+    let stopped = runtime.block_on(async {
+        let address = config.listen.address;
+        let listener = TcpListener::bind(address)
+            .await
+            .with_context(|| format!("cannot listen on {address}"))?;
+        greet(
+            cli,
+            &config,
+            &keys,
+            listener.local_addr()?,
+            tls.is_some(),
+            &node,
+        )?;
+        let (stop, stopping) = watch::channel(false);
+        let interrupt = signal(SignalKind::interrupt())?;
+        let terminate = signal(SignalKind::terminate())?;
+        tokio::spawn(on_signal(interrupt, terminate, app.clone(), stop));
+        tokio::spawn(reload(
+            app.clone(),
+            keys.clone(),
+            tls.clone(),
+            config.auth.reload.0,
+        ));
+        tokio::spawn(tell_status(node.clone()));
+        server::serve(listener, app.clone(), tls, stopping, drain).await;
+        anyhow::Ok(Instant::now())
+    })?;
+    // Requests in flight had their time; the owners finish what is in their boxes, and write snapshots.
+    let done = node.drain(
+        drain
+            .saturating_sub(stopped.elapsed())
+            .max(Duration::from_millis(10)),
+    );
+    runtime.shutdown_background();
+    if !done {
+        show::warning(
+            "stopped past its bound (stop.drain): what was acknowledged is on disk, the next start replays more",
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What a person needs to send the first request.
+fn greet(
+    cli: &Cli,
+    config: &Config,
+    keys: &KeySource,
+    address: SocketAddr,
+    tls: bool,
+    node: &Node,
+) -> Result<()> {
+    let scheme = if tls { "https" } else { "http" };
+    let url = format!("{scheme}://{address}");
+    let names: Vec<String> = node.tenants().iter().map(|it| it.name.clone()).collect();
+    if cli.json {
+        return Ok(show::json(
+            &serde_json::json!({ "url": url, "tenants": names }),
+        )?);
+    }
+    let mut out = show::out();
+    let shown = names.join(", ");
+    writeln!(
+        out,
+        "listening on {url}; tenants: {shown}; data in {}",
+        cli.data.display()
+    )?;
+    let KeySource::Secret(path) = keys else {
+        return Ok(out.flush()?);
+    };
+    let secret = fs::read(path)?;
+    let Some(tenant) = names
+        .iter()
+        .find(|name| **name == cli.tenant)
+        .or(names.first())
+    else {
+        return Ok(out.flush()?);
+    };
+    let roles = vec![Role::Decide, Role::Label, Role::Analyst, Role::Engineer];
+    let token = token::sign(&secret, config, tenant, roles, 24)?;
+    let now = node::clock::now()?;
+    writeln!(
+        out,
+        "development key in {}: for trying out, not for production (auth.jwks)\n\n\
+         curl -s {url}/v1/decisions -H 'X-Tenant-Id: {tenant}' \\\n  \
+         -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json' \\\n  \
+         -d '{{\"event_id\":\"try-1\",\"event_type\":\"payment\",\"event_timestamp\":\"{now}\",\
+         \"account\":\"ann\",\"merchant\":\"shop\",\"device\":\"phone\",\"amount\":\"12.50\"}}'\n",
+        path.display()
+    )?;
+    Ok(out.flush()?)
+}
+
+/// The first signal stops accepting; a second one ends the process where it stands.
+async fn on_signal(
+    mut interrupt: Signal,
+    mut terminate: Signal,
+    app: Arc<App>,
+    stop: watch::Sender<bool>,
+) {
+    either(&mut interrupt, &mut terminate).await;
+    app.drain();
+    stop.send_replace(true);
+    either(&mut interrupt, &mut terminate).await;
+    std::process::exit(EXIT_SECOND_SIGNAL);
+}
+
+/// As a shell counts an interrupt: 128 + 2.
+const EXIT_SECOND_SIGNAL: i32 = 130;
+
+async fn either(one: &mut Signal, other: &mut Signal) {
+    tokio::select! {
+        _ = one.recv() => {}
+        _ = other.recv() => {}
+    }
+}
+
+/// Reads keys and certificates again when their files have changed. What cannot be read leaves what is in use.
+async fn reload(app: Arc<App>, keys: KeySource, tls: Option<Arc<Tls>>, every: Duration) {
+    let changed = |path: &std::path::Path| fs::metadata(path).and_then(|it| it.modified()).ok();
+    let tls_files = |tls: &Tls| -> Vec<PathBuf> {
+        vec![tls.files().certificates.clone(), tls.files().key.clone()]
+    };
+    let stamps = |paths: &[PathBuf]| -> Vec<Option<SystemTime>> {
+        paths.iter().map(|path| changed(path)).collect()
+    };
+    let key_files = [keys.path().to_path_buf()];
+    let certificate_files = tls.as_deref().map(tls_files).unwrap_or_default();
+    let (mut key_stamps, mut certificate_stamps) = (stamps(&key_files), stamps(&certificate_files));
+    loop {
+        sleep(every).await;
+        let (key_now, certificate_now) = (stamps(&key_files), stamps(&certificate_files));
+        if key_now != key_stamps {
+            key_stamps = key_now;
+            match keys.read() {
+                Ok(fresh) => app.verifier.replace_keys(fresh),
+                Err(error) => show::warning(&format!("keys stay as they were: {error}")),
+            }
+        }
+        if let Some(tls) = &tls
+            && certificate_now != certificate_stamps
+        {
+            certificate_stamps = certificate_now;
+            if let Err(error) = tls.reload() {
+                show::warning(&format!("certificates stay as they were: {error}"));
+            }
+        }
+    }
+}
+
+/// Tells the operator when a tenant stops serving, and when it serves again. Requests are not logged.
+async fn tell_status(node: Arc<Node>) {
+    let mut told: BTreeMap<String, NotServing> = BTreeMap::new();
+    loop {
+        for tenant in node.tenants() {
+            match tenant.status() {
+                Some(NotServing::Starting | NotServing::Draining) => {}
+                Some(status) if told.get(&tenant.name) != Some(&status) => {
+                    show::warning(&format!("tenant {} is {status}", tenant.name));
+                    told.insert(tenant.name.clone(), status);
+                }
+                Some(_) => {}
+                None => {
+                    if told.remove(&tenant.name).is_some() {
+                        show::warning(&format!("tenant {} is serving again", tenant.name));
+                    }
+                }
+            }
+        }
+        sleep(Duration::from_millis(500)).await;
+    }
+}

@@ -1,0 +1,345 @@
+//! The configuration of `ringfence serve`: `default.toml`, and over it the operator's file.
+
+mod units;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use gateway::settings::{GatewaySettings, Limits, Rate, Rates};
+use gateway::tls::TlsFiles;
+use gateway::token::{KeySource, TokenSettings};
+use node::mailbox::{BoxLimits, Level};
+use node::node::NodeSettings;
+use node::owner::{Fsync, OwnerSettings};
+use serde::Deserialize;
+
+use units::{Bytes, Time};
+
+/// Every default stands there and nowhere else.
+pub const DEFAULTS: &str = include_str!("../default.toml");
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub listen: Listen,
+    pub tls: TlsSection,
+    pub requests: Requests,
+    pub rate: RateSection,
+    pub levels: BTreeMap<String, String>,
+    pub queue: Queue,
+    pub commit: Commit,
+    pub snapshot: Snapshot,
+    pub tenants: Tenants,
+    pub auth: Auth,
+    pub stop: Stop,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listen {
+    pub address: SocketAddr,
+    pub threads: usize,
+    connections_max: usize,
+    header_read: Time,
+    body_read: Time,
+    header_bytes_max: Bytes,
+    headers_max: usize,
+    h2_streams_max: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsSection {
+    certificates: PathBuf,
+    key: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Requests {
+    deadline: Time,
+    body_bytes_max: Bytes,
+    batch_bytes_max: Bytes,
+    batch_lines_max: usize,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RateSection {
+    per_second: u32,
+    burst: u32,
+    #[serde(default)]
+    tenants: BTreeMap<String, TenantRate>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TenantRate {
+    per_second: u32,
+    burst: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Queue {
+    requests_max: usize,
+    bytes_max: Bytes,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Commit {
+    fsync: FsyncName,
+    interval: Time,
+    group_requests: u32,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum FsyncName {
+    Always,
+    Interval,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Snapshot {
+    records: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tenants {
+    max: usize,
+    tick: Time,
+    retry: Time,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Auth {
+    jwks: PathBuf,
+    pub audience: String,
+    leeway: Time,
+    pub reload: Time,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stop {
+    pub drain: Time,
+}
+
+/// Secret of the development key, beside the tenants; no tenant's name starts with a dot.
+pub const DEVELOPMENT_KEY: &str = ".development.key";
+
+impl Config {
+    pub fn load(path: Option<&Path>) -> Result<Config> {
+        let mut table: toml::Table = toml::from_str(DEFAULTS)?;
+        if let Some(path) = path {
+            let text = fs::read_to_string(path)
+                .with_context(|| format!("cannot read {}", path.display()))?;
+            let own: toml::Table =
+                toml::from_str(&text).with_context(|| path.display().to_string())?;
+            lay_over(&mut table, own);
+        }
+        let told = || path.map_or_else(|| "default.toml".to_owned(), |it| it.display().to_string());
+        let config: Config = table.try_into().with_context(told)?;
+        config.check().with_context(told)?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<()> {
+        let (body, batch) = (
+            self.requests.body_bytes_max.0,
+            self.requests.batch_bytes_max.0,
+        );
+        let queue = self.queue.bytes_max.0;
+        if body == 0 || body > batch {
+            bail!("requests.body_bytes_max must be above 0 and at most requests.batch_bytes_max");
+        }
+        // L3 may fill half of the queue; one body must always fit into an empty one.
+        if queue < 4 * body {
+            bail!("queue.bytes_max must be at least four times requests.body_bytes_max");
+        }
+        for (key, value) in [
+            ("listen.threads", self.listen.threads),
+            ("listen.connections_max", self.listen.connections_max),
+            ("listen.headers_max", self.listen.headers_max),
+            ("requests.batch_lines_max", self.requests.batch_lines_max),
+            ("queue.requests_max", self.queue.requests_max),
+            ("tenants.max", self.tenants.max),
+            ("rate.per_second", self.rate.per_second as usize),
+            ("rate.burst", self.rate.burst as usize),
+            ("commit.group_requests", self.commit.group_requests as usize),
+            ("snapshot.records", self.snapshot.records as usize),
+        ] {
+            if value == 0 {
+                bail!("{key} must be above 0");
+            }
+        }
+        let tls = &self.tls;
+        if tls.certificates.as_os_str().is_empty() != tls.key.as_os_str().is_empty() {
+            bail!("tls.certificates and tls.key must both be given, or neither");
+        }
+        Ok(())
+    }
+
+    pub fn node(&self) -> NodeSettings {
+        NodeSettings {
+            tenants_max: self.tenants.max,
+            owner: OwnerSettings {
+                mailbox: BoxLimits {
+                    letters_max: self.queue.requests_max,
+                    bytes_max: self.queue.bytes_max.0,
+                },
+                fsync: match self.commit.fsync {
+                    FsyncName::Always => Fsync::Always,
+                    FsyncName::Interval => Fsync::Interval(self.commit.interval.0),
+                },
+                group_letters: self.commit.group_requests,
+                snapshot_records: self.snapshot.records,
+                tick: self.tenants.tick.0,
+                retry: self.tenants.retry.0,
+                log: log::LogOptions::default(),
+            },
+        }
+    }
+
+    pub fn gateway(&self, starter: Option<[u8; 8]>) -> Result<GatewaySettings> {
+        let mut levels = BTreeMap::new();
+        for (event_type, name) in &self.levels {
+            let level = Level::parse(name).with_context(|| {
+                format!("levels.{event_type} must be L1, L2 or L3, got {name:?}")
+            })?;
+            levels.insert(event_type.clone(), level);
+        }
+        let rate = |per_second, burst| Rate { per_second, burst };
+        let tenants = self.rate.tenants.iter();
+        Ok(GatewaySettings {
+            limits: Limits {
+                body_bytes_max: self.requests.body_bytes_max.0,
+                batch_bytes_max: self.requests.batch_bytes_max.0,
+                batch_lines_max: self.requests.batch_lines_max,
+                deadline: self.requests.deadline.0,
+                connections_max: self.listen.connections_max,
+                header_bytes_max: self.listen.header_bytes_max.0,
+                headers_max: self.listen.headers_max,
+                header_read: self.listen.header_read.0,
+                body_read: self.listen.body_read.0,
+                h2_streams_max: self.listen.h2_streams_max,
+            },
+            rates: Rates {
+                default: rate(self.rate.per_second, self.rate.burst),
+                tenants: tenants
+                    .map(|(name, it)| (name.clone(), rate(it.per_second, it.burst)))
+                    .collect(),
+            },
+            levels,
+            loss_window: match self.commit.fsync {
+                FsyncName::Always => None,
+                FsyncName::Interval => Some(self.commit.interval.0),
+            },
+            starter,
+        })
+    }
+
+    pub fn tokens(&self) -> TokenSettings {
+        TokenSettings {
+            audience: self.auth.audience.clone(),
+            leeway: self.auth.leeway.0,
+        }
+    }
+
+    pub fn keys(&self, data: &Path) -> KeySource {
+        if self.auth.jwks.as_os_str().is_empty() {
+            KeySource::Secret(data.join(DEVELOPMENT_KEY))
+        } else {
+            KeySource::Jwks(self.auth.jwks.clone())
+        }
+    }
+
+    pub fn tls(&self) -> Option<TlsFiles> {
+        let TlsSection { certificates, key } = &self.tls;
+        (!certificates.as_os_str().is_empty()).then(|| TlsFiles {
+            certificates: certificates.clone(),
+            key: key.clone(),
+        })
+    }
+}
+
+/// A table's keys over another's, at every depth.
+fn lay_over(below: &mut toml::Table, above: toml::Table) {
+    for (key, value) in above {
+        match (below.get_mut(&key), value) {
+            (Some(toml::Value::Table(held)), toml::Value::Table(own)) => lay_over(held, own),
+            (_, value) => {
+                below.insert(key, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn load(text: &str) -> Result<Config> {
+        let mut file = tempfile::NamedTempFile::new()?;
+        file.write_all(text.as_bytes())?;
+        Config::load(Some(file.path()))
+    }
+
+    #[test]
+    fn the_defaults_alone_are_a_configuration_and_a_file_changes_only_what_it_names() {
+        let config =
+            load("[rate.tenants.acme]\nper_second = 7\nburst = 9\n[levels]\nlogin = \"L2\"\n");
+        let settings = config
+            .and_then(|it| it.gateway(None))
+            .expect("a configuration");
+        assert_eq!(
+            settings.rates.of("acme"),
+            Rate {
+                per_second: 7,
+                burst: 9
+            }
+        );
+        assert_eq!(
+            settings.rates.of("other"),
+            Rate {
+                per_second: 100,
+                burst: 200
+            }
+        );
+        assert_eq!(settings.levels.get("login"), Some(&Level::L2));
+        assert_eq!(settings.limits.body_bytes_max, 64 << 10);
+        assert_eq!(settings.loss_window, None);
+    }
+
+    #[test]
+    fn what_is_wrong_in_a_file_is_named() {
+        for (text, named) in [
+            ("[listen]\nadress = \"x\"\n", "adress"),
+            ("[lsten]\n", "lsten"),
+            ("[requests]\ndeadline = \"2\"\n", "deadline"),
+            ("[requests]\ndeadline = 2\n", "deadline"),
+            ("[queue]\nbytes_max = \"1MB\"\n", "bytes_max"),
+            ("[queue]\nbytes_max = \"128KiB\"\n", "queue.bytes_max"),
+            ("[rate]\nburst = 0\n", "rate.burst"),
+            ("[tls]\nkey = \"k.pem\"\n", "tls.certificates"),
+            ("[commit]\nfsync = \"never\"\n", "fsync"),
+        ] {
+            let error = load(text)
+                .err()
+                .map(|it| format!("{it:#}"))
+                .unwrap_or_default();
+            assert!(error.contains(named), "{text}: {error:?}");
+        }
+        let level = load("[levels]\nlogin = \"L9\"\n").and_then(|it| it.gateway(None));
+        assert!(level.is_err_and(|it| it.to_string().contains("levels.login")));
+    }
+}

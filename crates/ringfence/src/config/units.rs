@@ -1,0 +1,61 @@
+//! Times and sizes as an operator writes them: a number and its unit.
+
+use std::time::Duration;
+
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
+
+/// "250ms", "10s", "5m", "1h".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Time(pub Duration);
+
+/// "512B", "64KiB", "2MiB", "1GiB".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bytes(pub usize);
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Time, D::Error> {
+        let units = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
+        let millis = number(
+            &String::deserialize(from)?,
+            &units,
+            "a time such as \"250ms\"",
+        )
+        .map_err(D::Error::custom)?;
+        Ok(Time(Duration::from_millis(millis)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Bytes, D::Error> {
+        let units = [
+            ("B", 1),
+            ("KiB", 1 << 10),
+            ("MiB", 1 << 20),
+            ("GiB", 1 << 30),
+        ];
+        let bytes = number(
+            &String::deserialize(from)?,
+            &units,
+            "a size such as \"64KiB\"",
+        )
+        .map_err(D::Error::custom)?;
+        Ok(Bytes(bytes as usize))
+    }
+}
+
+fn number(text: &str, units: &[(&str, u64)], expected: &str) -> Result<u64, String> {
+    let ends = text.find(|c: char| !c.is_ascii_digit());
+    let (digits, unit) = text.split_at(ends.unwrap_or(text.len()));
+    let factor = units.iter().find(|(name, _)| *name == unit);
+    let product = digits.parse::<u64>().ok().zip(factor);
+    product
+        .and_then(|(number, (_, factor))| number.checked_mul(*factor))
+        .ok_or_else(|| {
+            let known: Vec<&str> = units.iter().map(|(name, _)| *name).collect();
+            format!(
+                "expected {expected} (units {}), got {text:?}",
+                known.join(", ")
+            )
+        })
+}

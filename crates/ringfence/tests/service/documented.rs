@@ -1,0 +1,204 @@
+//! The OpenAPI document against the server: every example is sent, every answer has the documented form, and
+//! the document names the routes that there are and no other.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use crate::server::{Server, minute};
+
+struct Operation<'a> {
+    path: &'a str,
+    method: &'a str,
+    body: &'a Value,
+}
+
+fn document() -> Value {
+    serde_json::from_str(gateway::openapi::DOCUMENT).unwrap()
+}
+
+fn operations(document: &Value) -> Vec<Operation<'_>> {
+    let paths = document["paths"].as_object().unwrap();
+    let mut all: Vec<Operation<'_>> = paths
+        .iter()
+        .flat_map(|(path, methods)| {
+            let methods = methods.as_object().unwrap().iter();
+            methods.map(|(method, body)| Operation { path, method, body })
+        })
+        .collect();
+    // What is looked at must be there first, and what is erased last.
+    let order = ["post", "put", "get", "delete"];
+    all.sort_by_key(|it| (order.iter().position(|held| held == &it.method), it.path));
+    all
+}
+
+#[test]
+fn the_document_and_the_table_of_routes_name_the_same() {
+    let document = document();
+    let documented: BTreeSet<(String, String, String)> = operations(&document)
+        .iter()
+        .map(|it| {
+            let role = it.body["x-role"].as_str().unwrap();
+            (
+                it.method.to_uppercase(),
+                it.path.to_owned(),
+                role.to_owned(),
+            )
+        })
+        .collect();
+    let served = gateway::routes::ALL.iter().map(|route| {
+        use gateway::routes::Access;
+        let role = match route.access {
+            Access::Anyone => "anyone",
+            Access::Tenant(role) | Access::Node(role) => role.name(),
+        };
+        (
+            route.method.to_string(),
+            route.path.to_owned(),
+            role.to_owned(),
+        )
+    });
+    assert_eq!(documented, served.collect());
+}
+
+#[test]
+fn every_example_works_and_every_answer_has_its_documented_form() {
+    let server = Server::start();
+    let document = document();
+    let mut tenant = server.client();
+    let mut admin = server.admin();
+    let mut sent = 0;
+    for operation in operations(&document) {
+        let client = if operation.body["x-role"] == "admin" {
+            &mut admin
+        } else {
+            &mut tenant
+        };
+        let target = target(&operation);
+        let bodies = operation.body["requestBody"]["content"].as_object();
+        let none = Map::new();
+        let bodies = bodies.unwrap_or(&none);
+        let mut requests: Vec<(Option<&str>, Option<String>)> = bodies
+            .iter()
+            .map(|(media, body)| (Some(media.as_str()), Some(written(&body["example"]))))
+            .collect();
+        if requests.is_empty() {
+            requests.push((None, None));
+        }
+        for (media, body) in requests {
+            let headers: Vec<(&str, &str)> =
+                media.map(|it| ("Content-Type", it)).into_iter().collect();
+            let method = operation.method.to_uppercase();
+            let body = body.as_deref().map(str::as_bytes);
+            let answer = client.send(&method, &target, &headers, body).unwrap();
+            sent += 1;
+            let what = format!("{method} {target}: {} {}", answer.status, answer.text());
+            let responses = operation.body["responses"].as_object().unwrap();
+            let (status, response) = responses.iter().next().unwrap();
+            assert_eq!(answer.status.to_string(), *status, "{what}");
+            let media = answer
+                .header("content-type")
+                .unwrap()
+                .split(';')
+                .next()
+                .unwrap();
+            let documented = &response["content"][media]["schema"];
+            assert!(documented.is_object(), "{what}: {media} is not documented");
+            if media == "application/json" {
+                fits(&document, documented, &answer.json(), &what);
+            }
+        }
+    }
+    assert!(
+        sent >= gateway::routes::ALL.len(),
+        "{sent} examples were sent"
+    );
+}
+
+/// An example as text, its days moved into the last month: a graph forgets what is old.
+fn written(example: &Value) -> String {
+    let text = example
+        .as_str()
+        .map_or_else(|| example.to_string(), str::to_owned);
+    let mut parts = text.split("2026-01-");
+    let mut written = parts.next().unwrap().to_owned();
+    for part in parts {
+        let day: i64 = part[..2].parse().unwrap();
+        written.push_str(&minute(day * 1440)[..10]);
+        written.push_str(&part[2..]);
+    }
+    written
+}
+
+/// The path with the examples of its parameters, and of those of its query that have one.
+fn target(operation: &Operation<'_>) -> String {
+    let mut target = operation.path.to_owned();
+    let mut query = Vec::new();
+    for parameter in operation.body["parameters"]
+        .as_array()
+        .into_iter()
+        .flatten()
+    {
+        let Some(name) = parameter["name"].as_str() else {
+            continue;
+        };
+        let example = written(&parameter["example"]);
+        match parameter["in"].as_str().unwrap() {
+            "path" => target = target.replace(&format!("{{{name}}}"), &example),
+            "query" if !parameter["example"].is_null() => query.push(format!("{name}={example}")),
+            _ => {}
+        }
+    }
+    if !query.is_empty() {
+        target = format!("{target}?{}", query.join("&"));
+    }
+    target
+}
+
+/// The parts of JSON Schema that the document uses.
+fn fits(document: &Value, schema: &Value, value: &Value, what: &str) {
+    if let Some(name) = schema["$ref"].as_str() {
+        let target = document.pointer(name.strip_prefix('#').unwrap()).unwrap();
+        return fits(document, target, value, what);
+    }
+    if let Some(either) = schema["anyOf"].as_array() {
+        let of = either
+            .iter()
+            .find(|it| (it["type"] == "null") == value.is_null());
+        return fits(document, of.unwrap(), value, what);
+    }
+    if let Some(values) = schema["enum"].as_array() {
+        assert!(
+            values.contains(value),
+            "{what}: {value} is none of {values:?}"
+        );
+    }
+    let right = match schema["type"].as_str() {
+        Some("object") => value.is_object(),
+        Some("array") => value.is_array(),
+        Some("string") => value.is_string(),
+        Some("integer") => value.is_u64(),
+        Some("number") => value.is_number(),
+        Some("boolean") => value.is_boolean(),
+        Some("null") => value.is_null(),
+        _ => true,
+    };
+    assert!(right, "{what}: {value} is no {}", schema["type"]);
+    for item in value.as_array().into_iter().flatten() {
+        fits(document, &schema["items"], item, what);
+    }
+    let (Some(object), Some(known)) = (value.as_object(), schema["properties"].as_object()) else {
+        return;
+    };
+    for name in schema["required"].as_array().into_iter().flatten() {
+        assert!(
+            object.contains_key(name.as_str().unwrap()),
+            "{what}: {name} is missing"
+        );
+    }
+    for (name, value) in object {
+        let documented = known.get(name).unwrap_or(&schema["additionalProperties"]);
+        assert!(documented.is_object(), "{what}: {name} is not documented");
+        fits(document, documented, value, what);
+    }
+}

@@ -1,0 +1,21 @@
+//! The real process behind real sockets.
+
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails like the test")]
+#![allow(
+    clippy::print_stderr,
+    reason = "seeds are printed so that a failure can be repeated"
+)]
+#![allow(clippy::print_stdout, reason = "what is skipped is said")]
+
+mod client;
+mod server;
+
+mod access;
+mod disk;
+mod documented;
+mod kills;
+mod limits;
+mod neighbours;
+mod quick_start;
+mod schemathesis;
+mod stop;

@@ -1,0 +1,199 @@
+//! A server of its own for a test: started, talked to, stopped, killed, started again.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use event::{EventTime, Span};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::client::Client;
+
+pub const SOON: Duration = Duration::from_secs(60);
+
+/// So that a test's own requests are not what it measures.
+const ROOMY: &str = "[rate]\nper_second = 1000000\nburst = 1000000\n";
+
+pub struct Server {
+    dir: TempDir,
+    child: Option<Child>,
+    pub address: String,
+    config: PathBuf,
+}
+
+impl Server {
+    pub fn start() -> Server {
+        Server::with("")
+    }
+
+    /// With settings beside a roomy rate.
+    pub fn with(settings: &str) -> Server {
+        let text = if settings.contains("[rate]") {
+            settings.to_owned()
+        } else {
+            format!("{ROOMY}{settings}")
+        };
+        let dir = TempDir::new().unwrap();
+        let config = dir.path().join("config.toml");
+        fs::write(&config, text).unwrap();
+        let mut server = Server {
+            dir,
+            child: None,
+            address: String::new(),
+            config,
+        };
+        server.launch();
+        server
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ringfence"));
+        command.arg("--data").arg(self.data()).args(args);
+        command
+    }
+
+    pub fn launch(&mut self) {
+        let mut command = self.command(&["--json", "serve", "--listen", "127.0.0.1:0"]);
+        command.arg("--config").arg(&self.config);
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut said = String::new();
+        for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+            said.push_str(&line.unwrap());
+            if said.ends_with('}') {
+                break;
+            }
+        }
+        let said: Value = serde_json::from_str(&said).unwrap();
+        let url = said["url"].as_str().unwrap();
+        self.address = url.strip_prefix("http://").unwrap().to_owned();
+        self.child = Some(child);
+        self.ready();
+    }
+
+    fn ready(&self) {
+        let end = Instant::now() + SOON;
+        loop {
+            let status = self.plain().get("/readyz").status;
+            if status == 200 {
+                return;
+            }
+            assert_eq!(status, 503);
+            assert!(Instant::now() < end, "not ready within {SOON:?}");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
+    /// Without a token.
+    pub fn plain(&self) -> Client {
+        Client::connect(&self.address).unwrap()
+    }
+
+    pub fn token(&self, args: &[&str]) -> String {
+        let mut all = vec!["token", "--config", self.config.to_str().unwrap()];
+        all.extend(args);
+        let output = self.command(&all).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// With a token for all but administration of the default tenant.
+    pub fn client(&self) -> Client {
+        self.client_of("default", &self.token(&[]))
+    }
+
+    pub fn client_of(&self, tenant: &str, token: &str) -> Client {
+        self.plain()
+            .with("X-Tenant-Id", tenant)
+            .with("Authorization", &format!("Bearer {token}"))
+    }
+
+    pub fn admin(&self) -> Client {
+        let token = self.token(&["--role", "admin"]);
+        self.plain()
+            .with("Authorization", &format!("Bearer {token}"))
+    }
+
+    pub fn signal(&self, name: &str) {
+        let pid = self.pid().to_string();
+        let status = Command::new("kill").args(["-s", name, &pid]).status();
+        assert!(status.unwrap().success());
+    }
+
+    pub fn wait(&mut self) -> ExitStatus {
+        let end = Instant::now() + SOON;
+        let child = self.child.as_mut().unwrap();
+        loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                self.child = None;
+                return status;
+            }
+            assert!(Instant::now() < end, "still running after {SOON:?}");
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    pub fn stop(&mut self) {
+        self.signal("TERM");
+        assert!(self.wait().success());
+    }
+
+    pub fn kill(&mut self) {
+        self.signal("KILL");
+        assert!(!self.wait().success());
+    }
+
+    /// Digest of the state that the log gives, of a server that has ended.
+    pub fn digest(&self) -> String {
+        let output = self.command(&["--json", "replay"]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+        value["digest"].as_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // It may have ended by itself.
+            let _ = child.kill();
+            child.wait().unwrap();
+        }
+    }
+}
+
+/// A time so many minutes after a moment 30 days ago; the same moment for the whole test.
+pub fn minute(number: i64) -> String {
+    static START: OnceLock<EventTime> = OnceLock::new();
+    let start = START.get_or_init(|| node::clock::now().unwrap().minus(Span::days(30)));
+    EventTime::from_millis(start.millis() + number * 60_000).to_string()
+}
+
+/// A payment on the `number`-th minute.
+pub fn payment(number: u32) -> Value {
+    json!({
+        "event_id": format!("e{number}"),
+        "event_type": "payment",
+        "event_timestamp": minute(i64::from(number % (28 * 1440))),
+        "account": format!("a{}", number % 7),
+        "merchant": format!("m{}", number % 3),
+        "device": format!("d{}", number % 5),
+        "amount": format!("{}.50", 10 + number % 90),
+    })
+}

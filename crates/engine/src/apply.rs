@@ -1,6 +1,8 @@
 //! One record at a time into the state.
 
-use event::record::{Activation, Config, ConfigSection, Decision, Record, ServingPart, degraded};
+use event::record::{
+    Activation, Channel, Config, ConfigSection, Decision, Record, ServingPart, degraded,
+};
 use event::{Event, Position, Schema};
 use graph::sample::SampleParts;
 use graph::{FeatureList, Graph, Input, Sample};
@@ -15,7 +17,8 @@ pub enum Effect {
     None,
     /// The label came past the horizon: counted, not applied.
     LabelTooLate,
-    /// Another model serves from here on.
+    /// Another model serves from here on. With [`Channel::Rebuilt`] the state is whole only after
+    /// [`Engine::adopt_channel`].
     Activated(Activation),
     /// A config section changed to this version.
     Configured(ConfigSection, u32),
@@ -37,6 +40,12 @@ pub struct Engine {
     pub(crate) policy_version: u32,
     pub(crate) rates: RateTable,
     pub(crate) champion: Option<[u8; 32]>,
+    /// SHA-256 of the producer whose suspicion the graph holds.
+    pub(crate) channel: Option<[u8; 32]>,
+    /// Events without suspicion when the channel was adopted.
+    pub(crate) silent_before: u64,
+    /// The log has named a rebuilt channel that has not been handed in yet.
+    pub(crate) awaits_channel: bool,
     /// The position the next record must have.
     pub(crate) next: Position,
 }
@@ -51,6 +60,9 @@ impl Engine {
             policy_version: 0,
             rates: RateTable::default(),
             champion: None,
+            channel: None,
+            silent_before: 0,
+            awaits_channel: false,
             next: Position(0),
         }
     }
@@ -77,6 +89,11 @@ impl Engine {
         self.champion
     }
 
+    /// SHA-256 of the producer whose suspicion samples read; `None` when nobody speaks.
+    pub fn channel(&self) -> Option<[u8; 32]> {
+        self.channel
+    }
+
     pub fn next(&self) -> Position {
         self.next
     }
@@ -89,6 +106,7 @@ impl Engine {
 
     /// Samples an event that is about to be applied: sees only the records before it (I2).
     pub fn sample(&mut self, event: &Event, parts: SampleParts, sample: &mut Sample) {
+        self.expect_whole();
         let amount = self.base_amount(event);
         self.graph.sample(event, amount, parts, sample);
     }
@@ -118,6 +136,7 @@ impl Engine {
             position, self.next,
             "records are applied in log order, none left out"
         );
+        self.expect_whole();
         self.next = Position(position.0 + 1);
         match record {
             Record::Event(event) => {
@@ -152,10 +171,64 @@ impl Engine {
             Record::Activation(activation) => {
                 if activation.part == ServingPart::Champion {
                     self.champion = Some(activation.artifact).filter(|sha| *sha != [0; 32]);
+                    self.switch_channel(activation.channel);
                 }
                 Effect::Activated(activation.clone())
             }
         }
+    }
+
+    fn switch_channel(&mut self, channel: Channel) {
+        match channel {
+            Channel::Kept { .. } => {}
+            Channel::Empty => {
+                self.channel = None;
+                self.silent_before = 0;
+                self.graph.replace_suspicion(0, |_| 0);
+            }
+            Channel::Rebuilt { producer, .. } => {
+                self.channel = Some(producer);
+                self.awaits_channel = true;
+            }
+        }
+    }
+
+    /// What the producer of the activation applied last says of the records from `first` on, 0 for
+    /// nothing, in place of all suspicion before.
+    pub fn adopt_channel(&mut self, first: Position, scores: &[u16]) {
+        let events = scores.iter().filter(|score| **score != 0).count() as u64;
+        self.graph.replace_suspicion(events, |position| {
+            let at = position.0.checked_sub(first.0);
+            let score = at.and_then(|at| scores.get(usize::try_from(at).ok()?));
+            score.copied().unwrap_or(0)
+        });
+        self.silent_before = self.silent();
+        self.awaits_channel = false;
+    }
+
+    /// Whether the activation applied last has a channel that is to be handed in.
+    pub fn awaits_channel(&self) -> bool {
+        self.awaits_channel
+    }
+
+    /// Events since the channel was adopted of which its producer said nothing: they were imported, the
+    /// model was at fault, or they came from before its time.
+    pub fn unheard(&self) -> u64 {
+        self.silent().saturating_sub(self.silent_before)
+    }
+
+    fn silent(&self) -> u64 {
+        let counts = self.graph.counts();
+        counts.events.saturating_sub(counts.suspicions)
+    }
+
+    /// A shell that left out the side file would go on with another state than the log's.
+    pub(crate) fn expect_whole(&self) {
+        assert!(
+            !self.awaits_channel,
+            "the channel named by the activation before {} was not handed in",
+            self.next.0
+        );
     }
 
     /// Keeps what a producer says of the event applied last, where its own decision record says nothing:

@@ -16,4 +16,4 @@ pub use policy::{NoScore, Policy, PolicyError, Scored};
 pub use snapshot::RestoreError;
 
 /// Changes when the same log would lead to another state; snapshots of another number are refused.
-pub const ENGINE_SEMANTICS: u32 = 2;
+pub const ENGINE_SEMANTICS: u32 = 3;

@@ -29,7 +29,6 @@ pub struct Scored {
     pub score: u16,
     pub probability_ppm: u32,
     pub model: ModelVersion,
-    pub suspicion: SmallVec<[(u8, u16); 2]>,
     pub reasons: SmallVec<[ReasonCode; 4]>,
     pub evidence: SmallVec<[Position; 8]>,
 }
@@ -153,7 +152,7 @@ impl Policy {
         Decision {
             event_position: position,
             decided_at: event.received_at,
-            suspicion: scored.suspicion,
+            suspicion: SmallVec::new(),
             verdict,
             score,
             probability_ppm: scored.probability_ppm.min(1_000_000),

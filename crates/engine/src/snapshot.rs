@@ -28,6 +28,7 @@ const TEXT_MAX: u32 = 1 << 20;
 
 impl Engine {
     pub fn write_snapshot(&self, to: &mut dyn Write) -> io::Result<()> {
+        self.expect_whole();
         to.write_all(&ENGINE_SEMANTICS.to_le_bytes())?;
         to.write_all(&self.next.0.to_le_bytes())?;
         to.write_all(&self.policy_version.to_le_bytes())?;
@@ -37,6 +38,9 @@ impl Engine {
         }
         to.write_all(&[u8::from(self.champion.is_some())])?;
         to.write_all(&self.champion.unwrap_or_default())?;
+        to.write_all(&[u8::from(self.channel.is_some())])?;
+        to.write_all(&self.channel.unwrap_or_default())?;
+        to.write_all(&self.silent_before.to_le_bytes())?;
         self.graph.write_snapshot(to)
     }
 
@@ -52,6 +56,9 @@ impl Engine {
         let rates_body = text(from)?;
         let [has_champion] = array(from)?;
         let champion: [u8; 32] = array(from)?;
+        let [has_channel] = array(from)?;
+        let channel: [u8; 32] = array(from)?;
+        let silent_before = u64::from_le_bytes(array(from)?);
         let malformed = |what| RestoreError::Malformed { what };
         let policy = if policy_body.is_empty() {
             Policy::default()
@@ -67,6 +74,9 @@ impl Engine {
             policy_version,
             rates,
             champion: (has_champion != 0).then_some(champion),
+            channel: (has_channel != 0).then_some(channel),
+            silent_before,
+            awaits_channel: false,
             next,
         })
     }

@@ -37,7 +37,6 @@ fn scored(score: u16) -> Scored {
         score,
         probability_ppm: 2_000_000,
         model: ModelVersion([1; 8]),
-        suspicion: Default::default(),
         reasons: Default::default(),
         evidence: [Position(3)].into_iter().collect(),
     }

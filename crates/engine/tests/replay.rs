@@ -6,7 +6,7 @@
 #[path = "../../graph/tests/history/mod.rs"]
 mod history;
 
-use event::record::{Activation, Config, ConfigSection, ServingPart};
+use event::record::{Activation, Channel, Config, ConfigSection, ServingPart};
 use event::{Position, Record, Schema};
 use graph::Sample;
 use graph::sample::SampleParts;
@@ -38,6 +38,7 @@ fn with_config(records: Vec<Record>) -> Vec<Record> {
             part: ServingPart::Champion,
             artifact: [7; 32],
             share_ppm: 0,
+            channel: Channel::Empty,
         }),
     ];
     let shift = all.len() as u64;
@@ -94,6 +95,84 @@ proptest! {
         prop_assert_eq!(one.digest(), restored.digest());
         prop_assert_eq!(one.champion(), restored.champion());
         prop_assert_eq!(one.policy(), restored.policy());
+    }
+
+    /// A channel that is handed in at its activation leaves the state in which its producer had spoken
+    /// from the start, whoever spoke before.
+    #[test]
+    fn a_rebuilt_channel_is_one_that_was_always_there(past in history(vec![4, 8, 64], 100), silent in 0_u64..60) {
+        let schema = past.shape.schema();
+        let records = past.records(&schema);
+        let says = |at: u64| if at < silent { 0 } else { (at as u16).wrapping_mul(40_503) | 1 };
+        let mut scores = Vec::new();
+        let mut always = Engine::new(&schema);
+        let mut others = Engine::new(&schema);
+        for (at, record) in records.iter().enumerate() {
+            let position = Position(at as u64);
+            others.apply(position, record);
+            let mut record = record.clone();
+            if let Record::Decision(decision) = &mut record {
+                decision.suspicion.clear();
+            }
+            always.apply(position, &record);
+            let is_event = matches!(record, Record::Event(_));
+            if is_event {
+                always.fold_suspicion(position, says(position.0));
+            }
+            scores.push(if is_event { says(position.0) } else { 0 });
+        }
+        let channel = Channel::Rebuilt { producer: [3; 32], scores: [4; 32] };
+        let activation = Record::Activation(Activation {
+            at: event::EventTime::from_millis(history::START_MS),
+            part: ServingPart::Champion,
+            artifact: [7; 32],
+            share_ppm: 1_000_000,
+            channel,
+        });
+        let graph = |engine: &Engine| {
+            let mut bytes = Vec::new();
+            engine.graph().write_snapshot(&mut bytes).unwrap();
+            bytes
+        };
+        let spoken = graph(&always);
+        let next = Position(records.len() as u64);
+        let from = (silent as usize).min(scores.len());
+        for engine in [&mut always, &mut others] {
+            engine.apply(next, &activation);
+            engine.adopt_channel(Position(from as u64), &scores[from..]);
+        }
+        prop_assert_eq!(&spoken, &graph(&always));
+        prop_assert_eq!(always.digest(), others.digest());
+        prop_assert_eq!(others.channel(), Some([3; 32]));
+        let mut written = Vec::new();
+        others.write_snapshot(&mut written).unwrap();
+        let restored = Engine::read_snapshot(&schema, &mut written.as_slice()).unwrap();
+        prop_assert_eq!(restored.channel(), others.channel());
+        prop_assert_eq!(others.unheard(), 0);
+        prop_assert_eq!(restored.unheard(), 0);
+
+        // A model without a producer reads none.
+        let empty = Record::Activation(Activation {
+            at: event::EventTime::from_millis(history::START_MS),
+            part: ServingPart::Champion,
+            artifact: [8; 32],
+            share_ppm: 1_000_000,
+            channel: Channel::Empty,
+        });
+        others.apply(Position(next.0 + 1), &empty);
+        prop_assert_eq!(others.channel(), None);
+        prop_assert_eq!(others.graph().counts().suspicions, 0);
+        let mut never = Engine::new(&schema);
+        for (at, record) in records.iter().chain([&activation, &empty]).enumerate() {
+            let mut record = record.clone();
+            match &mut record {
+                Record::Decision(decision) => decision.suspicion.clear(),
+                Record::Activation(activation) => activation.channel = Channel::Empty,
+                _ => {}
+            }
+            never.apply(Position(at as u64), &record);
+        }
+        prop_assert_eq!(others.digest(), never.digest());
     }
 
     /// What a correction replaces leaves no trace: the state is as if the last label had been the first.
@@ -266,6 +345,7 @@ fn an_activation_of_nothing_leaves_no_champion() {
             part,
             artifact: [byte; 32],
             share_ppm: 0,
+            channel: Channel::Empty,
         })
     };
     engine.apply(Position(0), &activate(ServingPart::Champion, 7));

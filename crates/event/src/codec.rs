@@ -16,6 +16,8 @@ pub use encode::{encode, event_body};
 
 /// Layout version of every record kind.
 pub const VERSION: u8 = 1;
+/// Of an activation with a channel; one without is written as before there were channels.
+pub const VERSION_CHANNEL: u8 = 2;
 
 /// Kind bytes; a new kind takes the next number, none is ever reused.
 pub(crate) mod kind {

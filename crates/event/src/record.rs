@@ -230,6 +230,23 @@ pub struct Activation {
     pub artifact: [u8; 32],
     /// Share of decisions in parts per million, for a challenger.
     pub share_ppm: u32,
+    pub channel: Channel,
+}
+
+/// Whose suspicion later samples read, from the activation of a champion on. Producers are named by their
+/// SHA-256.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Channel {
+    /// Nobody's: what was said before is forgotten.
+    #[default]
+    Empty,
+    /// That of the producer which speaks already.
+    Kept { producer: [u8; 32] },
+    /// What another producer says of the events so far, in a side file with this SHA-256.
+    Rebuilt {
+        producer: [u8; 32],
+        scores: [u8; 32],
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,5 +1,6 @@
 //! Records into state. Every change of the graph happens here.
 
+mod channel;
 mod event;
 mod expiry;
 mod label;

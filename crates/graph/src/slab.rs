@@ -30,7 +30,6 @@ impl<T: Clone + Default> Slab<T> {
     /// A slot holding `T::default()`.
     pub fn take(&mut self) -> u32 {
         if let Some(slot) = self.free.pop() {
-            *self.get_mut(slot) = T::default();
             return slot;
         }
         let slot = self.used;
@@ -42,7 +41,9 @@ impl<T: Clone + Default> Slab<T> {
         slot
     }
 
+    /// Leaves nothing behind: what a snapshot holds of a free slot does not tell who had it.
     pub fn give_back(&mut self, slot: u32) {
+        *self.get_mut(slot) = T::default();
         self.free.push(slot);
     }
 

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use engine::Engine;
 use event::record::{Record, Verdict};
 use event::schema::Legitimate;
 use event::{EventTime, Position, Schema};
-use graph::Sample;
 use graph::sample::SampleParts;
+use model::producer::{Producer, Speaker};
+use node::channel::Rehearsal;
 use node::{History, NodeError, Place};
 use thiserror::Error;
 
@@ -114,44 +114,47 @@ impl Labels {
     }
 }
 
-/// Replays the history up to the last event of the range and keeps the wanted samples.
+/// Replays the history up to the last event of the range and keeps the wanted samples. Their suspicion is
+/// what the given producer says, whatever the log holds; without one there is none.
 pub fn collect(
     place: &Place,
     range: Range,
     labels: &Labels,
+    producer: Option<&Producer>,
     mut progress: impl FnMut(u64, u64) -> ControlFlow<()>,
 ) -> Result<Rows, DatasetError> {
     let history = History::open(place)?;
     let schema = history.schema().clone();
     let found = survey(&history, range, labels)?;
     let (negative_rate, last) = (found.negative_rate(range.rows_max)?, found.last);
-    let mut engine = Engine::new(&schema);
+    let speaker = producer.map(Speaker::new);
+    let mut rehearsal = Rehearsal::new(&schema, speaker, SampleParts::Tabular);
     let mut rows = Rows {
-        width: engine.features().len(),
+        width: rehearsal.engine().features().len(),
         negative_rate,
         ..Rows::default()
     };
-    let mut sample = Sample::default();
     let mut records = history.iter_from(Position(0))?;
     while let Some((position, record)) = records.next_record()?
         && position <= last
     {
+        let mut wanted = None;
         if let Record::Event(event) = &record
             && range.holds(event.event_timestamp)
         {
             let time = event.event_timestamp;
             let truth = labels.truth(position, time, range.known_until, &schema);
             rows.unknown += u64::from(truth.is_none());
-            let wanted = truth.filter(|fraud| *fraud || keeps(event.event_id.key(), negative_rate));
-            if let Some(fraud) = wanted {
-                engine.sample(event, SampleParts::Tabular, &mut sample);
-                rows.values.extend_from_slice(&sample.tabular);
-                rows.times.push(time);
-                rows.positions.push(position);
-                rows.fraud.push(fraud);
-            }
+            let kept = |fraud: &bool| *fraud || keeps(event.event_id.key(), negative_rate);
+            wanted = truth.filter(kept).map(|fraud| (time, fraud));
         }
-        engine.apply(position, &record);
+        let heard = rehearsal.apply(position, record, wanted.is_some());
+        if let Some(((time, fraud), sample)) = wanted.zip(heard.sample) {
+            rows.values.extend_from_slice(&sample.tabular);
+            rows.times.push(time);
+            rows.positions.push(position);
+            rows.fraud.push(fraud);
+        }
         if position.0.is_multiple_of(10_000) && progress(position.0, last.0).is_break() {
             return Err(DatasetError::Cancelled(position.0));
         }
@@ -175,23 +178,46 @@ pub struct Survey {
 /// Counts what is known of a range's events; reads the log, runs no engine.
 pub fn survey(history: &History, range: Range, labels: &Labels) -> Result<Survey, NodeError> {
     let mut survey = Survey::default();
+    look(history, range, labels, |position, _, truth| {
+        survey.last = position;
+        survey.frauds += usize::from(truth == Some(true));
+        survey.legitimate += usize::from(truth == Some(false));
+    })?;
+    Ok(survey)
+}
+
+/// Times of a range's events of which something is known, and whether they are fraud, in order of time.
+pub fn known(
+    history: &History,
+    range: Range,
+    labels: &Labels,
+) -> Result<Vec<(EventTime, bool)>, NodeError> {
+    let mut known = Vec::new();
+    look(history, range, labels, |_, time, truth| {
+        known.extend(truth.map(|fraud| (time, fraud)));
+    })?;
+    known.sort_unstable();
+    Ok(known)
+}
+
+fn look(
+    history: &History,
+    range: Range,
+    labels: &Labels,
+    mut each: impl FnMut(Position, EventTime, Option<bool>),
+) -> Result<(), NodeError> {
     let mut records = history.iter_from(Position(0))?;
     while let Some((position, record)) = records.next_record()? {
         let Record::Event(event) = record else {
             continue;
         };
         let time = event.event_timestamp;
-        if !range.holds(time) {
-            continue;
-        }
-        survey.last = position;
-        match labels.truth(position, time, range.known_until, history.schema()) {
-            Some(true) => survey.frauds += 1,
-            Some(false) => survey.legitimate += 1,
-            None => {}
+        if range.holds(time) {
+            let truth = labels.truth(position, time, range.known_until, history.schema());
+            each(position, time, truth);
         }
     }
-    Ok(survey)
+    Ok(())
 }
 
 impl Survey {

@@ -1,13 +1,15 @@
-//! Suspicion producers: trees whose calibrated score of each event is written back and read by later
-//! samples.
+//! Training of suspicion producers: trees whose calibrated score of each event is written back and read
+//! by later samples.
 //!
 //! **Invariant**: a producer reads no suspicion, so what it says does not depend on what it said before,
 //! and it scores only events later than its training.
 
-use event::EventTime;
-use model::calibration::Calibration;
-use model::fast::{FastTrees, Scratch};
 use std::ops::ControlFlow;
+
+use event::EventTime;
+use model::artifact::TrainingWindow;
+use model::fast::{FastTrees, Scratch};
+use model::producer::Producer;
 use thiserror::Error;
 
 use crate::boost::{self, BoostConfig, BoostError, Dataset, Layout, Matrix};
@@ -20,6 +22,8 @@ pub struct ProducerRows<'a> {
     pub width: usize,
     pub fraud: &'a [bool],
     pub times: &'a [EventTime],
+    /// Share of the legitimate events that became rows.
+    pub negative_rate: f64,
 }
 
 #[derive(Debug, Error)]
@@ -33,54 +37,49 @@ pub enum ProducerError {
 /// Share of the rows, the latest ones, on which scores become probabilities.
 const CALIBRATE: f64 = 0.2;
 
-pub struct Producer {
-    trees: FastTrees,
-    scratch: Scratch,
-    calibration: Calibration,
+/// The calibration comes from trees that stopped before the latest fifth, measured on that fifth; the trees
+/// that score are then grown on all rows.
+pub fn train(
+    rows: &ProducerRows<'_>,
+    training_window: TrainingWindow,
+    config: &BoostConfig,
+) -> Result<Producer, ProducerError> {
+    let all = rows.fraud.len();
+    let cut = calibration_from(rows.times, |time| *time);
+    // These only shape the map: too few frauds to serve with are enough for it.
+    let early = BoostConfig {
+        min_positives: calibrate::POSITIVES_MIN,
+        ..config.clone()
+    };
+    let early = FastTrees::new(&grow(rows, cut, &early)?);
+    let mut scratch = Scratch::default();
+    let late = rows.values[cut * rows.width..].chunks_exact(rows.width);
+    let raw: Vec<f64> = late
+        .map(|row| early.predict_raw(row, &mut scratch))
+        .collect();
+    let calibration = calibrate::fit(
+        Method::Platt,
+        &Scored {
+            raw: &raw,
+            labels: &rows.fraud[cut..],
+            negative_rate: rows.negative_rate,
+            positive_weight: config.scale_pos_weight,
+        },
+    )?;
+    Ok(Producer {
+        trees: grow(rows, all, config)?,
+        calibration,
+        training_window,
+    })
 }
 
-impl Producer {
-    /// The calibration comes from trees that stopped before the latest fifth, measured on that fifth; the
-    /// trees that score are then grown on all rows.
-    pub fn train(rows: &ProducerRows<'_>, config: &BoostConfig) -> Result<Producer, ProducerError> {
-        let all = rows.fraud.len();
-        let mut cut = (all as f64 * (1.0 - CALIBRATE)) as usize;
-        while cut > 0 && cut < all && rows.times[cut] == rows.times[cut - 1] {
-            cut += 1;
-        }
-        // These only shape the map: too few frauds to serve with are enough for it.
-        let early = BoostConfig {
-            min_positives: calibrate::POSITIVES_MIN,
-            ..config.clone()
-        };
-        let early = FastTrees::new(&grow(rows, cut, &early)?);
-        let mut scratch = Scratch::default();
-        let late = rows.values[cut * rows.width..].chunks_exact(rows.width);
-        let raw: Vec<f64> = late
-            .map(|row| early.predict_raw(row, &mut scratch))
-            .collect();
-        let calibration = calibrate::fit(
-            Method::Platt,
-            &Scored {
-                raw: &raw,
-                labels: &rows.fraud[cut..],
-                negative_rate: 1.0,
-                positive_weight: config.scale_pos_weight,
-            },
-        )?;
-        Ok(Producer {
-            trees: FastTrees::new(&grow(rows, all, config)?),
-            scratch,
-            calibration,
-        })
+/// The first of the rows, in order of time, that the calibration is made on.
+pub fn calibration_from<T>(rows: &[T], time: impl Fn(&T) -> EventTime) -> usize {
+    let mut cut = (rows.len() as f64 * (1.0 - CALIBRATE)) as usize;
+    while cut > 0 && cut < rows.len() && time(&rows[cut]) == time(&rows[cut - 1]) {
+        cut += 1;
     }
-
-    /// Calibrated probability over the whole of u16; never 0, which stands for "not scored".
-    pub fn score(&mut self, tabular: &[f32]) -> u16 {
-        let raw = self.trees.predict_raw(tabular, &mut self.scratch);
-        let share = self.calibration.probability(raw) * f64::from(u16::MAX);
-        (share.round() as u16).max(1)
-    }
+    cut
 }
 
 fn grow(

@@ -15,8 +15,10 @@ use event::{Event, Position, Record, Span};
 use ringfence_learning::evaluate::audit::alter::{Naming, renamed, shuffled};
 use ringfence_learning::evaluate::audit::relabel::Stories;
 use ringfence_learning::evaluate::audit::{
-    AuditReport, Check, Sampling, Subject, Verdict, audit, honest,
+    AuditReport, Channeling, Check, Sampling, Subject, Verdict, audit, honest,
 };
+use ringfence_learning::evaluate::channel;
+use ringfence_learning::evaluate::folds::Part;
 use ringfence_learning::evaluate::ladder::Rung;
 use ringfence_learning::evaluate::protocol::Protocol;
 use ringfence_learning::evaluate::source::{Source, Stream};
@@ -42,8 +44,68 @@ fn run(stream: &Stream, checks: &[Check], sampling: &Sampling) -> AuditReport {
         extent: Extent::Validation,
         rung: &Rung::full(&protocol)[0],
         sampling,
+        channeling: &channel::make,
     };
     audit(&subject, checks, |_| ControlFlow::Continue(())).unwrap()
+}
+
+/// Two stages in each fold, on a longer history.
+const STAGED: &str = r#"
+name = "shops"
+schema = "default"
+origin = "2026-01-01T00:00:00Z"
+label_delay = "1d"
+seeds = [1]
+candidates = [{ rounds = [10], leaves = 6 }]
+producer = { rounds = [10], leaves = 6 }
+validation = [
+    { train = [0, 7], test = [8, 10], producer = [0, 4], consumer = [4, 7] },
+    { train = [1, 8], test = [9, 11], producer = [1, 5], consumer = [5, 8] },
+]
+test = [{ train = [0, 11], test = [12, 14], producer = [0, 5], consumer = [5, 11] }]
+"#;
+
+fn run_staged(hidden: bool, checks: &[Check], channeling: &Channeling) -> AuditReport {
+    let protocol = Protocol::parse(STAGED).unwrap();
+    let world = World {
+        days: 14,
+        hidden,
+        ..World::default()
+    };
+    let subject = Subject {
+        stream: &stream(&world),
+        protocol: &protocol,
+        extent: Extent::Validation,
+        rung: &Rung::full(&protocol)[0],
+        sampling: &honest,
+        channeling,
+    };
+    audit(&subject, checks, |_| ControlFlow::Continue(())).unwrap()
+}
+
+/// A channel on which one value holds what `leak` says of the event at a position.
+fn leaky_channel(
+    leak: impl Fn(&[(Position, Record)]) -> HashMap<Position, f32> + 'static,
+) -> Box<Channeling> {
+    Box::new(move |making, part| {
+        let mut channel = channel::make(making, part)?;
+        let leaked = leak(&records(making.source));
+        for row in 0..making.samples.rows.len() {
+            let position = making.samples.seen(row).position;
+            let at = row * channel.width;
+            channel.values[at] = leaked.get(&position).copied().unwrap_or(0.0);
+        }
+        Ok(channel)
+    })
+}
+
+fn records(source: &Source<'_>) -> Vec<(Position, Record)> {
+    let mut records = Vec::new();
+    let mut stream = source.records().unwrap();
+    while let Some(record) = stream.next_record().unwrap() {
+        records.push(record);
+    }
+    records
 }
 
 fn failed(report: &AuditReport) -> Vec<&'static str> {
@@ -64,12 +126,7 @@ fn leaky(
 ) -> Box<Sampling> {
     Box::new(move |source, protocol, windows, progress| {
         let mut samples = honest(source, protocol, windows, progress)?;
-        let mut records = Vec::new();
-        let mut stream = source.records()?;
-        while let Some(record) = stream.next_record()? {
-            records.push(record);
-        }
-        let leaked = leak(&records);
+        let leaked = leak(&records(source));
         let width = samples.width();
         for row in 0..samples.rows.len() {
             let position = samples.seen(row).position;
@@ -344,4 +401,75 @@ fn the_audit_of_a_copy_is_that_of_the_source() {
     let first = run(&plain, &[Check::Labels], &honest);
     let second = run(&plain, &[Check::Labels], &honest);
     assert_eq!(first, second, "an audit must say the same twice");
+}
+
+#[test]
+fn an_honest_channel_is_clean() {
+    for hidden in [false, true] {
+        let report = run_staged(hidden, &Check::ALL, &channel::make);
+        assert_eq!(failed(&report), Vec::<&str>::new(), "{}", report.table());
+        assert!(report.rung.contains("producer in the loop"));
+        assert!(report.ap > 3.0 * report.prevalence, "{}", report.table());
+        // Without the channel the audited model is another one: it does read what the producer says.
+        let silent = run_staged(hidden, &[Check::Labels], &|making, part| {
+            let mut channel = channel::make(making, part)?;
+            assert!(channel.values.iter().any(|value| !value.is_nan()));
+            channel.values.fill(f32::NAN);
+            Ok(channel)
+        });
+        assert_ne!(silent.ap, report.ap);
+    }
+}
+
+#[test]
+fn what_leaks_through_a_channel_is_found() {
+    let next_amount = |records: &[(Position, Record)]| -> HashMap<Position, f32> {
+        let all: Vec<(Position, f32)> = events(records)
+            .map(|(at, event)| (at, cents(event)))
+            .collect();
+        all.windows(2).map(|pair| (pair[0].0, pair[1].1)).collect()
+    };
+    let of_account = |records: &[(Position, Record)]| -> HashMap<Position, f32> {
+        let code = |event: &Event| (text_key(event.entities[0].1.as_str(), 0) % 97) as f32;
+        events(records)
+            .map(|(at, event)| (at, code(event)))
+            .collect()
+    };
+    let own_label = |records: &[(Position, Record)]| -> HashMap<Position, f32> {
+        let labels = records.iter().filter_map(|(_, record)| match record {
+            Record::Label(label) => Some((label.subject.position, 1.0)),
+            _ => None,
+        });
+        labels.collect()
+    };
+    let cases: [(Check, Box<Channeling>); 4] = [
+        (Check::Future, leaky_channel(next_amount)),
+        (Check::Ids, leaky_channel(of_account)),
+        (Check::Labels, leaky_channel(own_label)),
+        (Check::Order, leaky_channel(place_within_instant)),
+    ];
+    for (check, channeling) in &cases {
+        let report = run_staged(true, &[*check], channeling);
+        assert_eq!(failed(&report), [check.name()], "{}", report.table());
+    }
+}
+
+/// A producer that trained on what it speaks of, with labels that nobody had then.
+#[test]
+fn a_producer_that_has_seen_the_test_is_found() {
+    let clairvoyant = |making: &channel::Making<'_>, part: &Part| {
+        let mut seen = Part::default();
+        for row in making.samples.rows_in(making.fold.test) {
+            if let Some(fraud) = making.samples.truth(making.samples.seen(row)) {
+                seen.rows.push(row);
+                seen.fraud.push(fraud);
+            }
+        }
+        // The latest rows make the calibration and have to hold frauds, also where the test is cut.
+        seen.rows.extend(&part.rows);
+        seen.fraud.extend(&part.fraud);
+        channel::make(making, &seen)
+    };
+    let report = run_staged(false, &[Check::Future], &clairvoyant);
+    assert_eq!(failed(&report), ["future"], "{}", report.table());
 }

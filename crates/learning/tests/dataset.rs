@@ -40,7 +40,10 @@ fn an_older_file_imported_after_a_newer_one_gives_its_rows_in_time_order() {
         known_until: EventTime::from_millis(EventTime::END.millis() - 1),
         rows_max: 100,
     };
-    let rows = dataset::collect(&place, range, &labels, |_, _| ControlFlow::Continue(())).unwrap();
+    let rows = dataset::collect(&place, range, &labels, None, |_, _| {
+        ControlFlow::Continue(())
+    })
+    .unwrap();
     assert_eq!(rows.times, [at(5), at(10), at(12)]);
     let positions: Vec<u64> = rows.positions.iter().map(|at| at.0).collect();
     assert_eq!(positions, [5, 1, 2]);

@@ -334,3 +334,37 @@ fn a_killed_training_goes_on_and_ends_with_the_same_bits() {
         Err(NeuralError::Checkpoint(CheckpointError::Damaged { .. }))
     ));
 }
+
+#[test]
+fn parameters_are_the_weights_in_other_words() {
+    let world = world(40, 6);
+    let network = world.network(&all(), 6);
+    let mut back = network.clone();
+    back.weights.fill(0.0);
+    back.set_parameters(&network.parameters());
+    let apart = |a: &[f32], b: &[f32]| {
+        let pairs = a.iter().zip(b);
+        pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+    };
+    assert!(apart(&back.weights, &network.weights) < 1e-5);
+    // The chain rule: along any direction, gradient and turned gradient see the same slope.
+    let mut draw = Draw(9);
+    let len = network.weights.len();
+    let gradient: Vec<f32> = (0..len).map(|_| draw.share() - 0.5).collect();
+    let direction: Vec<f32> = (0..len).map(|_| draw.share() - 0.5).collect();
+    let mut turned = gradient.clone();
+    network.turn_gradient(&mut turned);
+    let mut moved = network.clone();
+    moved.set_parameters(&direction);
+    let dot = |a: &[f32], b: &[f32]| -> f64 {
+        a.iter()
+            .zip(b)
+            .map(|(a, b)| f64::from(*a) * f64::from(*b))
+            .sum()
+    };
+    let (one, other) = (dot(&turned, &direction), dot(&gradient, &moved.weights));
+    assert!(
+        (one - other).abs() < 1e-3 * one.abs().max(1.0),
+        "{one} and {other}"
+    );
+}

@@ -25,18 +25,22 @@ use sha2::{Digest, Sha256};
 use crate::calibration::Calibration;
 use crate::hybrid::Hybrid;
 use crate::hybrid::shape::Shape;
+use crate::producer::Producer;
 use crate::score::SCORE_MAX;
 use crate::trees::Trees;
 
 pub use container::ContainerError;
 pub use error::ArtifactError;
+pub(crate) use sections::arrays;
 
 /// The newest version of the file; a file is written in the oldest one that can hold it.
 pub const FORMAT_VERSION: u32 = 2;
-/// The first version with networks.
-const VERSION_NETWORK: u32 = 2;
+/// The first version with producers and networks.
+const VERSION_PARTS: u32 = 2;
 const KIND_TREES: &str = "trees";
 const KIND_HYBRID: &str = "hybrid";
+/// Before the names of a producer's tensors.
+const PRODUCER: &str = "producer.";
 
 /// Lowest scores at which an event of one type is challenged, reviewed, declined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +82,8 @@ pub struct Artifact {
     pub header: Header,
     pub trees: Trees,
     pub network: Option<Network>,
+    /// Writes the suspicion that the model reads; the two are one file and serve together.
+    pub producer: Option<Producer>,
 }
 
 /// What a hybrid holds beside its trees.
@@ -160,6 +166,8 @@ struct Content {
     header: Header,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     network: Option<NetworkHeader>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    producer: Option<ProducerHeader>,
 }
 
 /// What of a network is not in its tensors.
@@ -169,6 +177,14 @@ struct NetworkHeader {
     shape: Shape,
     blend: Blend,
     trees_calibration: Calibration,
+}
+
+/// What of a producer is not in its trees.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProducerHeader {
+    calibration: Calibration,
+    training_window: TrainingWindow,
 }
 
 impl Artifact {
@@ -185,9 +201,16 @@ impl Artifact {
                 blend: it.blend,
                 trees_calibration: it.trees_calibration.clone(),
             }),
+            producer: self.producer.as_ref().map(|it| ProducerHeader {
+                calibration: it.calibration.clone(),
+                training_window: it.training_window,
+            }),
         };
         let mut tensors = Vec::new();
         sections::write_trees("", &self.trees, &mut tensors);
+        if let Some(producer) = &self.producer {
+            sections::write_trees(PRODUCER, &producer.trees, &mut tensors);
+        }
         if let Some(network) = &self.network {
             sections::write_network(&network.hybrid, &mut tensors);
         }
@@ -208,10 +231,16 @@ impl Artifact {
                 got: content.feature_hash,
             });
         }
-        let trees = Trees::new(
-            header.features.len(),
-            &sections::read_trees("", &mut tensors)?,
-        )?;
+        let features = header.features.len();
+        let trees = Trees::new(features, &sections::read_trees("", &mut tensors)?)?;
+        let producer = match content.producer {
+            Some(it) => Some(Producer {
+                trees: Trees::new(features, &sections::read_trees(PRODUCER, &mut tensors)?)?,
+                calibration: it.calibration,
+                training_window: it.training_window,
+            }),
+            None => None,
+        };
         let network = match content.network {
             Some(it) => Some(Network {
                 hybrid: sections::read_network(it.shape, &mut tensors)??,
@@ -225,6 +254,7 @@ impl Artifact {
             header,
             trees,
             network,
+            producer,
         };
         if artifact.kind() != content.kind {
             let expected = match artifact.network {
@@ -254,10 +284,43 @@ impl Artifact {
 
     /// The oldest version of the file that can hold this model.
     fn format_version(&self) -> u32 {
-        match self.network {
-            Some(_) => VERSION_NETWORK,
-            None => 1,
+        match self.network.is_some() || self.producer.is_some() {
+            true => VERSION_PARTS,
+            false => 1,
         }
+    }
+
+    /// SHA-256 of the producer; `None` without one.
+    pub fn producer_identity(&self) -> Option<[u8; 32]> {
+        let (schema, features) = (&self.header.schema_hash, &self.header.features);
+        self.producer
+            .as_ref()
+            .map(|producer| producer.identity(schema, features))
+    }
+
+    fn check_producer(&self) -> Result<(), ArtifactError> {
+        let Some(producer) = &self.producer else {
+            return Ok(());
+        };
+        producer.calibration.check()?;
+        let (own, producers) = (self.trees.feature_count(), producer.trees.feature_count());
+        if own != producers {
+            return Err(ArtifactError::ProducerFeatures {
+                model: own,
+                producer: producers,
+            });
+        }
+        let (until, from) = (
+            producer.training_window.until,
+            self.header.training_window.from,
+        );
+        if until > from {
+            return Err(ArtifactError::ProducerWindow {
+                producer: until,
+                model: from,
+            });
+        }
+        Ok(())
     }
 
     /// Refuses a model that was not made for this schema: its hash, features and number of roles.
@@ -333,6 +396,7 @@ impl Artifact {
             return Err(ArtifactError::HeaderFeatures { header, trees });
         }
         self.header.calibration.check()?;
+        self.check_producer()?;
         if let Some(network) = &self.network {
             let got = network.hybrid.shape().features;
             if header != got {

@@ -86,6 +86,21 @@ impl Calibration {
         score_of_log_odds(self.log_odds(raw))
     }
 
+    /// Kind and numbers, for a digest.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let (kind, numbers): (u8, Vec<f64>) = match &self.map {
+            CalibrationMap::Identity => (0, Vec::new()),
+            CalibrationMap::Platt { slope, intercept } => (1, vec![*slope, *intercept]),
+            CalibrationMap::Beta { a, b, c } => (2, vec![*a, *b, *c]),
+            CalibrationMap::Isotonic { raw, log_odds } => {
+                (3, raw.iter().chain(log_odds).copied().collect())
+            }
+        };
+        let numbers = numbers.iter().chain([&self.prior_shift]);
+        let numbers = numbers.flat_map(|number| number.to_le_bytes());
+        [kind].into_iter().chain(numbers).collect()
+    }
+
     pub fn check(&self) -> Result<(), CalibrationError> {
         finite("prior_shift", self.prior_shift)?;
         match &self.map {

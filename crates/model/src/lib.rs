@@ -9,6 +9,7 @@ pub mod calibration;
 pub mod fast;
 pub mod hybrid;
 pub mod lightgbm_text;
+pub mod producer;
 pub mod score;
 pub mod scorer;
 pub mod shap;

@@ -20,6 +20,7 @@ use ringfence_model::calibration::{Calibration, CalibrationMap};
 use ringfence_model::hybrid::kernel::Kernel;
 use ringfence_model::hybrid::knots::Knots;
 use ringfence_model::hybrid::shape::Shape;
+use ringfence_model::producer::{Producer, Speaker};
 use sha2::{Digest, Sha256};
 
 fn artifact() -> Artifact {
@@ -51,6 +52,22 @@ fn artifact() -> Artifact {
         },
         trees: random_trees(7, 3, 5, 9),
         network: None,
+        producer: None,
+    }
+}
+
+/// The same with a producer of suspicion, which trained before.
+fn with_producer() -> Artifact {
+    Artifact {
+        producer: Some(Producer {
+            trees: random_trees(8, 3, 4, 6),
+            calibration: Calibration::identity(),
+            training_window: TrainingWindow {
+                from: -100,
+                until: -5,
+            },
+        }),
+        ..artifact()
     }
 }
 
@@ -124,7 +141,9 @@ fn put(file: &[u8], at: usize, bytes: &[u8]) -> Vec<u8> {
 
 #[test]
 fn comes_back_whole_and_writes_the_same_bytes() {
-    for artifact in [artifact(), hybrid()] {
+    let mut both = hybrid();
+    both.producer = with_producer().producer;
+    for artifact in [artifact(), with_producer(), hybrid(), both] {
         let file = artifact.encode().unwrap();
         assert_eq!(file, artifact.encode().unwrap());
         let (back, identity) = Artifact::decode(&file).unwrap();
@@ -142,7 +161,7 @@ fn comes_back_whole_and_writes_the_same_bytes() {
     }
 }
 
-/// A file of trees is what it was before there were networks: the digest is of a file written then.
+/// A file of trees is what it was before there were networks and producers: the digest is of a file written then.
 #[test]
 fn trees_alone_keep_their_bytes() {
     let file = artifact().encode().unwrap();
@@ -169,7 +188,7 @@ fn saving_replaces_the_file_and_leaves_nothing_else() {
 
 #[test]
 fn every_flipped_byte_is_refused() {
-    let file = artifact().encode().unwrap();
+    let file = with_producer().encode().unwrap();
     let mut random = Random(1);
     let hybrid = hybrid().encode().unwrap();
     for _ in 0..500 {
@@ -192,7 +211,7 @@ fn every_flipped_byte_is_refused() {
 /// Behind a true digest (a malicious file): refused, or a model that predicts finite numbers.
 #[test]
 fn resealed_damage_never_panics() {
-    let file = artifact().encode().unwrap();
+    let file = with_producer().encode().unwrap();
     let mut random = Random(2);
     let mut loaded = 0;
     for _ in 0..20_000 {
@@ -205,6 +224,8 @@ fn resealed_damage_never_panics() {
         if let Ok((model, _)) = Artifact::decode(&damaged) {
             let row = random_row(&mut random, 3);
             assert!(model.trees.predict_raw(&row).is_finite());
+            let mut speaker = Speaker::new(model.producer.as_ref().unwrap());
+            assert_ne!(speaker.score(&row), 0);
             loaded += 1;
         }
     }
@@ -463,4 +484,69 @@ fn what_could_not_be_read_back_is_not_written() {
             trees: 3
         })
     ));
+}
+
+#[test]
+fn a_producer_is_one_with_its_model() {
+    let whole = with_producer();
+    let file = whole.encode().unwrap();
+    let refused = |file: &[u8], expected: &str| {
+        let got = Artifact::decode(file).unwrap_err().to_string();
+        assert!(got.contains(expected), "{got}");
+    };
+    refused(
+        &replace(&file, r#"format_version\":2"#, r#"format_version\":1"#),
+        "model format version is 1, it must be 2",
+    );
+    refused(
+        &replace(&file, r#""producer.gain":"#, r#""producer.gaim":"#),
+        "tensor \"producer.gain\" is missing",
+    );
+    refused(
+        &replace(
+            &file,
+            r#""producer.leaf_value":"#,
+            r#""producer.leaf_walue":"#,
+        ),
+        "tensor \"producer.leaf_value\" is missing",
+    );
+    refused(
+        &replace(&file, r#"\"until\":-5}"#, r#"\"until\":-4}"#),
+        "it trained on events until -4, its model from -5 on",
+    );
+    let mut late = whole.clone();
+    late.producer.as_mut().unwrap().training_window.until = -4;
+    assert!(matches!(
+        late.encode(),
+        Err(ArtifactError::ProducerWindow { .. })
+    ));
+}
+
+/// Its identity is all that its scores depend on, and nothing of the model that reads them.
+#[test]
+fn a_producer_has_an_identity_of_its_own() {
+    let base = with_producer();
+    let identity = base.producer_identity().unwrap();
+    let mut other_model = base.clone();
+    other_model.trees = random_trees(9, 3, 5, 9);
+    other_model.header.seed = 1;
+    assert_eq!(other_model.producer_identity(), Some(identity));
+    assert_eq!(artifact().producer_identity(), None);
+    let changed = |change: fn(&mut Artifact, &mut Producer)| {
+        let mut artifact = base.clone();
+        let mut producer = artifact.producer.take().unwrap();
+        change(&mut artifact, &mut producer);
+        artifact.producer = Some(producer);
+        artifact.producer_identity().unwrap()
+    };
+    let others = [
+        changed(|_, it| it.trees = random_trees(10, 3, 4, 6)),
+        changed(|_, it| it.calibration.prior_shift = 1.0),
+        changed(|_, it| it.training_window.until = -6),
+        changed(|artifact, _| artifact.header.features.swap(0, 1)),
+        changed(|artifact, _| artifact.header.schema_hash = "cd".repeat(32)),
+    ];
+    for (at, other) in others.iter().enumerate() {
+        assert_ne!(*other, identity, "change {at}");
+    }
 }

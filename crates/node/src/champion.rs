@@ -1,9 +1,9 @@
 //! The model that scores: its file, loaded and checked against the schema's features.
 
 use event::record::{ModelVersion, ReasonCode};
-use graph::FeatureList;
 use graph::sample::{self, Sample};
-use model::artifact::{Artifact, ArtifactError};
+use graph::{FeatureGroup, FeatureList};
+use model::artifact::Artifact;
 use model::hybrid::{Input, shape};
 use model::score::{score_of_log_odds, sigmoid};
 use model::scorer::Scorer;
@@ -11,6 +11,9 @@ use smallvec::SmallVec;
 
 use event::Schema;
 use std::path::Path;
+
+use crate::NodeError;
+use crate::channel::Voice;
 
 // What the sampler writes is what a network reads; neither crate knows the other.
 const _: () = {
@@ -34,6 +37,8 @@ pub struct Champion {
     /// Values of a sample that the model reads.
     features: usize,
     roles: usize,
+    /// Writes the suspicion that the model reads.
+    voice: Option<Voice>,
 }
 
 /// What the model says of one sample.
@@ -51,20 +56,36 @@ impl Champion {
         path: &Path,
         schema: &Schema,
         features: &FeatureList,
-    ) -> Result<Champion, ArtifactError> {
+    ) -> Result<Champion, NodeError> {
         let (artifact, identity) = Artifact::load(path)?;
         let (names, roles) = (features.names(), schema.roles.len());
         artifact.fits(&schema.hash().hex(), &names, roles)?;
+        if let Some(producer) = &artifact.producer
+            && producer.reads(|at| features.features()[at].group == FeatureGroup::Suspicion)
+        {
+            return Err(NodeError::EchoingProducer {
+                path: path.to_path_buf(),
+            });
+        }
         Ok(Champion {
             artifact: identity.bytes(),
             scorer: Scorer::new(&artifact),
             features: names.len(),
             roles,
+            voice: Voice::of(&artifact),
         })
     }
 
     pub fn artifact(&self) -> [u8; 32] {
         self.artifact
+    }
+
+    pub fn voice(&self) -> Option<&Voice> {
+        self.voice.as_ref()
+    }
+
+    pub fn voice_mut(&mut self) -> Option<&mut Voice> {
+        self.voice.as_mut()
     }
 
     pub fn version(&self) -> ModelVersion {

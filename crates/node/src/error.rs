@@ -6,6 +6,8 @@ use thiserror::Error;
 
 use event::{Invalid, Position};
 
+use crate::channel::Fault;
+
 #[derive(Debug, Error)]
 pub enum NodeError {
     #[error(
@@ -40,6 +42,13 @@ pub enum NodeError {
     /// A model file that is sound in itself, under the name of another.
     #[error("{} holds model {held}, not the one it is named for", path.display())]
     OtherModel { path: PathBuf, held: String },
+    #[error(
+        "suspicion channel {} {fault}; `ringfence models rebuild` makes it again from the log and its model",
+        path.display()
+    )]
+    Channel { path: PathBuf, fault: Fault },
+    #[error("{}: its producer of suspicion reads suspicion itself, what it says would depend on who spoke before", path.display())]
+    EchoingProducer { path: PathBuf },
     #[error("event_id {event_id:?} is already at position {} with other content", position.0)]
     Conflict {
         event_id: String,
@@ -81,6 +90,8 @@ impl NodeError {
             NodeError::Restore(_) => "snapshot_unusable",
             NodeError::Model(_) => "model_unusable",
             NodeError::OtherModel { .. } => "other_model",
+            NodeError::Channel { .. } => "channel_unusable",
+            NodeError::EchoingProducer { .. } => "model_unusable",
             NodeError::Conflict { .. } => "event_id_conflict",
             NodeError::Undecided { .. } => "event_is_history",
             NodeError::UnknownEvent { .. } => "unknown_event",

@@ -6,6 +6,7 @@
 pub mod tenant;
 
 pub mod champion;
+pub mod channel;
 pub mod history;
 pub mod journal;
 pub mod place;

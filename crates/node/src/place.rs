@@ -1,6 +1,8 @@
-//! Where a tenant's files lie: `<data>/<tenant>/{log,models,samples}`.
+//! Where a tenant's files lie: `<data>/<tenant>/{log,models,channels,samples}`.
 
 use std::path::{Path, PathBuf};
+
+use event::Position;
 
 use crate::NodeError;
 
@@ -36,6 +38,16 @@ impl Place {
 
     pub fn model(&self, artifact: &[u8; 32]) -> PathBuf {
         self.models().join(format!("{}.model", hex(artifact)))
+    }
+
+    pub fn channels(&self) -> PathBuf {
+        self.root.join("channels")
+    }
+
+    /// What a producer says of the events before the activation at `end`.
+    pub fn channel(&self, producer: &[u8; 32], end: Position) -> PathBuf {
+        let name = format!("{}-{}.channel", hex(producer), end.0);
+        self.channels().join(name)
     }
 
     pub fn exists(&self) -> bool {

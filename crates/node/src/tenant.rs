@@ -1,21 +1,21 @@
 //! The tenant's owner: one record after the other into log and engine, decisions out.
 
+mod activation;
+
 use std::ops::ControlFlow;
 
 use compact_str::CompactString;
 use engine::{ENGINE_SEMANTICS, Effect, Engine, NoScore, Policy, Scored};
 use event::json::{LabelLine, OutcomeLine};
 use event::record::{
-    Activation, Config, ConfigSection, Decision, DecisionKind, DecisionSource, Record, ServingPart,
-    Tick, degraded,
+    Config, ConfigSection, Decision, DecisionKind, DecisionSource, Record, Tick, degraded,
 };
 use event::{Event, EventTime, Position, Schema};
 use graph::Sample;
 use graph::sample::SampleParts;
 use log::LogOptions;
 
-use crate::place::hex;
-use crate::{Accepted, Champion, Journal, NodeError, Place};
+use crate::{Accepted, Champion, Journal, NodeError, Place, channel};
 
 /// What opening found.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +38,9 @@ pub struct Decided {
     /// The event had been decided before; this is that decision.
     pub duplicate: bool,
 }
+
+/// A decision has room for several producers; one speaks.
+const SLOT: u8 = 0;
 
 #[derive(Debug)]
 pub struct Tenant {
@@ -64,12 +67,20 @@ impl Tenant {
         let mut engine = restore(&mut journal, &mut recovered)?;
         let history = crate::History::open(place)?;
         let (from, end) = (engine.next(), history.end());
+        let mut failed = None;
         history.read_ahead(from, |position, record| {
+            let effect = match channel::apply(&mut engine, place, position, &record) {
+                Ok(effect) => effect,
+                Err(error) => {
+                    failed = Some(error);
+                    return ControlFlow::Break(());
+                }
+            };
             if let Effect::ConfigIgnored {
                 section,
                 version,
                 reason,
-            } = engine.apply(position, &record)
+            } = effect
             {
                 let name = section.name();
                 recovered
@@ -82,6 +93,9 @@ impl Tenant {
             }
             ControlFlow::Continue(())
         })?;
+        if let Some(error) = failed {
+            return Err(error);
+        }
         let mut tenant = Tenant {
             place: place.clone(),
             journal,
@@ -133,6 +147,7 @@ impl Tenant {
     }
 
     fn decide_at(&mut self, event: &Event, position: Position) -> Result<Decided, NodeError> {
+        let said = self.say(event);
         let scored = self.score();
         let network_failed = matches!(scored, Ok((_, true)));
         let scored = scored.map(|(scored, _)| scored);
@@ -140,6 +155,7 @@ impl Tenant {
         if network_failed {
             decision.degraded |= degraded::NETWORK_FAULT;
         }
+        decision.suspicion = said.into_iter().map(|score| (SLOT, score)).collect();
         if decision.verdict != DecisionKind::Approve
             && decision.source == DecisionSource::Model
             && let Some(champion) = &mut self.champion
@@ -153,6 +169,14 @@ impl Tenant {
             decision,
             duplicate: false,
         })
+    }
+
+    /// What the producer says of the sampled event; it is logged whatever becomes of the score.
+    fn say(&mut self, event: &Event) -> Option<u16> {
+        let voice = self.champion.as_mut()?.voice_mut()?;
+        // An activation that is not of this channel would have rebuilt it.
+        debug_assert_eq!(self.engine.channel(), Some(voice.producer));
+        voice.say(event.event_timestamp, &self.sample.tabular)
     }
 
     /// What the model says, and whether its trees had to speak for its network.
@@ -170,7 +194,6 @@ impl Tenant {
             score: score.score,
             probability_ppm: score.probability_ppm,
             model: champion.version(),
-            suspicion: Default::default(),
             reasons: Default::default(),
             evidence: self.sample.evidence.iter().copied().collect(),
         };
@@ -234,30 +257,6 @@ impl Tenant {
             body: body.to_owned(),
         };
         self.append(Record::Config(config))
-    }
-
-    /// Puts a model of the tenant's model folder into service.
-    pub fn activate(&mut self, artifact: [u8; 32]) -> Result<Position, NodeError> {
-        self.load_champion(artifact)?;
-        let activation = Activation {
-            at: self.journal.newest(),
-            part: ServingPart::Champion,
-            artifact,
-            share_ppm: 1_000_000,
-        };
-        self.append(Record::Activation(activation))
-    }
-
-    fn load_champion(&mut self, artifact: [u8; 32]) -> Result<(), NodeError> {
-        let path = self.place.model(&artifact);
-        let features = self.engine.features();
-        let champion = Champion::load(&path, self.journal.schema(), features)?;
-        if champion.artifact() != artifact {
-            let held = hex(&champion.artifact());
-            return Err(NodeError::OtherModel { path, held });
-        }
-        self.champion = Some(champion);
-        Ok(())
     }
 
     fn append(&mut self, record: Record) -> Result<Position, NodeError> {

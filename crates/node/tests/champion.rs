@@ -124,6 +124,7 @@ fn artifact(hybrid: Hybrid) -> Artifact {
             },
             trees_calibration: platt(1.0, 0.5),
         }),
+        producer: None,
     }
 }
 

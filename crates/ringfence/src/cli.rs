@@ -136,7 +136,9 @@ pub enum FormatName {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ringfence train
-  ringfence train --from 2026-01-01T00:00:00Z --seed 7 --no-activate")]
+  ringfence train --from 2026-01-01T00:00:00Z --seed 7 --no-activate
+  ringfence train --producer                    two stages: a producer of suspicion, then its model
+  ringfence train --producer-of 3f2a            a new model for the producer of an older one")]
 pub struct TrainArgs {
     /// Kind of model.
     #[arg(long, value_enum, default_value_t = ModelKind::Trees)]
@@ -163,9 +165,29 @@ pub struct TrainArgs {
     /// How scores become probabilities; isotonic needs 1,000 frauds in the latest part.
     #[arg(long, value_enum, default_value_t = CalibrationName::Platt)]
     pub calibration: CalibrationName,
+    /// Train a producer of suspicion on the earlier part of the range and the model on the later part:
+    /// later samples then read what the producer said of the events around them.
+    #[arg(long)]
+    pub producer: bool,
+    /// Take the producer of this model (version, or its beginning) as it is, and train on what follows
+    /// the producer's own training. The two models share one channel.
+    #[arg(long, value_name = "MODEL", conflicts_with = "producer")]
+    pub producer_of: Option<String>,
+    /// With --producer, the part of the known events that it is trained on.
+    #[arg(long, default_value_t = 0.5, value_parser = share)]
+    pub producer_share: f64,
     /// Write the model file, but leave the serving model as it is.
     #[arg(long)]
     pub no_activate: bool,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share: f64 = text.parse().map_err(|_| format!("{text:?} is no number"))?;
+    if (0.05..=0.95).contains(&share) {
+        Ok(share)
+    } else {
+        Err(format!("must be 0.05 to 0.95, got {share}"))
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -230,6 +252,9 @@ pub enum Models {
         #[arg(long)]
         model: Option<String>,
     },
+    /// Make the side files of suspicion channels that the log names and that are missing or damaged again,
+    /// from the log and the model files.
+    Rebuild,
     /// Take in a LightGBM text model with a binary objective and numeric splits, calibrate it on the
     /// latest part of the history, and put it into service. Features are matched by name.
     Import {

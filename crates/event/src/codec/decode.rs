@@ -6,15 +6,15 @@ use smallvec::SmallVec;
 use crate::ids::{AttributeIx, EntityId, EventId, EventTypeIx, Position, RoleIx};
 use crate::money::{Currency, Money};
 use crate::record::{
-    Activation, AttributeValue, Config, ConfigSection, Decision, DecisionKind, DecisionSource,
-    Entities, Event, Label, LabelSource, ModelVersion, Outcome, OutcomeKind, ReasonCode, Record,
-    ServingPart, Subject, Tick, Verdict,
+    Activation, AttributeValue, Channel, Config, ConfigSection, Decision, DecisionKind,
+    DecisionSource, Entities, Event, Label, LabelSource, ModelVersion, Outcome, OutcomeKind,
+    ReasonCode, Record, ServingPart, Subject, Tick, Verdict,
 };
 use crate::schema::{ATTRIBUTES_MAX, EVENT_TYPES_MAX, ROLES_MAX, TEXT_BYTES_MAX};
 use crate::time::EventTime;
 
 use super::wire::Wire;
-use super::{BODY_BYTES_MAX, CodecError, VERSION, kind};
+use super::{BODY_BYTES_MAX, CodecError, VERSION, VERSION_CHANNEL, kind};
 
 const REASONS_MAX: u64 = 32;
 const EVIDENCE_MAX: u64 = 16;
@@ -28,11 +28,15 @@ pub fn decode(bytes: &[u8]) -> Result<Record, CodecError> {
         return Err(CodecError::Kind { kind });
     }
     let version = wire.byte("layout version")?;
-    if version != VERSION {
+    let newest = match kind {
+        kind::ACTIVATION => VERSION_CHANNEL,
+        _ => VERSION,
+    };
+    if !(VERSION..=newest).contains(&version) {
         return Err(CodecError::Version {
             kind,
             got: version,
-            expected: VERSION,
+            expected: newest,
         });
     }
     let record = match kind {
@@ -44,7 +48,7 @@ pub fn decode(bytes: &[u8]) -> Result<Record, CodecError> {
             at: time(&mut wire)?,
         }),
         kind::CONFIG => Record::Config(config(&mut wire)?),
-        _ => Record::Activation(activation(&mut wire)?),
+        _ => Record::Activation(activation(&mut wire, version)?),
     };
     wire.end()?;
     Ok(record)
@@ -285,11 +289,28 @@ fn config(wire: &mut Wire<'_>) -> Result<Config, CodecError> {
     })
 }
 
-fn activation(wire: &mut Wire<'_>) -> Result<Activation, CodecError> {
+fn activation(wire: &mut Wire<'_>, version: u8) -> Result<Activation, CodecError> {
     Ok(Activation {
         at: time(wire)?,
         part: one_of(wire, ServingPart::ALL, "serving part")?,
         artifact: wire.array("artifact")?,
         share_ppm: wire.bounded(PPM, "share")? as u32,
+        channel: match version {
+            VERSION_CHANNEL => channel(wire)?,
+            _ => Channel::Empty,
+        },
     })
+}
+
+fn channel(wire: &mut Wire<'_>) -> Result<Channel, CodecError> {
+    match wire.byte("channel")? {
+        0 => Ok(Channel::Kept {
+            producer: wire.array("producer")?,
+        }),
+        1 => Ok(Channel::Rebuilt {
+            producer: wire.array("producer")?,
+            scores: wire.array("scores")?,
+        }),
+        _ => Err(wire.malformed("channel")),
+    }
 }

@@ -2,12 +2,12 @@
 
 use crate::money::Money;
 use crate::record::{
-    Activation, AttributeValue, Config, Decision, Entities, Event, Label, Outcome, Record, Subject,
-    Tick,
+    Activation, AttributeValue, Channel, Config, Decision, Entities, Event, Label, Outcome, Record,
+    Subject, Tick,
 };
 
 use super::wire::{put_signed, put_text, put_varint};
-use super::{VERSION, kind};
+use super::{VERSION, VERSION_CHANNEL, kind};
 
 /// Appends the record's bytes to `out`.
 pub fn encode(record: &Record, out: &mut Vec<u8>) {
@@ -155,9 +155,25 @@ fn encode_config(config: &Config, out: &mut Vec<u8>) {
 }
 
 fn encode_activation(activation: &Activation, out: &mut Vec<u8>) {
-    out.extend_from_slice(&[kind::ACTIVATION, VERSION]);
+    let version = match activation.channel {
+        Channel::Empty => VERSION,
+        Channel::Kept { .. } | Channel::Rebuilt { .. } => VERSION_CHANNEL,
+    };
+    out.extend_from_slice(&[kind::ACTIVATION, version]);
     put_signed(out, activation.at.millis());
     out.push(activation.part as u8);
     out.extend_from_slice(&activation.artifact);
     put_varint(out, u64::from(activation.share_ppm));
+    match activation.channel {
+        Channel::Empty => {}
+        Channel::Kept { producer } => {
+            out.push(0);
+            out.extend_from_slice(&producer);
+        }
+        Channel::Rebuilt { producer, scores } => {
+            out.push(1);
+            out.extend_from_slice(&producer);
+            out.extend_from_slice(&scores);
+        }
+    }
 }

@@ -1,12 +1,12 @@
-//! Layout version 1 of every kind, frozen: the files under `tests/golden` were written from
+//! Every layout version of every kind, frozen: the files under `tests/golden` were written from
 //! `docs/record-format.md`, not by the encoder, and never change.
 
 use compact_str::CompactString;
 use ringfence_event::codec::decode;
 use ringfence_event::record::{
-    Activation, AttributeValue, Config, ConfigSection, Decision, DecisionKind, DecisionSource,
-    Entities, Event, Label, LabelSource, ModelVersion, Outcome, OutcomeKind, ReasonCode, Record,
-    ServingPart, Subject, Tick, Verdict, degraded,
+    Activation, AttributeValue, Channel, Config, ConfigSection, Decision, DecisionKind,
+    DecisionSource, Entities, Event, Label, LabelSource, ModelVersion, Outcome, OutcomeKind,
+    ReasonCode, Record, ServingPart, Subject, Tick, Verdict, degraded,
 };
 use ringfence_event::{
     AttributeIx, Currency, EntityId, EventId, EventTime, EventTypeIx, Money, Position, RoleIx,
@@ -225,7 +225,21 @@ fn activation() {
         part: ServingPart::Challenger,
         artifact,
         share_ppm: 50_000,
+        channel: Channel::Empty,
     };
     let golden = include_str!("../golden/activation.hex");
+    check(golden, Record::Activation(activation.clone()));
+
+    let rebuilt = Channel::Rebuilt {
+        producer: [0xaa; 32],
+        scores: [0xbb; 32],
+    };
+    let (part, channel) = (ServingPart::Champion, rebuilt);
+    let activation = Activation {
+        part,
+        channel,
+        ..activation
+    };
+    let golden = include_str!("../golden/activation_channel.hex");
     check(golden, Record::Activation(activation));
 }

@@ -19,6 +19,7 @@ const LABEL: &str = include_str!("../golden/label.hex");
 const DECISION: &str = include_str!("../golden/decision.hex");
 const TICK: &str = include_str!("../golden/tick.hex");
 const ACTIVATION: &str = include_str!("../golden/activation.hex");
+const CHANNEL: &str = include_str!("../golden/activation_channel.hex");
 
 #[test]
 fn one_changed_part_is_refused_with_its_name() {
@@ -104,6 +105,10 @@ fn one_changed_part_is_refused_with_its_name() {
         (DECISION, "03  # evidence", "11 #", "evidence count is not"),
         (ACTIVATION, "01  # part", "03 #", "serving part is not"),
         (ACTIVATION, "d0 86 03", "c1 84 3d", "share is not canonical"),
+        (ACTIVATION, "07 01  #", "07 02  #", "channel expected"),
+        (ACTIVATION, "07 01  #", "07 03  #", "layout version 3, this"),
+        (CHANNEL, "01  # channel", "02  #", "channel is not"),
+        (CHANNEL, "01  # channel", "00  #", "32 bytes past its end"),
         (
             TICK,
             "82 67",

@@ -6,9 +6,9 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use ringfence_event::record::{
-    Activation, AttributeValue, Config, ConfigSection, Decision, DecisionKind, DecisionSource,
-    Entities, Event, Label, LabelSource, ModelVersion, Outcome, OutcomeKind, ReasonCode, Record,
-    ServingPart, Subject, Tick, Verdict,
+    Activation, AttributeValue, Channel, Config, ConfigSection, Decision, DecisionKind,
+    DecisionSource, Entities, Event, Label, LabelSource, ModelVersion, Outcome, OutcomeKind,
+    ReasonCode, Record, ServingPart, Subject, Tick, Verdict,
 };
 use ringfence_event::{
     AttributeIx, Currency, EntityId, EventId, EventTime, EventTypeIx, Money, Position, RoleIx,
@@ -206,12 +206,21 @@ fn config() -> impl Strategy<Value = Config> {
 }
 
 fn activation() -> impl Strategy<Value = Activation> {
-    (time(), select(ServingPart::ALL), any::<[u8; 32]>(), 0..=PPM).prop_map(
-        |(at, part, artifact, share_ppm)| Activation {
-            at,
-            part,
-            artifact,
-            share_ppm,
-        },
-    )
+    let head = (time(), select(ServingPart::ALL), any::<[u8; 32]>(), 0..=PPM);
+    (head, channel()).prop_map(|((at, part, artifact, share_ppm), channel)| Activation {
+        at,
+        part,
+        artifact,
+        share_ppm,
+        channel,
+    })
+}
+
+fn channel() -> impl Strategy<Value = Channel> {
+    let sha = any::<[u8; 32]>;
+    prop_oneof![
+        Just(Channel::Empty),
+        sha().prop_map(|producer| Channel::Kept { producer }),
+        (sha(), sha()).prop_map(|(producer, scores)| Channel::Rebuilt { producer, scores }),
+    ]
 }

@@ -34,8 +34,9 @@ impl Graph {
         let hash = crate::interner::name_hash(kind, text);
         self.name_table.remove(hash, |slot| slot.node == ix);
         self.names.give_back(name);
-        self.nodes.get_mut(ix).kind = FREE_KIND;
         self.nodes.give_back(ix);
+        // Whoever takes the slot next writes its own kind.
+        self.nodes.get_mut(ix).kind = FREE_KIND;
     }
 
     /// Everything but name and kind goes; the node is as new.

@@ -19,9 +19,10 @@ use event::schema::{Legitimate, Simultaneous};
 use event::{Position, Span};
 
 use super::bootstrap::{Interval, Run, quantiles, resampled_ap};
-use super::folds::divide_all;
+use super::channel::{Channel, Making};
+use super::folds::{Part, divide_all};
 use super::ladder::Rung;
-use super::protocol::{Fold, Protocol, Window};
+use super::protocol::{Fold, Protocol, Staged, Window};
 use super::samples::Samples;
 use super::source::{Source, Stream};
 use super::{EvaluateError, Extent};
@@ -98,6 +99,10 @@ pub fn honest(
     Ok(samples)
 }
 
+/// The way from a producer's training rows to its channel that is audited; [`channel::make`] is that of
+/// `evaluate`. Only for rungs that read suspicion.
+pub type Channeling = dyn Fn(&Making<'_>, &Part) -> Result<Channel, EvaluateError>;
+
 /// What is audited.
 pub struct Subject<'a> {
     pub stream: &'a Stream,
@@ -106,6 +111,7 @@ pub struct Subject<'a> {
     pub extent: Extent,
     pub rung: &'a Rung,
     pub sampling: &'a Sampling,
+    pub channeling: &'a Channeling,
 }
 
 /// 99 % intervals and a bound of 99.9 %: a clean history fails a check about once in 200 audits.
@@ -186,7 +192,8 @@ impl<'a, P: FnMut(Step) -> ControlFlow<()>> Auditor<'a, P> {
         let divisions = divide_all(&samples, self.subject.protocol, set, folds(self.subject))?;
         let mut run = Run::new();
         for (fold, division) in divisions.iter().enumerate() {
-            run.push(self.scorer.fit(&samples, division)?);
+            let it = &folds(self.subject)[fold];
+            run.push(self.scorer.fit(&samples, &stream, it, division)?.0);
             self.tell(check, fold)?;
         }
         let least = self.subject.protocol.fold_frauds_min;
@@ -237,7 +244,8 @@ impl<'a, P: FnMut(Step) -> ControlFlow<()>> Auditor<'a, P> {
         // No row behind the cut is looked at, so none is sampled.
         let until = self.scorer.time_after(cut).min(it.test.until);
         let test = Window { until, ..it.test };
-        let samples = self.samples(Check::Future, stream, &[it.train, test])?;
+        let windows = windows(&[Fold { test, ..it }]);
+        let samples = self.samples(Check::Future, stream, &windows)?;
         let compared = self.scorer.compare(&samples, stream, fold, cut)?;
         self.tell(Check::Future, fold)?;
         let altered = format!("fold {fold}: everything from record {} on {what}", cut.0);
@@ -295,11 +303,16 @@ impl<'a, P: FnMut(Step) -> ControlFlow<()>> Auditor<'a, P> {
         stories.later(extra);
         let stream = stories.tell(self.subject.stream)?;
         // A protocol of this delay would train as much earlier, so that its labels are there.
+        let earlier = |it: Window| Window {
+            from: it.from.minus(extra),
+            until: it.until.minus(extra),
+        };
         let earlier = |it: &Fold| Fold {
-            train: Window {
-                from: it.train.from.minus(extra),
-                until: it.train.until.minus(extra),
-            },
+            train: earlier(it.train),
+            staged: it.staged.map(|staged| Staged {
+                producer: earlier(staged.producer),
+                consumer: earlier(staged.consumer),
+            }),
             ..*it
         };
         let later: Vec<Fold> = folds(self.subject).iter().map(earlier).collect();
@@ -380,7 +393,12 @@ fn folds<'a>(subject: &Subject<'a>) -> &'a [Fold] {
 }
 
 fn windows(folds: &[Fold]) -> Vec<Window> {
-    folds.iter().flat_map(|it| [it.train, it.test]).collect()
+    let of = |it: &Fold| {
+        let staged = it.staged.map(|staged| [staged.producer, staged.consumer]);
+        let staged = staged.into_iter().flatten();
+        [it.train, it.test].into_iter().chain(staged)
+    };
+    folds.iter().flat_map(of).collect()
 }
 
 fn sampled(

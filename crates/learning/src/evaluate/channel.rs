@@ -9,16 +9,17 @@ use std::ops::ControlFlow;
 
 use super::folds::{Part, divide_all};
 use super::ladder::{LabelAccess, Rung};
-use super::protocol::{Candidate, Fold, Protocol};
+use super::protocol::{Candidate, Fold, Protocol, Window};
 use super::samples::Samples;
 use super::source::Source;
 use super::{EvaluateError, Extent, Step};
-use crate::producer::{Producer, ProducerRows};
-use engine::Engine;
+use crate::producer::{self, ProducerRows};
 use event::EventTime;
-use event::record::Record;
+use graph::FeatureGroup;
 use graph::sample::SampleParts;
-use graph::{FeatureGroup, Sample};
+use model::artifact::TrainingWindow;
+use model::producer::{Producer, Speaker};
+use node::channel::Rehearsal;
 
 /// Whose scores a channel carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,8 +37,9 @@ pub type Channels = BTreeMap<ChannelKey, Channel>;
 pub struct Channel {
     /// Place of each feature among the columns held, where it is one of them.
     places: Vec<Option<usize>>,
-    width: usize,
-    values: Vec<f32>,
+    pub width: usize,
+    /// Row-major, one row per row of the samples.
+    pub values: Vec<f32>,
 }
 
 impl Channel {
@@ -81,9 +83,9 @@ pub fn fill(
     extent: Extent,
     mut progress: impl FnMut(Step) -> ControlFlow<()>,
 ) -> Result<(), EvaluateError> {
-    let Some(config) = &protocol.producer else {
+    if protocol.producer.is_none() {
         return Ok(());
-    };
+    }
     for rung in rungs {
         let Some(labels) = rung.model.channel() else {
             continue;
@@ -112,9 +114,15 @@ pub fn fill(
                         return Err(EvaluateError::Cancelled);
                     }
                     if let Some(stages) = &division.staged {
-                        let mut producer = train(samples, config, &stages.producer, key)?;
-                        let channel =
-                            replay(samples, source, protocol, &mut producer, &folds[number])?;
+                        let making = Making {
+                            samples,
+                            source,
+                            protocol,
+                            fold: &folds[number],
+                            labels,
+                            seed: *seed,
+                        };
+                        let channel = make(&making, &stages.producer)?;
                         samples.channels.insert(key, channel);
                     }
                 }
@@ -124,16 +132,36 @@ pub fn fill(
     Ok(())
 }
 
+/// Whose channel, on which history.
+pub struct Making<'a> {
+    pub samples: &'a Samples,
+    pub source: &'a Source<'a>,
+    pub protocol: &'a Protocol,
+    pub fold: &'a Fold,
+    pub labels: LabelAccess,
+    pub seed: u64,
+}
+
+/// Trains a producer on the given rows and lets it speak.
+pub fn make(making: &Making<'_>, part: &Part) -> Result<Channel, EvaluateError> {
+    let (Some(config), Some(staged)) = (&making.protocol.producer, making.fold.staged) else {
+        return Ok(Channel::empty(making.samples));
+    };
+    let producer = train(making, config, staged.producer, part)?;
+    replay(making, &producer)
+}
+
 fn train(
-    samples: &Samples,
+    making: &Making<'_>,
     config: &Candidate,
+    window: Window,
     part: &Part,
-    key: ChannelKey,
 ) -> Result<Producer, EvaluateError> {
+    let samples = making.samples;
     let features = samples.features.features();
     let hidden = |group: FeatureGroup| {
         group == FeatureGroup::Suspicion
-            || group == FeatureGroup::Labels && key.labels == LabelAccess::None
+            || group == FeatureGroup::Labels && making.labels == LabelAccess::None
     };
     let width = samples.width();
     let mut values = Vec::with_capacity(part.rows.len() * width);
@@ -157,52 +185,40 @@ fn train(
         width,
         fraud: &part.fraud,
         times: &times,
+        negative_rate: 1.0,
     };
     let rounds = config.rounds.last().copied().unwrap_or(1);
     // A producer and its consumer must not draw the same rows and columns.
-    let config = config.boost(rounds, key.seed * 1_000 + 500);
-    Ok(Producer::train(&rows, &config)?)
+    let config = config.boost(rounds, making.seed * 1_000 + 500);
+    let window = TrainingWindow {
+        from: window.from.millis(),
+        until: window.until.millis(),
+    };
+    Ok(producer::train(&rows, window, &config)?)
 }
 
 /// Runs the history once more with the producer in the loop.
-fn replay(
-    samples: &Samples,
-    source: &Source<'_>,
-    protocol: &Protocol,
-    producer: &mut Producer,
-    fold: &Fold,
-) -> Result<Channel, EvaluateError> {
-    let from = fold.staged.map_or(EventTime::END, |it| it.producer.until);
-    let until = fold.test.until;
-    let event_types = protocol.resolve(&samples.schema)?;
-    let mut engine = Engine::new(&samples.schema);
-    let mut sample = Sample::default();
+fn replay(making: &Making<'_>, producer: &Producer) -> Result<Channel, EvaluateError> {
+    let samples = making.samples;
+    // The samples' own may have another maturity by now.
+    let schema = making.source.schema();
+    let until = making.fold.test.until;
+    let event_types = making.protocol.resolve(schema)?;
+    let speaker = Some(Speaker::new(producer));
+    let mut rehearsal = Rehearsal::new(schema, speaker, SampleParts::Tabular).only(event_types);
     let mut channel = Channel::empty(samples);
     let mut row = 0;
-    let mut records = source.records()?;
+    let mut records = making.source.records()?;
     while row < samples.rows.len()
-        && let Some((position, mut record)) = records.next_record()?
+        && let Some((position, record)) = records.next_record()?
     {
-        let mut suspicion = None;
-        if let Record::Event(event) = &record {
-            let is_row = position == samples.seen(row).position;
-            let time = event.event_timestamp;
-            let scored = event_types.contains(&event.event_type) && time >= from && time < until;
-            if scored {
-                engine.sample(event, SampleParts::Tabular, &mut sample);
-                suspicion = Some(producer.score(&sample.tabular));
-                if is_row {
-                    channel.keep(row, &sample.tabular);
-                }
-            }
-            row += usize::from(is_row);
-        } else if let Record::Decision(decision) = &mut record {
-            decision.suspicion.clear();
+        let is_row = position == samples.seen(row).position;
+        let in_reach = is_row && samples.seen(row).time < until;
+        let heard = rehearsal.apply(position, record, in_reach);
+        if let Some(sample) = heard.sample.filter(|_| heard.said.is_some()) {
+            channel.keep(row, &sample.tabular);
         }
-        engine.apply(position, &record);
-        if let Some(suspicion) = suspicion {
-            engine.fold_suspicion(position, suspicion);
-        }
+        row += usize::from(is_row);
     }
     Ok(channel)
 }

@@ -6,13 +6,13 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use engine::Engine;
 use event::record::{Record, Verdict};
 use event::schema::{Legitimate, Part};
 use event::{Event, EventTime, EventTypeIx, Position, RoleIx, Schema};
+use graph::FeatureList;
 use graph::sample::SampleParts;
-use graph::{FeatureList, Sample};
 use node::NodeError;
+use node::channel::Rehearsal;
 
 use super::EvaluateError;
 use super::channel::Channels;
@@ -94,15 +94,15 @@ impl Samples {
     }
 
     /// Replays the log from its start up to the last row and keeps the rows' samples: whatever came
-    /// before the first training window has warmed the state up.
+    /// before the first training window has warmed the state up. Nobody speaks: what the log holds of
+    /// suspicion is left out.
     pub fn replay(
         &mut self,
         source: &Source<'_>,
         parts: SampleParts,
         mut progress: impl FnMut(u64, u64) -> ControlFlow<()>,
     ) -> Result<(), EvaluateError> {
-        let mut engine = Engine::new(&self.schema);
-        let mut sample = Sample::default();
+        let mut rehearsal = Rehearsal::new(&self.schema, None, parts);
         let roles = self.schema.roles.len();
         let mut arrays = (parts == SampleParts::Full).then(|| Arrays::new(roles));
         let mut wanted = self
@@ -115,17 +115,14 @@ impl Samples {
             .reserve_exact(self.rows.len() * self.features.len());
         let mut records = source.records()?;
         while let (Some(row), Some((position, record))) = (next, records.next_record()?) {
-            if let Record::Event(event) = &record
-                && position == row
-            {
-                engine.sample(event, parts, &mut sample);
+            let heard = rehearsal.apply(position, record, position == row);
+            if let Some(sample) = heard.sample {
                 self.values.extend_from_slice(&sample.tabular);
                 if let Some(arrays) = &mut arrays {
-                    arrays.push(&sample);
+                    arrays.push(sample);
                 }
                 next = wanted.next();
             }
-            engine.apply(position, &record);
             if position.0.is_multiple_of(10_000) && progress(position.0, end).is_break() {
                 return Err(EvaluateError::Cancelled);
             }

@@ -22,7 +22,7 @@ use super::train::Trainer;
 
 const VERSION: u32 = 1;
 const DIGEST: usize = 32;
-/// Arrays of the size of the network: weights, averages, both moments, and the best averages so far.
+/// Arrays of the size of the network: parameters, averages, both moments, and the best averages so far.
 const PARTS: usize = 5;
 
 /// The best epoch by validation so far.
@@ -155,7 +155,7 @@ impl Checkpoint {
         bytes.extend(header);
         let trainer = &self.trainer;
         let parts: [&Vec<f32>; PARTS] = [
-            &network.weights,
+            &trainer.parameters,
             &trainer.average,
             &trainer.adam.first,
             &trainer.adam.second,
@@ -232,6 +232,13 @@ fn decode(bytes: &[u8]) -> Result<Checkpoint, String> {
         second: part(3),
         steps: header.adam_steps,
     };
+    let mut network = Network {
+        weights: vec![0.0; layout.total],
+        shape: header.shape,
+        layout: layout.clone(),
+        scale,
+    };
+    network.set_parameters(&part(0));
     Ok(Checkpoint {
         lesson: header.lesson,
         best: Best {
@@ -244,12 +251,8 @@ fn decode(bytes: &[u8]) -> Result<Checkpoint, String> {
             average: part(1),
             adam,
             epoch: header.epoch,
-            network: Network {
-                weights: part(0),
-                shape: header.shape,
-                layout,
-                scale,
-            },
+            parameters: part(0),
+            network,
         },
     })
 }

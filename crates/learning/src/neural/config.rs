@@ -18,6 +18,8 @@ pub struct NeuralConfig {
     pub weight_decay: f32,
     /// Share of values dropped while training.
     pub dropout: f32,
+    /// Share of features that a shard does without while training.
+    pub feature_dropout: f32,
     /// Largest norm of a step's gradient.
     pub clip: f32,
     /// Share of the old average kept at each step in the averaged weights that are scored with.
@@ -37,6 +39,7 @@ impl Default for NeuralConfig {
             learning_rate: 2e-3,
             weight_decay: 1e-2,
             dropout: 0.2,
+            feature_dropout: 0.3,
             clip: 1.0,
             average: 0.99,
             positive_weight: 1.0,
@@ -55,7 +58,7 @@ pub struct NeuralConfigError {
 
 impl NeuralConfig {
     pub fn check(&self) -> Result<(), NeuralConfigError> {
-        let checks: [(&'static str, bool, &'static str, String); 10] = [
+        let checks: [(&'static str, bool, &'static str, String); 11] = [
             (
                 "hidden",
                 [32, 64].contains(&self.hidden),
@@ -97,6 +100,12 @@ impl NeuralConfig {
                 within(self.dropout, 0.0, 0.9),
                 "in 0..=0.9",
                 self.dropout.to_string(),
+            ),
+            (
+                "feature_dropout",
+                within(self.feature_dropout, 0.0, 0.9),
+                "in 0..=0.9",
+                self.feature_dropout.to_string(),
             ),
             (
                 "clip",

@@ -28,7 +28,27 @@ pub struct Network {
 #[derive(Clone, Debug)]
 pub struct Dropout {
     pub share: f32,
+    /// Share of features that the whole shard does without, as trees draw columns.
+    pub features: f32,
     pub random: Random,
+}
+
+impl Dropout {
+    /// What a kept feature is multiplied by, and 0 for the others; empty: all are kept.
+    fn draw_features(&mut self, features: usize, out: &mut Vec<f32>) {
+        out.clear();
+        if self.features > 0.0 {
+            let kept = 1.0 / (1.0 - self.features);
+            let draw = |_| {
+                if self.random.share() < self.features {
+                    0.0
+                } else {
+                    kept
+                }
+            };
+            out.extend((0..features).map(draw));
+        }
+    }
 }
 
 /// What one shard needs; reused between shards.
@@ -36,6 +56,8 @@ pub struct Dropout {
 pub struct Tape {
     pub batch: Batch,
     cells: Vec<spline::Cell>,
+    /// Multiplier of each feature; empty: 1.
+    kept: Vec<f32>,
     wide: Vec<f32>,
     /// Log-odds, one per row of the batch.
     pub raw: Vec<f32>,
@@ -152,14 +174,72 @@ impl Network {
         }
     }
 
+    /// What the optimiser moves: as the weights, but each knot's row as its difference to the row before.
+    ///
+    /// A step then moves all knots above it too, so that a feature's trend is learnt from all its values
+    /// and only bends from those near a knot (the encoding of Gorishniy et al. 2022 behind one matrix).
+    pub fn parameters(&self) -> Vec<f32> {
+        let mut parameters = self.weights.clone();
+        self.each_spline(|row, width, knots| {
+            for knot in knots.rev().take_while(|knot| *knot > 0) {
+                for at in row + knot * width..row + (knot + 1) * width {
+                    parameters[at] -= self.weights[at - width];
+                }
+            }
+        });
+        parameters
+    }
+
+    /// The weights of such parameters.
+    pub fn set_parameters(&mut self, parameters: &[f32]) {
+        let mut weights = std::mem::take(&mut self.weights);
+        weights.copy_from_slice(parameters);
+        self.each_spline(|row, width, knots| {
+            for knot in knots.skip(1) {
+                for at in row + knot * width..row + (knot + 1) * width {
+                    weights[at] += weights[at - width];
+                }
+            }
+        });
+        self.weights = weights;
+    }
+
+    /// From the gradient of the weights to that of the parameters.
+    pub fn turn_gradient(&self, gradient: &mut [f32]) {
+        self.each_spline(|row, width, knots| {
+            for knot in knots.rev().take_while(|knot| *knot > 0) {
+                for at in row + knot * width..row + (knot + 1) * width {
+                    gradient[at - width] += gradient[at];
+                }
+            }
+        });
+    }
+
+    /// First weight, width of a row and knots of each feature's part of `spline` and `skip`.
+    fn each_spline(&self, mut visit: impl FnMut(usize, usize, Range<usize>)) {
+        for (range, width) in [
+            (&self.layout.spline, self.shape.wide),
+            (&self.layout.skip, 1),
+        ] {
+            for feature in 0..self.shape.features {
+                let knots = self.scale.knots.of(feature);
+                visit(range.start + knots.start * width, width, 0..knots.len());
+            }
+        }
+    }
+
     /// Log-odds of the rows of a shard, in the order of `tape.batch.rows`.
     pub fn forward(
         &self,
         tape: &mut Tape,
         source: Source<'_>,
         rows: &[usize],
-        dropout: Option<Dropout>,
+        mut dropout: Option<Dropout>,
     ) {
+        tape.kept.clear();
+        if let Some(dropout) = &mut dropout {
+            dropout.draw_features(self.shape.features, &mut tape.kept);
+        }
         let mut batch = std::mem::take(&mut tape.batch);
         batch.fill(source, &self.scale, self.shape.event_types, rows);
         self.forward_tabular(tape, &batch);
@@ -202,8 +282,12 @@ impl Network {
             skip: self.part(&self.layout.skip),
             skip_missing: self.part(&self.layout.skip_missing),
         };
-        let knots = &self.scale.knots;
-        spline::forward(&mut tape.wide, &mut tape.raw, &part, knots, &tape.cells);
+        let cells = spline::Cells {
+            knots: &self.scale.knots,
+            cells: &tape.cells,
+            kept: &tape.kept,
+        };
+        spline::forward(&mut tape.wide, &mut tape.raw, &part, cells);
         relu(&mut tape.wide);
     }
 
@@ -517,7 +601,12 @@ impl Network {
             skip,
             skip_missing,
         };
-        spline::backward(&mut part, &self.scale.knots, &tape.cells, &back.wide, draw);
+        let cells = spline::Cells {
+            knots: &self.scale.knots,
+            cells: &tape.cells,
+            kept: &tape.kept,
+        };
+        spline::backward(&mut part, cells, &back.wide, draw);
     }
 
     /// The network as it is served: on samples as they are.

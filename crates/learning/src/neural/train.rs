@@ -38,6 +38,8 @@ pub struct Epoch {
 pub struct Trainer {
     pub config: NeuralConfig,
     pub network: Network,
+    /// What the optimiser moves; the network's weights follow from it.
+    pub parameters: Vec<f32>,
     /// Averaged weights.
     pub average: Vec<f32>,
     pub adam: Adam,
@@ -74,6 +76,7 @@ impl Trainer {
         Trainer {
             adam: Adam::new(network.weights.len()),
             average: network.weights.clone(),
+            parameters: network.parameters(),
             network,
             config,
             epoch: 0,
@@ -105,6 +108,7 @@ impl Trainer {
                     let stream = (step << 8) + shard as u64 + (1 << 40);
                     let dropout = Dropout {
                         share: config.dropout,
+                        features: config.feature_dropout,
                         random: Random::new(seed, stream),
                     };
                     worker.run(network, lesson, picks, dropout, config.positive_weight);
@@ -112,7 +116,7 @@ impl Trainer {
             let used = &workers[..batch.len().div_ceil(SHARD)];
             loss += used.iter().map(|it| it.loss).sum::<f64>();
             add_all(&mut gradient, used);
-            self.step(&gradient, 1.0 / batch.len() as f32);
+            self.step(&mut gradient, 1.0 / batch.len() as f32);
             if progress(number * shards * SHARD + batch.len(), order.len()).is_break() {
                 return ControlFlow::Break(());
             }
@@ -124,7 +128,8 @@ impl Trainer {
         })
     }
 
-    fn step(&mut self, gradient: &[f32], share: f32) {
+    fn step(&mut self, gradient: &mut [f32], share: f32) {
+        self.network.turn_gradient(gradient);
         let squares: f64 = gradient
             .par_chunks(65_536)
             .map(|part| part.iter().map(|it| f64::from(*it).powi(2)).sum::<f64>())
@@ -136,12 +141,13 @@ impl Trainer {
         let warm = ((self.adam.steps + 1) as f32 / WARM_UP).min(1.0);
         let rate = self.config.learning_rate * warm;
         self.adam.step(
-            &mut self.network.weights,
+            &mut self.parameters,
             gradient,
             rate,
             self.config.weight_decay,
             scale,
         );
+        self.network.set_parameters(&self.parameters);
         // Young averages follow faster: the first steps must not weigh for ever.
         let steps = self.adam.steps as f32;
         let keep = self.config.average.min((1.0 + steps) / (10.0 + steps));

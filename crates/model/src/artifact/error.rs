@@ -56,6 +56,12 @@ pub enum ArtifactError {
         event_type: String,
         thresholds: Thresholds,
     },
+    #[error("producer of suspicion: its trees use {producer} features, the model's {model}")]
+    ProducerFeatures { model: usize, producer: usize },
+    #[error(
+        "producer of suspicion: it trained on events until {producer}, its model from {model} on: scores of events that it had seen would teach the model to trust it"
+    )]
+    ProducerWindow { producer: i64, model: i64 },
     #[error("metric {name:?} must be finite, got {value}")]
     Metric { name: String, value: f64 },
     #[error(transparent)]

@@ -1,4 +1,5 @@
-//! The parts of a model as tensors: trees under their arrays' names, the network's under `network.`.
+//! The parts of a model as tensors: trees under their arrays' names, a producer's with `producer.` before them, the
+//! network's with `network.`.
 
 use super::container::{ContainerError, Dtype, Tensor, Tensors};
 use crate::hybrid::knots::Knots;
@@ -41,6 +42,13 @@ pub fn write_trees(prefix: &str, trees: &Trees, out: &mut Vec<Tensor>) {
         list(name("gain"), Dtype::F32, &t.gain, f32s),
         list(name("flags"), Dtype::U8, &t.flags, u8::to_le_bytes),
     ]);
+}
+
+/// The arrays of trees as bytes, in the order in which a file names them.
+pub fn arrays(trees: &Trees) -> impl Iterator<Item = Vec<u8>> {
+    let mut tensors = Vec::new();
+    write_trees("", trees, &mut tensors);
+    tensors.into_iter().map(|tensor| tensor.bytes)
 }
 
 /// Cuts the arrays into trees; what is in them is for [`Trees::new`] to judge.

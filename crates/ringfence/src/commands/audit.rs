@@ -5,9 +5,9 @@ use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use graph::FeatureGroup;
 use learning::evaluate::Extent;
 use learning::evaluate::audit::{Check, Doing, Subject, audit, honest};
+use learning::evaluate::channel;
 use learning::evaluate::ladder::{Model, Rung};
 use learning::evaluate::source::Stream;
 use node::History;
@@ -16,21 +16,6 @@ use super::evaluate::{named, read_protocol};
 use crate::cli::{AuditArgs, AuditPart, Cli, EXIT_LEAK};
 use crate::show;
 
-/// The rung's own features but suspicion: the audit runs no producers, and says so by the rung's name.
-/// (`crates/learning/tests/channel.rs` holds their channel against serving.)
-fn without_suspicion(rung: &Rung) -> Option<Rung> {
-    let Model::Trees(groups) = &rung.model else {
-        return None;
-    };
-    let mut rung = rung.clone();
-    if groups.contains(&FeatureGroup::Suspicion) {
-        let kept = groups.iter().copied();
-        rung.model = Model::Trees(kept.filter(|it| *it != FeatureGroup::Suspicion).collect());
-        rung.name += ", no suspicion";
-    }
-    Some(rung)
-}
-
 pub fn run(cli: &Cli, args: &AuditArgs) -> Result<ExitCode> {
     let place = super::place(cli)?;
     let protocol = read_protocol(&args.protocol)?;
@@ -38,7 +23,8 @@ pub fn run(cli: &Cli, args: &AuditArgs) -> Result<ExitCode> {
         None => Rung::full(&protocol),
         Some(wanted) => named(Rung::ladder(&protocol), wanted)?,
     };
-    let Some(rung) = rungs.iter().find_map(without_suspicion) else {
+    let own = |rung: &&Rung| matches!(rung.model, Model::Trees(_));
+    let Some(rung) = rungs.iter().find(own) else {
         bail!(
             "only rungs of the tenant's own features are scored; the handbook's are compared beside them"
         );
@@ -57,8 +43,9 @@ pub fn run(cli: &Cli, args: &AuditArgs) -> Result<ExitCode> {
         } else {
             Extent::Validation
         },
-        rung: &rung,
+        rung,
         sampling: &honest,
+        channeling: &channel::make,
     };
     let bar = show::bar(0, "audit", "records", cli.quiet);
     let report = audit(&subject, &checks(&args.part), |step| {

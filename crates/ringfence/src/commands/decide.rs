@@ -278,6 +278,7 @@ pub fn decision_value(event_id: &str, decided: &Decided, features: &FeatureList)
         "source": decision.source.name(),
         "model_version": show::hex(&decision.model.0[..6]),
         "policy_version": decision.policy_version,
+        "suspicion": decision.suspicion.first().map(|(_, score)| score),
         "reasons": reasons.collect::<Vec<_>>(),
         "degraded": event::record::degraded::names(decision.degraded).collect::<Vec<_>>(),
         "position": decided.position.0,

@@ -119,6 +119,9 @@ fn train_and_open(cli: &Cli, place: &Place) -> Result<Tenant> {
         rows_max: 200_000,
         seed: 1,
         calibration: CalibrationName::Platt,
+        producer: false,
+        producer_of: None,
+        producer_share: 0.5,
         no_activate: false,
     };
     let trained = train(cli, place, (EventTime::MIN, EventTime::END), &options)?;
@@ -128,7 +131,7 @@ fn train_and_open(cli: &Cli, place: &Place) -> Result<Tenant> {
         &format!("   model {} in {seconds:.1} s", identity.short()),
     )?;
     let mut tenant = super::open_tenant(cli, place)?;
-    activate(&mut tenant, &trained.fitted.artifact, identity)?;
+    activate(cli, place, &mut tenant, &trained.fitted.artifact, identity)?;
     Ok(tenant)
 }
 

@@ -139,7 +139,7 @@ fn tell(value: &Value, depth: usize) -> Result<()> {
 }
 
 /// The state before a position.
-fn replayed(cli: &Cli, history: &History, until: Position) -> Result<Engine> {
+fn replayed(cli: &Cli, place: &Place, history: &History, until: Position) -> Result<Engine> {
     let mut engine = Engine::new(history.schema());
     let mut records = history.iter_from(Position(0))?;
     let bar = show::bar(until.0, "replay", "records", cli.quiet);
@@ -147,7 +147,7 @@ fn replayed(cli: &Cli, history: &History, until: Position) -> Result<Engine> {
         let Some((position, record)) = records.next_record()? else {
             break;
         };
-        engine.apply(position, &record);
+        node::channel::apply(&mut engine, place, position, &record)?;
         if position.0.is_multiple_of(16_384) {
             bar.set_position(position.0);
         }
@@ -160,7 +160,7 @@ fn replayed(cli: &Cli, history: &History, until: Position) -> Result<Engine> {
 fn sample(cli: &Cli, place: &Place, event_id: &str, full: bool) -> Result<()> {
     let history = History::open(place)?;
     let found = find(&history, event_id)?;
-    let mut engine = replayed(cli, &history, found.position)?;
+    let mut engine = replayed(cli, place, &history, found.position)?;
     let mut sample = Sample::default();
     engine.sample(&found.event, SampleParts::Full, &mut sample);
     let features = engine.features();
@@ -247,7 +247,7 @@ fn entity(cli: &Cli, place: &Place, kind: &str, id: &str) -> Result<()> {
         let known: Vec<&str> = schema.kinds.iter().map(|kind| kind.name.as_str()).collect();
         bail!("unknown entity kind {kind:?}; known: {}", known.join(", "));
     };
-    let engine = replayed(cli, &history, history.end())?;
+    let engine = replayed(cli, place, &history, history.end())?;
     let Some(view) = engine.graph().view(kind_ix, id) else {
         bail!("{kind} {id:?} is unknown, or idle for longer than time.idle_expiry");
     };

@@ -26,6 +26,7 @@ pub fn run(cli: &Cli, args: &ModelsArgs) -> Result<ExitCode> {
     match &args.what {
         Models::List => list(cli, &place)?,
         Models::Activate { model } => switch(cli, &place, model)?,
+        Models::Rebuild => rebuild(cli, &place)?,
         Models::Export { file, model } => export(cli, &place, file, model.as_deref())?,
         Models::Import {
             file,
@@ -92,6 +93,7 @@ fn list(cli: &Cli, place: &Place) -> Result<()> {
                 "created_by": artifact.header.created_by,
                 "trees": artifact.trees.tree_count(),
                 "features": artifact.header.features.len(),
+                "producer": artifact.producer_identity().map(|it| show::hex(&it)),
                 "metrics": artifact.header.metrics,
             })
         });
@@ -102,10 +104,14 @@ fn list(cli: &Cli, place: &Place) -> Result<()> {
         let mark = if is_serving(hash) { "serving" } else { "" };
         writeln!(
             out,
-            "{}  {mark:<8} {:<6} {:>5} trees  {}",
+            "{}  {mark:<8} {:<6} {:>5} trees  {}  {}",
             &hash[..12],
             artifact.kind(),
             artifact.trees.tree_count(),
+            match artifact.producer_identity() {
+                Some(producer) => format!("producer {}", &show::hex(&producer)[..12]),
+                None => "no producer".to_owned(),
+            },
             artifact.header.created_by
         )?;
     }
@@ -113,7 +119,7 @@ fn list(cli: &Cli, place: &Place) -> Result<()> {
 }
 
 /// The model file whose version begins so.
-fn the_one(place: &Place, wanted: &str) -> Result<(String, Artifact)> {
+pub fn the_one(place: &Place, wanted: &str) -> Result<(String, Artifact)> {
     let mut fitting = files(place)?;
     fitting.retain(|hash, _| hash.starts_with(wanted));
     let (Some(one), None) = (fitting.pop_first(), fitting.first_key_value()) else {
@@ -133,6 +139,23 @@ fn switch(cli: &Cli, place: &Place, wanted: &str) -> Result<()> {
         return Ok(show::json(&json!({ "model": hash, "activated": true }))?);
     }
     writeln!(show::out(), "model {} in service", &hash[..12])?;
+    Ok(())
+}
+
+fn rebuild(cli: &Cli, place: &Place) -> Result<()> {
+    let bar = show::bar(0, "channel", "records", cli.quiet);
+    let made = node::channel::renew(place, |done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+    })?;
+    bar.finish_and_clear();
+    if cli.json {
+        return Ok(show::json(&json!({ "rebuilt": made }))?);
+    }
+    writeln!(
+        show::out(),
+        "{made} side files of suspicion channels made again"
+    )?;
     Ok(())
 }
 
@@ -179,7 +202,7 @@ fn import(cli: &Cli, place: &Place, given: &Given<'_>) -> Result<()> {
     // All that can be wrong with the file is told before the replay.
     let model = lightgbm_text::read(&text).with_context(|| shown.to_string())?;
     let trees = by_name(&model, &features).with_context(|| shown.to_string())?;
-    let rows = replay(cli, place, given.range, ROWS_MAX, |_| Ok(()))?;
+    let rows = replay(cli, place, given.range, ROWS_MAX, None, |_| Ok(()))?;
     let fitted = adopt(
         trees,
         &rows,

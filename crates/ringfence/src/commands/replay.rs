@@ -17,7 +17,8 @@ use crate::cli::{Cli, ReplayArgs};
 use crate::show;
 
 pub fn run(cli: &Cli, args: &ReplayArgs) -> Result<ExitCode> {
-    let history = History::open(&super::place(cli)?)?;
+    let place = super::place(cli)?;
+    let history = History::open(&place)?;
     let end = args
         .until
         .map_or(history.end().0, |until| until.min(history.end().0));
@@ -37,7 +38,7 @@ pub fn run(cli: &Cli, args: &ReplayArgs) -> Result<ExitCode> {
             engine.sample(event, SampleParts::Full, &mut sample);
             samples.add(position, &sample);
         }
-        engine.apply(position, &record);
+        node::channel::apply(&mut engine, &place, position, &record)?;
         if position.0.is_multiple_of(16_384) {
             bar.set_position(position.0);
         }

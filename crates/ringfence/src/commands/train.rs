@@ -1,5 +1,7 @@
 //! `ringfence train`
 
+mod stages;
+
 use std::fs::{self, File};
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -14,6 +16,7 @@ use learning::dataset::{self, Labels, Range, Rows, Survey};
 use learning::fit::{FOREVER, FitError, Fitted, Plan, check_classes, fit};
 use log::LogOptions;
 use model::artifact::{Artifact, Identity, Thresholds};
+use model::producer::Producer;
 use node::{History, Journal, Place, Tenant};
 use serde_json::json;
 
@@ -71,7 +74,7 @@ pub fn put_into_service(
     drop(writer);
     let mut tenant = super::open_tenant(cli, place)
         .with_context(|| format!("model {} is written, but not in service", identity.short()))?;
-    activate(&mut tenant, artifact, identity)?;
+    activate(cli, place, &mut tenant, artifact, identity)?;
     tenant.snapshot()?;
     Ok(())
 }
@@ -85,9 +88,6 @@ pub fn train(
 ) -> Result<Trained> {
     let started = Instant::now();
     let history = History::open(place)?;
-    let rows = replay(cli, place, (from, until), args.rows_max, |found| {
-        check_classes(found.frauds, found.legitimate, method(args.calibration))
-    })?;
     let config = BoostConfig {
         rounds: args.rounds,
         learning_rate: args.learning_rate,
@@ -98,13 +98,22 @@ pub fn train(
         seed: args.seed,
         ..BoostConfig::default()
     };
+    let check =
+        |found: Survey| check_classes(found.frauds, found.legitimate, method(args.calibration));
+    let stage = stages::first(cli, place, (from, until), args, &config)?;
+    let (producer, from) = match stage {
+        Some((producer, boundary)) => (Some(producer), from.max(boundary)),
+        None => (None, from),
+    };
+    let speaks = producer.as_ref();
+    let rows = replay(cli, place, (from, until), args.rows_max, speaks, check)?;
     let features = graph::FeatureList::new(history.schema());
     let bar = show::bar(args.rounds as u64, "train", "rounds", cli.quiet);
     let plan = Plan {
         calibration: method(args.calibration),
         ..Plan::default()
     };
-    let fitted = fit(
+    let mut fitted = fit(
         &rows,
         history.schema(),
         &features,
@@ -119,6 +128,7 @@ pub fn train(
         },
     )?;
     bar.finish_and_clear();
+    fitted.artifact.producer = producer;
     let identity = write_model(place, &fitted.artifact)?;
     let seconds = started.elapsed().as_secs_f64();
     Ok(Trained {
@@ -146,12 +156,14 @@ pub fn method(name: CalibrationName) -> Method {
     }
 }
 
-/// The labelled rows of a range. What they hold is checked before the replay, which takes long.
+/// The labelled rows of a range, with the suspicion of the given producer. What they hold is checked
+/// before the replay, which takes long.
 pub fn replay(
     cli: &Cli,
     place: &Place,
     (from, until): (EventTime, EventTime),
     rows_max: usize,
+    producer: Option<&Producer>,
     check: impl FnOnce(Survey) -> Result<(), FitError>,
 ) -> Result<Rows> {
     let history = History::open(place)?;
@@ -164,7 +176,7 @@ pub fn replay(
     };
     check(dataset::survey(&history, range, &labels)?)?;
     let bar = show::bar(history.end().0, "replay", "records", cli.quiet);
-    let rows = dataset::collect(place, range, &labels, |done, _| {
+    let rows = dataset::collect(place, range, &labels, producer, |done, _| {
         bar.set_position(done);
         ControlFlow::Continue(())
     })?;
@@ -198,7 +210,13 @@ pub fn write_model(place: &Place, artifact: &Artifact) -> Result<Identity> {
 }
 
 /// Puts the model into service with its thresholds as the policy, durably.
-pub fn activate(tenant: &mut Tenant, artifact: &Artifact, identity: &Identity) -> Result<()> {
+pub fn activate(
+    cli: &Cli,
+    place: &Place,
+    tenant: &mut Tenant,
+    artifact: &Artifact,
+    identity: &Identity,
+) -> Result<()> {
     let header = &artifact.header;
     let body = policy_of(
         header
@@ -206,7 +224,18 @@ pub fn activate(tenant: &mut Tenant, artifact: &Artifact, identity: &Identity) -
             .iter()
             .map(|(name, it)| (name.as_str(), *it)),
     );
-    tenant.activate(identity.bytes())?;
+    let mut rebuild = tenant.rebuild_for(identity.bytes())?;
+    if let Some(rebuild) = &mut rebuild {
+        // What the producer says of all history; the tenant has it to itself, so nothing is left to catch up.
+        let bar = show::bar(0, "channel", "records", cli.quiet);
+        let end = tenant.journal().committed();
+        rebuild.catch_up(place, end, |done, total| {
+            bar.set_length(total);
+            bar.set_position(done);
+        })?;
+        bar.finish_and_clear();
+    }
+    tenant.activate_with(identity.bytes(), rebuild)?;
     tenant.set_policy(&body, &format!("model {}", identity.short()))?;
     tenant.commit()?;
     Ok(())
@@ -244,6 +273,7 @@ fn tell(cli: &Cli, args: &TrainArgs, trained: &Trained) -> Result<()> {
             "stop": part(1),
             "late": part(2),
             "trees": fitted.artifact.trees.tree_count(),
+            "producer": fitted.artifact.producer_identity().map(|it| show::hex(&it)),
             "metrics": header.metrics,
             "thresholds": header.thresholds,
             "importance": fitted.importance.iter().take(20).collect::<Vec<_>>(),
@@ -253,6 +283,14 @@ fn tell(cli: &Cli, args: &TrainArgs, trained: &Trained) -> Result<()> {
     let mut out = show::out();
     let [train, stop, late] = fitted.parts;
     let grouped = |count: usize| show::grouped(count as u64);
+    if let Some(producer) = &fitted.artifact.producer {
+        let until = EventTime::from_millis(producer.training_window.until);
+        let trees = producer.trees.tree_count();
+        writeln!(
+            out,
+            "producer of suspicion: {trees} trees on the events until {until}"
+        )?;
+    }
     writeln!(
         out,
         "grown on {} events ({} fraud), stopped on {} ({}), calibrated and measured on the latest {} ({})",

@@ -117,3 +117,66 @@ fn decisions_that_were_shown_survive_a_kill() {
     }
     fs::remove_file(bench.path("events.jsonl")).unwrap();
 }
+
+/// Invariant I1 with a producer in the loop: killed at random moments and started again, from snapshot and
+/// tail, the log ends as if nothing had happened, and so does every state and sample made from it.
+#[test]
+fn a_channel_survives_kills_bit_for_bit() {
+    let (schema, _) = world_files();
+    let train = ["train", "--producer", "--rounds", "20", "--leaves", "7"];
+    let prepared = || {
+        let bench = Bench::new();
+        let (history, later) = split(&bench, 0.8);
+        bench.json(&bench.import_args(&schema, &history));
+        let trained = bench.json(&train);
+        (bench, later, trained)
+    };
+    let (undisturbed, later, trained) = prepared();
+    let later = &later[..later.len().min(2_000)];
+    let answers = undisturbed.decide(later);
+    let heard = |answer: &&Value| answer["suspicion"].as_u64().is_some_and(|it| it > 0);
+    assert_eq!(answers.iter().filter(heard).count(), later.len());
+    let wanted = undisturbed.json(&["replay", "--samples"]);
+
+    let (bench, _, again) = prepared();
+    assert_eq!(
+        trained["model"], again["model"],
+        "training is deterministic"
+    );
+    let mut killed = 0;
+    for (round, delay) in delays(0xcafe).take(6).enumerate() {
+        let mut child = bench
+            .command(&["decide"])
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = child.stdin.take().unwrap();
+        let fed = later.to_vec();
+        // All lines from the start: what is on disk already is answered again, not decided again.
+        let feeder = thread::spawn(move || {
+            for line in fed {
+                if writeln!(input, "{line}").is_err() {
+                    return;
+                }
+            }
+        });
+        let mut answers = BufReader::new(child.stdout.take().unwrap()).lines();
+        let seen = answers.by_ref().take(150 * (round + 1)).count();
+        thread::sleep(delay / 8);
+        killed += u32::from(child.try_wait().unwrap().is_none() && seen > 0);
+        child.kill().unwrap();
+        for _ in answers.map_while(Result::ok) {}
+        child.wait().unwrap();
+        feeder.join().unwrap();
+        if round == 2 {
+            // An orderly end writes a snapshot: what follows starts from it.
+            bench.decide(&later[..500]);
+        }
+    }
+    assert!(killed >= 3, "only {killed} of 6 were still deciding");
+    bench.decide(later);
+    let got = bench.json(&["replay", "--samples"]);
+    for field in ["records", "digest", "samples_digest"] {
+        assert_eq!(got[field], wanted[field], "{field}");
+    }
+}

@@ -53,6 +53,12 @@ fn one_class_and_few_frauds_cannot_be_trained_on() {
         &["train", "--from", "2026-01-05T00:00:00Z"],
         "one class only (0 known frauds",
     );
+    // Two stages: each part has to have its fifty, and here the earlier one has all there are.
+    refused(
+        &tenant(99),
+        &["train", "--producer"],
+        "that train its model hold 0 known frauds, at least 50",
+    );
     assert!(!few.path("data/default/models").exists());
     // With one more the labels pass; that all of them are early is what is wrong then.
     refused(

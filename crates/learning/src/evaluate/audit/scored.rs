@@ -7,19 +7,24 @@ use event::{EventTime, Position, Span};
 
 use super::compare::Compared;
 use super::finding::{AuditReport, Finding, Verdict};
-use super::{Subject, folds};
+use super::{Channeling, Subject, folds};
 use crate::boost::average_precision;
 use crate::evaluate::bootstrap::Run;
-use crate::evaluate::folds::{Division, FRAUDS_MIN, Part, divide, divide_all};
+use crate::evaluate::channel::{Channel, Making};
+use crate::evaluate::folds::{Division, FRAUDS_MIN, Part, Stages, divide, divide_all};
+use crate::evaluate::ladder::LabelAccess;
 use crate::evaluate::learner::{self, Table};
 use crate::evaluate::measure::ScoredRows;
 use crate::evaluate::protocol::{Candidate, Fold, Protocol};
 use crate::evaluate::samples::Samples;
-use crate::evaluate::source::Stream;
+use crate::evaluate::source::{Source, Stream};
 use crate::evaluate::{EvaluateError, Extent, handbook};
 
 pub struct Scorer<'a> {
     protocol: &'a Protocol,
+    channeling: &'a Channeling,
+    /// What the rung's producer sees; `None`: the rung reads no suspicion.
+    hears: Option<LabelAccess>,
     folds: &'a [Fold],
     extent: Extent,
     columns: Vec<usize>,
@@ -28,6 +33,8 @@ pub struct Scorer<'a> {
     /// Of the Handbook's own features, where the protocol measures them too.
     handbook: Vec<f32>,
     divisions: Vec<Division>,
+    /// Of each fold, where the rung reads one.
+    channels: Vec<Option<Channel>>,
     run: Run,
 }
 
@@ -50,19 +57,32 @@ impl<'a> Scorer<'a> {
             .collect();
         let mut scorer = Scorer {
             protocol,
+            channeling: subject.channeling,
+            hears: subject
+                .rung
+                .model
+                .channel()
+                .filter(|_| protocol.producer.is_some()),
             folds: folds(subject),
             extent: subject.extent,
             columns,
             candidate,
             handbook: handbook_of(protocol, &samples),
             divisions: Vec::new(),
+            channels: Vec::new(),
             run: Run::new(),
             samples,
         };
         scorer.divisions = divide_all(&scorer.samples, protocol, scorer.set(), scorer.folds)?;
         for (fold, division) in scorer.divisions.iter().enumerate() {
-            let rows = scorer.fit(&scorer.samples, division)?;
+            let (rows, channel) = scorer.fit(
+                &scorer.samples,
+                subject.stream,
+                &scorer.folds[fold],
+                division,
+            )?;
             scorer.run.push(rows);
+            scorer.channels.push(channel);
             if fitted(fold).is_break() {
                 return Err(EvaluateError::Cancelled);
             }
@@ -81,27 +101,65 @@ impl<'a> Scorer<'a> {
         &self.run
     }
 
-    /// Trains on a division of these samples and scores its test.
-    pub fn fit(&self, samples: &Samples, division: &Division) -> Result<ScoredRows, EvaluateError> {
-        let scores = self.scores(samples, &division.train, &division.test)?;
+    /// Trains on a division of these samples and scores its test; also what its producer said.
+    pub fn fit(
+        &self,
+        samples: &Samples,
+        stream: &Stream,
+        fold: &Fold,
+        division: &Division,
+    ) -> Result<(ScoredRows, Option<Channel>), EvaluateError> {
+        let stages = self.stages(division);
+        let channel = self.channel(samples, stream, fold, stages.map(|it| &it.producer))?;
+        let train = stages.map_or(&division.train, |it| &it.consumer);
+        let scores = self.scores(samples, channel.as_ref(), train, &division.test)?;
         let rows = &division.test.rows;
-        Ok(ScoredRows {
+        let scored = ScoredRows {
             scores,
             fraud: division.test.fraud.clone(),
             times: rows.iter().map(|row| samples.seen(*row).time).collect(),
             subjects: rows.iter().map(|row| samples.seen(*row).subject).collect(),
             blocks: rows.iter().map(|row| samples.block(*row)).collect(),
             ..ScoredRows::default()
-        })
+        };
+        Ok((scored, channel))
+    }
+
+    /// The two training parts, where the rung reads suspicion.
+    fn stages<'d>(&self, division: &'d Division) -> Option<&'d Stages> {
+        division.staged.as_ref().filter(|_| self.hears.is_some())
+    }
+
+    fn channel(
+        &self,
+        samples: &Samples,
+        stream: &Stream,
+        fold: &Fold,
+        producer: Option<&Part>,
+    ) -> Result<Option<Channel>, EvaluateError> {
+        let Some((labels, part)) = self.hears.zip(producer) else {
+            return Ok(None);
+        };
+        let making = Making {
+            samples,
+            source: &Source::Memory(stream),
+            protocol: self.protocol,
+            fold,
+            labels,
+            seed: self.protocol.seeds[0],
+        };
+        (self.channeling)(&making, part).map(Some)
     }
 
     fn scores(
         &self,
         samples: &Samples,
+        channel: Option<&Channel>,
         train: &Part,
         test: &Part,
     ) -> Result<Vec<f64>, EvaluateError> {
-        let table = Table::new(&samples.values, samples.width(), self.columns.clone());
+        let table = Table::new(&samples.values, samples.width(), self.columns.clone())
+            .with_channel(channel);
         let seed = self.protocol.seeds[0];
         let done = learner::boosted(samples, &table, &self.candidate, seed, train, test)?;
         Ok(done.scores.into_iter().next().unwrap_or_default())
@@ -183,22 +241,36 @@ impl<'a> Scorer<'a> {
                 before.push(self.run[fold].scores[at]);
             }
         }
-        let followed = self
-            .follow(&base.train, &rows)
-            .zip(self.follow(&test, &rows));
-        let Some((train_now, test_now)) = followed else {
+        let stages = self.stages(base);
+        let train = stages.map_or(&base.train, |it| &it.consumer);
+        // Without a producer its part is empty, and every row of it is there.
+        let none = Part::default();
+        let producer = stages.map_or(&none, |it| &it.producer);
+        let follow = |part| self.follow(part, &rows);
+        let (Some(train_now), Some(test_now), Some(producer_now)) =
+            (follow(train), follow(&test), follow(producer))
+        else {
             // An event that was there has no sample any more: everything about it differs.
-            compared.rows = base.train.rows.len() + test.rows.len();
+            compared.rows = train.rows.len() + test.rows.len();
             compared.rows_changed = compared.rows;
             compared.scores_changed = before.len();
             compared.scores = before;
             return Ok(compared);
         };
-        let handbook = handbook_of(self.protocol, samples);
-        for (old, new) in [(&base.train, &train_now), (&test, &test_now)] {
-            self.compare_rows(samples, &handbook, old, new, &mut compared);
+        let given = stages.map(|_| &producer_now);
+        let now = Now {
+            samples,
+            handbook: handbook_of(self.protocol, samples),
+            channel: self.channel(samples, stream, &self.folds[fold], given)?,
+        };
+        for (old, new) in [
+            (producer, &producer_now),
+            (train, &train_now),
+            (&test, &test_now),
+        ] {
+            self.compare_rows(&now, fold, old, new, &mut compared);
         }
-        compared.scores = self.scores(samples, &train_now, &test_now)?;
+        compared.scores = self.scores(samples, now.channel.as_ref(), &train_now, &test_now)?;
         let changed = before.iter().zip(&compared.scores);
         compared.scores_changed = changed.filter(|(a, b)| a.to_bits() != b.to_bits()).count();
         Ok(compared)
@@ -206,23 +278,31 @@ impl<'a> Scorer<'a> {
 
     fn compare_rows(
         &self,
-        samples: &Samples,
-        handbook: &[f32],
+        now: &Now<'_>,
+        fold: usize,
         old: &Part,
         new: &Part,
         compared: &mut Compared,
     ) {
         let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
-        let width = samples.width();
-        let values = |held: &[f32], width: usize, row: usize| -> Vec<u32> {
+        let width = self.samples.width();
+        let bits = |held: &[f32], width: usize, row: usize| -> Vec<u32> {
             let row = held.get(row * width..(row + 1) * width).unwrap_or_default();
             row.iter().map(|value| value.to_bits()).collect()
         };
+        let all = |samples: &Samples, handbook: &[f32], channel: Option<&Channel>, row| {
+            let mut all = bits(&samples.values, width, row);
+            for (at, value) in all.iter_mut().enumerate() {
+                let said = channel.and_then(|it| it.value(row, at));
+                *value = said.map_or(*value, f32::to_bits);
+            }
+            all.extend(bits(handbook, handbook::WIDTH, row));
+            all
+        };
+        let channel = self.channels[fold].as_ref();
         for (old, new) in old.rows.iter().zip(&new.rows) {
-            let mut before = values(&self.samples.values, width, *old);
-            before.extend(values(&self.handbook, handbook::WIDTH, *old));
-            let mut after = values(&samples.values, width, *new);
-            after.extend(values(handbook, handbook::WIDTH, *new));
+            let before = all(&self.samples, &self.handbook, channel, *old);
+            let after = all(now.samples, &now.handbook, now.channel.as_ref(), *new);
             compared.rows += 1;
             compared.rows_changed += usize::from(before != after);
             for (column, _) in before
@@ -234,7 +314,7 @@ impl<'a> Scorer<'a> {
                 *counts.entry(column).or_default() += 1;
             }
         }
-        let features = samples.features.features();
+        let features = self.samples.features.features();
         for (column, rows) in counts {
             let name = match features.get(column) {
                 Some(feature) => feature.name.clone(),
@@ -277,14 +357,19 @@ impl<'a> Scorer<'a> {
         let rows = Self::rows_of(samples, stream);
         let mut run = Run::new();
         for (fold, it) in folds.iter().enumerate() {
-            let train = divide(samples, self.protocol, it).train;
-            if train.frauds() < FRAUDS_MIN || train.frauds() == train.rows.len() {
+            let division = divide(samples, self.protocol, it);
+            let stages = self.stages(&division);
+            let train = stages.map_or(&division.train, |it| &it.consumer);
+            let parts = [Some(train), stages.map(|it| &it.producer)];
+            let too_few = |it: &Part| it.frauds() < FRAUDS_MIN || it.frauds() == it.rows.len();
+            if parts.into_iter().flatten().any(too_few) {
                 return Ok(None);
             }
             let Some(test) = self.follow(&self.divisions[fold].test, &rows) else {
                 return Ok(None);
             };
-            let scores = self.scores(samples, &train, &test)?;
+            let channel = self.channel(samples, stream, it, stages.map(|it| &it.producer))?;
+            let scores = self.scores(samples, channel.as_ref(), train, &test)?;
             run.push(self.with_scores(fold, &scores));
         }
         Ok(Some(run))
@@ -304,7 +389,10 @@ impl<'a> Scorer<'a> {
             protocol: self.protocol.name.clone(),
             schema_hash: subject.stream.schema().hash().hex(),
             folds: self.set(),
-            rung: subject.rung.name.clone(),
+            rung: match self.hears {
+                Some(_) => format!("{}, producer in the loop", subject.rung.name),
+                None => subject.rung.name.clone(),
+            },
             features: self.columns.len(),
             rounds: self.candidate.rounds[0],
             seed: self.protocol.seeds[0],
@@ -314,6 +402,13 @@ impl<'a> Scorer<'a> {
             findings,
         }
     }
+}
+
+/// An altered history as it is held against the one that is.
+struct Now<'a> {
+    samples: &'a Samples,
+    handbook: Vec<f32>,
+    channel: Option<Channel>,
 }
 
 fn handbook_of(protocol: &Protocol, samples: &Samples) -> Vec<f32> {

@@ -23,6 +23,8 @@ pub struct NetworkCandidate {
     pub weight_decay: f32,
     #[serde(default = "dropout")]
     pub dropout: f32,
+    #[serde(default = "feature_dropout")]
+    pub feature_dropout: f32,
     #[serde(default = "average")]
     pub average: f32,
     #[serde(default = "positive_weight")]
@@ -52,6 +54,9 @@ fn weight_decay() -> f32 {
 }
 fn dropout() -> f32 {
     NeuralConfig::default().dropout
+}
+fn feature_dropout() -> f32 {
+    NeuralConfig::default().feature_dropout
 }
 fn average() -> f32 {
     NeuralConfig::default().average
@@ -96,6 +101,7 @@ impl NetworkCandidate {
             learning_rate: self.learning_rate,
             weight_decay: self.weight_decay,
             dropout: self.dropout,
+            feature_dropout: self.feature_dropout,
             average: self.average,
             positive_weight: self.positive_weight,
             seed,

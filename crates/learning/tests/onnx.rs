@@ -1,0 +1,201 @@
+//! An exported model, evaluated by ONNX Runtime in Python, is the model that serves here: 1,000 samples of a graph, and
+//! random networks of every shape.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
+
+// The name under which the shared helpers know it.
+extern crate model as ringfence_model;
+
+#[path = "support/exported.rs"]
+mod exported;
+#[path = "../../model/tests/support/python.rs"]
+mod python;
+#[path = "../../model/tests/support/random_networks.rs"]
+mod random_networks;
+#[path = "../../model/tests/support/random_samples.rs"]
+mod random_samples;
+#[path = "../../model/tests/support/random_trees.rs"]
+mod random_trees;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use exported::{artifact, calibrations, graph_samples, knots};
+use model::artifact::{Artifact, Blend};
+use model::hybrid::Input;
+use model::hybrid::kernel::Kernel;
+use model::hybrid::shape::{NEIGHBOURS, STEPS, Shape};
+use python::python;
+use random_networks::{Dice, random_network};
+use random_samples::{Arrays, sample_of};
+use ringfence_learning::onnx::export;
+
+const TOLERANCE: f32 = 1e-4;
+
+/// Raw log-odds and probability of every sample, by what serves.
+fn ours(artifact: &Artifact, samples: &[Arrays]) -> Vec<(f32, f32)> {
+    let mut kernel = artifact.network.as_ref().map(|it| {
+        let kernel = Kernel::new(&it.hybrid);
+        let scratch = kernel.scratch();
+        (kernel, scratch, it.blend)
+    });
+    let score = |sample: &Arrays| {
+        let trees = artifact.trees.predict_raw(&sample.tabular);
+        let raw = match &mut kernel {
+            Some((kernel, scratch, blend)) => {
+                let output = kernel.score(&sample.input(), scratch);
+                blend.raw(f64::from(output), trees)
+            }
+            None => trees,
+        };
+        let probability = artifact.header.calibration.probability(raw);
+        (raw as f32, probability as f32)
+    };
+    samples.iter().map(score).collect()
+}
+
+/// The same by ONNX Runtime.
+fn theirs(python: &Path, artifact: &Artifact, samples: &[Arrays], batch: usize) -> Vec<(f32, f32)> {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let (_, identity) = Artifact::decode(&artifact.encode().unwrap()).unwrap();
+    fs::write(at("model.onnx"), export(artifact, &identity)).unwrap();
+    fs::write(at("rows.txt"), samples.len().to_string()).unwrap();
+    let floats = |name: &str, of: fn(&Arrays) -> &Vec<f32>| {
+        let values = samples.iter().flat_map(of);
+        let bytes: Vec<u8> = values.flat_map(|it| it.to_le_bytes()).collect();
+        fs::write(at(name), bytes).unwrap();
+    };
+    floats("tabular", |it| &it.tabular);
+    floats("sequence", |it| &it.sequence);
+    floats("entities", |it| &it.entities);
+    floats("neighbourhood", |it| &it.neighbourhood);
+    let ints = |name: &str, values: Vec<i64>| {
+        let bytes: Vec<u8> = values.iter().flat_map(|it| it.to_le_bytes()).collect();
+        fs::write(at(name), bytes).unwrap();
+    };
+    ints("steps", samples.iter().map(|it| it.steps as i64).collect());
+    let neighbours = samples.iter().flat_map(|it| &it.neighbours);
+    ints("neighbours", neighbours.map(|it| i64::from(*it)).collect());
+    let done = Command::new(python)
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/onnx_peer.py"))
+        .args([&at("model.onnx"), dir.path()])
+        .arg(batch.to_string())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{said}");
+    let read = |name: &str| -> Vec<f32> {
+        let bytes = fs::read(at(name)).unwrap();
+        let values = bytes.as_chunks::<4>().0.iter();
+        values.map(|it| f32::from_le_bytes(*it)).collect()
+    };
+    let (raw, probability) = (read("out_log_odds"), read("out_probability"));
+    raw.into_iter().zip(probability).collect()
+}
+
+fn check(python: &Path, artifact: &Artifact, samples: &[Arrays], batch: usize, what: &str) {
+    let (ours, theirs) = (
+        ours(artifact, samples),
+        theirs(python, artifact, samples, batch),
+    );
+    assert_eq!(ours.len(), theirs.len());
+    let mut worst = 0.0_f32;
+    for (row, (ours, theirs)) in ours.iter().zip(&theirs).enumerate() {
+        let far = |a: f32, b: f32| (a - b).abs() / b.abs().max(1.0);
+        let difference = far(theirs.0, ours.0).max((theirs.1 - ours.1).abs());
+        assert!(
+            difference <= TOLERANCE,
+            "{what} row {row}: {theirs:?}, ours {ours:?}"
+        );
+        worst = worst.max(difference);
+    }
+    let spread = |it: &[(f32, f32)]| {
+        let raw = it.iter().map(|it| it.0);
+        raw.clone().fold(f32::MIN, f32::max) - raw.fold(f32::MAX, f32::min)
+    };
+    assert!(spread(&ours) > 0.1, "{what}: all scores alike");
+    println!("{what}: {} rows, largest difference {worst:e}", ours.len());
+}
+
+#[test]
+fn a_thousand_samples_of_a_graph() {
+    let Some(python) = python() else { return };
+    let (samples, shape) = graph_samples(1_000);
+    assert!(samples.iter().any(|it| it.steps == STEPS) && samples.iter().any(|it| it.steps == 0));
+    for hidden in [32, 64] {
+        let shape = Shape { hidden, ..shape };
+        let hybrid = random_network(&mut Dice(7), shape, knots(&samples), 1.0);
+        let blend = Blend {
+            network: 0.7,
+            trees: 0.9,
+            constant: -0.2,
+        };
+        let artifact = artifact(Some((hybrid, blend)), shape.features, 0);
+        check(
+            &python,
+            &artifact,
+            &samples,
+            256,
+            &format!("hidden {hidden}"),
+        );
+    }
+}
+
+/// Branches off, features without knots, no knots at all, one role, trees alone, every calibration, batches of one.
+#[test]
+fn every_shape_of_model() {
+    let Some(python) = python() else { return };
+    let mut dice = Dice(11);
+    for at in 0..8 {
+        let shape = Shape {
+            features: 1 + dice.below(30),
+            roles: 1 + at % 4,
+            event_types: 1 + dice.below(5),
+            hidden: [32, 64][at % 2],
+            wide: 16 * (1 + at % 8),
+            graph: at != 1 && at != 3,
+            sequence: at != 2 && at != 3,
+        };
+        let samples: Vec<Arrays> = (0..60)
+            .map(|row| {
+                let steps = [0, 1, STEPS, dice.below(STEPS + 1)][row % 4];
+                let counts = (0..shape.roles)
+                    .map(|_| dice.below(NEIGHBOURS + 1) as u8)
+                    .collect();
+                let mut sample = sample_of(&mut dice, &shape, steps, counts);
+                for value in &mut sample.tabular {
+                    if dice.below(5) == 0 {
+                        *value =
+                            [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e15, 0.0][dice.below(5)];
+                    }
+                }
+                sample
+            })
+            .collect();
+        let mut knots = exported::few_knots(&mut dice, shape.features);
+        if at == 4 {
+            knots.start.fill(0);
+            knots.at.clear();
+        }
+        let hybrid = random_network(&mut dice, shape, knots, 1.0);
+        let blend = Blend {
+            trees: [0.0, 1.5][at % 2],
+            ..Blend::NETWORK
+        };
+        let network = (at != 7).then_some((hybrid, blend));
+        let artifact = artifact(network, shape.features, at % calibrations().len());
+        let batch = [1, 7, 60][at % 3];
+        check(&python, &artifact, &samples, batch, &format!("model {at}"));
+    }
+}
+
+/// Inputs are the arrays of a sample, in its order.
+#[test]
+fn a_sample_is_an_input() {
+    let (samples, shape) = graph_samples(40);
+    let input: Input<'_> = samples[39].input();
+    assert_eq!(input.tabular.len(), shape.features);
+    assert_eq!(input.neighbours.len(), shape.roles);
+    assert!(input.steps > 0);
+}

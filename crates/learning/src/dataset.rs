@@ -1,7 +1,11 @@
 //! History replayed into rows: one per event of the wanted range, as it was seen at its time.
 
+mod kept;
+pub mod stored;
+
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 
 use event::record::{Record, Verdict};
 use event::schema::Legitimate;
@@ -11,6 +15,9 @@ use model::producer::{Producer, Speaker};
 use node::channel::Rehearsal;
 use node::{History, NodeError, Place};
 use thiserror::Error;
+
+use crate::neural::arrays::Arrays;
+use kept::{Kept, Who};
 
 /// Which events become rows.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,6 +42,8 @@ impl Range {
 pub struct Rows {
     pub width: usize,
     pub values: Vec<f32>,
+    /// Sequence and neighbourhood of each row, where they were asked for.
+    pub arrays: Option<Arrays>,
     pub times: Vec<EventTime>,
     pub positions: Vec<Position>,
     pub fraud: Vec<bool>,
@@ -48,6 +57,11 @@ pub struct Rows {
 pub enum DatasetError {
     #[error(transparent)]
     Node(#[from] NodeError),
+    #[error("samples file {path}: {source}")]
+    Stored {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error("no event lies in the wanted time range")]
     Empty,
     #[error("{0} frauds alone are more than the {1} rows allowed")]
@@ -114,55 +128,91 @@ impl Labels {
     }
 }
 
-/// Replays the history up to the last event of the range and keeps the wanted samples. Their suspicion is
-/// what the given producer says, whatever the log holds; without one there is none.
+/// What is asked of a history.
+#[derive(Clone, Copy)]
+pub struct Wanted<'a> {
+    pub range: Range,
+    pub labels: &'a Labels,
+    /// Samples carry the suspicion that this producer says, whatever the log holds; without one there is
+    /// none.
+    pub producer: Option<&'a Producer>,
+    pub parts: SampleParts,
+}
+
+/// Replays the history up to the last event of the range and keeps the wanted samples.
 pub fn collect(
     place: &Place,
-    range: Range,
-    labels: &Labels,
-    producer: Option<&Producer>,
-    mut progress: impl FnMut(u64, u64) -> ControlFlow<()>,
+    wanted: Wanted<'_>,
+    progress: impl FnMut(u64, u64) -> ControlFlow<()>,
 ) -> Result<Rows, DatasetError> {
     let history = History::open(place)?;
-    let schema = history.schema().clone();
-    let found = survey(&history, range, labels)?;
-    let (negative_rate, last) = (found.negative_rate(range.rows_max)?, found.last);
-    let speaker = producer.map(Speaker::new);
-    let mut rehearsal = Rehearsal::new(&schema, speaker, SampleParts::Tabular);
-    let mut rows = Rows {
-        width: rehearsal.engine().features().len(),
-        negative_rate,
-        ..Rows::default()
-    };
+    let found = survey(&history, wanted.range, wanted.labels)?;
+    let rate = found.negative_rate(wanted.range.rows_max)?;
+    let kept = gather(
+        &history,
+        &wanted,
+        (rate, found.last),
+        Unknown::Leave,
+        progress,
+    )?;
+    kept.settle(&wanted, history.schema(), rate)
+}
+
+/// Whether events of which nothing is known yet are kept too.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unknown {
+    Leave,
+    Keep,
+}
+
+/// The one replay: samples of the range's frauds and of a share of its other events.
+fn gather(
+    history: &History,
+    wanted: &Wanted<'_>,
+    (rate, last): (f64, Position),
+    unknown: Unknown,
+    mut progress: impl FnMut(u64, u64) -> ControlFlow<()>,
+) -> Result<Kept, DatasetError> {
+    let schema = history.schema();
+    let speaker = wanted.producer.map(Speaker::new);
+    let mut rehearsal = Rehearsal::new(schema, speaker, wanted.parts);
+    let width = rehearsal.engine().features().len();
+    let roles = schema.roles.len();
+    let mut kept = Kept::new(
+        width,
+        (wanted.parts == SampleParts::Full).then_some(roles),
+        rate,
+    );
     let mut records = history.iter_from(Position(0))?;
     while let Some((position, record)) = records.next_record()?
         && position <= last
     {
-        let mut wanted = None;
+        let mut found = None;
         if let Record::Event(event) = &record
-            && range.holds(event.event_timestamp)
+            && wanted.range.holds(event.event_timestamp)
         {
-            let time = event.event_timestamp;
-            let truth = labels.truth(position, time, range.known_until, &schema);
-            rows.unknown += u64::from(truth.is_none());
-            let kept = |fraud: &bool| *fraud || keeps(event.event_id.key(), negative_rate);
-            wanted = truth.filter(kept).map(|fraud| (time, fraud));
+            let (time, key) = (event.event_timestamp, event.event_id.key());
+            let known = wanted.range.known_until;
+            let stays = match wanted.labels.truth(position, time, known, schema) {
+                Some(true) => true,
+                Some(false) => keeps(key, rate),
+                None => unknown == Unknown::Keep && keeps(key, rate),
+            };
+            found = stays.then_some(Who {
+                position,
+                time,
+                key,
+            });
         }
-        let heard = rehearsal.apply(position, record, wanted.is_some());
-        if let Some(((time, fraud), sample)) = wanted.zip(heard.sample) {
-            rows.values.extend_from_slice(&sample.tabular);
-            rows.times.push(time);
-            rows.positions.push(position);
-            rows.fraud.push(fraud);
+        let heard = rehearsal.apply(position, record, found.is_some());
+        if let Some((who, sample)) = found.zip(heard.sample) {
+            kept.push(who, sample);
         }
         if position.0.is_multiple_of(10_000) && progress(position.0, last.0).is_break() {
             return Err(DatasetError::Cancelled(position.0));
         }
     }
-    if rows.fraud.is_empty() {
-        return Err(DatasetError::Empty);
-    }
-    Ok(rows.in_time_order())
+    Ok(kept)
 }
 
 /// What a range holds.
@@ -178,8 +228,8 @@ pub struct Survey {
 /// Counts what is known of a range's events; reads the log, runs no engine.
 pub fn survey(history: &History, range: Range, labels: &Labels) -> Result<Survey, NodeError> {
     let mut survey = Survey::default();
-    look(history, range, labels, |position, _, truth| {
-        survey.last = position;
+    look(history, range, labels, |who, truth| {
+        survey.last = who.position;
         survey.frauds += usize::from(truth == Some(true));
         survey.legitimate += usize::from(truth == Some(false));
     })?;
@@ -193,8 +243,8 @@ pub fn known(
     labels: &Labels,
 ) -> Result<Vec<(EventTime, bool)>, NodeError> {
     let mut known = Vec::new();
-    look(history, range, labels, |_, time, truth| {
-        known.extend(truth.map(|fraud| (time, fraud)));
+    look(history, range, labels, |who, truth| {
+        known.extend(truth.map(|fraud| (who.time, fraud)));
     })?;
     known.sort_unstable();
     Ok(known)
@@ -204,7 +254,7 @@ fn look(
     history: &History,
     range: Range,
     labels: &Labels,
-    mut each: impl FnMut(Position, EventTime, Option<bool>),
+    mut each: impl FnMut(Who, Option<bool>),
 ) -> Result<(), NodeError> {
     let mut records = history.iter_from(Position(0))?;
     while let Some((position, record)) = records.next_record()? {
@@ -214,7 +264,13 @@ fn look(
         let time = event.event_timestamp;
         if range.holds(time) {
             let truth = labels.truth(position, time, range.known_until, history.schema());
-            each(position, time, truth);
+            let key = event.event_id.key();
+            let who = Who {
+                position,
+                time,
+                key,
+            };
+            each(who, truth);
         }
     }
     Ok(())
@@ -252,25 +308,6 @@ impl Rows {
 
     pub fn frauds(&self) -> usize {
         self.fraud.iter().filter(|fraud| **fraud).count()
-    }
-
-    /// Late events stand behind later ones in the log; who splits rows by time needs them in its order.
-    fn in_time_order(self) -> Rows {
-        if self.times.is_sorted() {
-            return self;
-        }
-        let mut order: Vec<usize> = (0..self.len()).collect();
-        order.sort_by_key(|row| (self.times[*row], self.positions[*row]));
-        let row_values = |row: &usize| &self.values[row * self.width..(row + 1) * self.width];
-        Rows {
-            width: self.width,
-            values: order.iter().flat_map(row_values).copied().collect(),
-            times: order.iter().map(|row| self.times[*row]).collect(),
-            positions: order.iter().map(|row| self.positions[*row]).collect(),
-            fraud: order.iter().map(|row| self.fraud[*row]).collect(),
-            negative_rate: self.negative_rate,
-            unknown: self.unknown,
-        }
     }
 
     /// Rows `from..until` as values and labels.

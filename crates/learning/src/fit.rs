@@ -1,5 +1,6 @@
 //! From history to a model file: split by time, grow, calibrate, choose thresholds, measure.
 
+mod hybrid;
 mod late;
 mod refusal;
 mod stages;
@@ -9,6 +10,7 @@ use std::ops::ControlFlow;
 use event::{EventTime, Schema};
 use graph::FeatureList;
 use model::artifact::{Artifact, TrainingWindow};
+use model::fast::{FastTrees, Scratch};
 use model::trees::Trees;
 
 use crate::boost::{self, BoostConfig, BoostError, Dataset, Layout, Matrix, Progress};
@@ -17,6 +19,7 @@ use crate::dataset::Rows;
 use late::Late;
 use refusal::{check_calibration, check_frauds};
 
+pub use hybrid::{HybridPlan, Step, fit_hybrid};
 pub use refusal::{FitError, check_classes};
 pub use stages::{boundary, producer};
 
@@ -94,7 +97,7 @@ pub fn fit(
         progress,
     )?;
     let late = Late {
-        values: late_values,
+        raw: &raw_of(&trained.trees, late_values, rows.width),
         labels: late_labels,
         positive_weight: config.scale_pos_weight,
     };
@@ -117,7 +120,7 @@ pub fn adopt(
     check_frauds("set calibration and thresholds", labels)?;
     check_calibration(count(labels).1, plan.calibration)?;
     let late = Late {
-        values,
+        raw: &raw_of(&trees, values, rows.width),
         labels,
         positive_weight: 1.0,
     };
@@ -132,6 +135,14 @@ pub fn adopt(
     };
     header.created_by = format!("LightGBM text model, taken in by {}", header.created_by);
     Ok(fitted)
+}
+
+fn raw_of(trees: &Trees, values: &[f32], width: usize) -> Vec<f64> {
+    let fast = FastTrees::new(trees);
+    let mut scratch = Scratch::default();
+    let rows = values.chunks_exact(width);
+    rows.map(|row| fast.predict_raw(row, &mut scratch))
+        .collect()
 }
 
 fn count(labels: &[bool]) -> (usize, usize) {

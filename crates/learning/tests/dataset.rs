@@ -40,9 +40,16 @@ fn an_older_file_imported_after_a_newer_one_gives_its_rows_in_time_order() {
         known_until: EventTime::from_millis(EventTime::END.millis() - 1),
         rows_max: 100,
     };
-    let rows = dataset::collect(&place, range, &labels, None, |_, _| {
-        ControlFlow::Continue(())
-    })
+    let rows = dataset::collect(
+        &place,
+        dataset::Wanted {
+            range,
+            labels: &labels,
+            producer: None,
+            parts: graph::sample::SampleParts::Tabular,
+        },
+        |_, _| ControlFlow::Continue(()),
+    )
     .unwrap();
     assert_eq!(rows.times, [at(5), at(10), at(12)]);
     let positions: Vec<u64> = rows.positions.iter().map(|at| at.0).collect();

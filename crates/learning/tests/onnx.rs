@@ -28,6 +28,7 @@ use model::hybrid::shape::{NEIGHBOURS, STEPS, Shape};
 use python::python;
 use random_networks::{Dice, random_network};
 use random_samples::{Arrays, sample_of};
+use random_trees::{Random, random_row};
 use ringfence_learning::onnx::export;
 
 const TOLERANCE: f32 = 1e-4;
@@ -146,7 +147,7 @@ fn a_thousand_samples_of_a_graph() {
 #[test]
 fn every_shape_of_model() {
     let Some(python) = python() else { return };
-    let mut dice = Dice(11);
+    let (mut dice, mut random) = (Dice(11), Random(12));
     for at in 0..8 {
         let shape = Shape {
             features: 1 + dice.below(30),
@@ -164,12 +165,7 @@ fn every_shape_of_model() {
                     .map(|_| dice.below(NEIGHBOURS + 1) as u8)
                     .collect();
                 let mut sample = sample_of(&mut dice, &shape, steps, counts);
-                for value in &mut sample.tabular {
-                    if dice.below(5) == 0 {
-                        *value =
-                            [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e15, 0.0][dice.below(5)];
-                    }
-                }
+                sample.tabular = random_row(&mut random, shape.features);
                 sample
             })
             .collect();

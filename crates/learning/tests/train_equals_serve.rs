@@ -109,7 +109,12 @@ proptest! {
             rows_max: 1_000_000,
         };
         let rows =
-            dataset::collect(&place, range, &labels, None, |_, _| ControlFlow::Continue(())).unwrap();
+            dataset::collect(&place, dataset::Wanted {
+ range,
+ labels: &labels,
+ producer: None,
+ parts: graph::sample::SampleParts::Tabular,
+ }, |_, _| ControlFlow::Continue(())).unwrap();
         prop_assert_eq!(rows.len(), served.len());
         for (row, (position, _, tabular)) in served.iter().enumerate() {
             let values = &rows.values[row * rows.width..(row + 1) * rows.width];

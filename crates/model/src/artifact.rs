@@ -1,8 +1,9 @@
-//! The model file: safetensors layout, trees and network as tensors, everything else as JSON metadata.
+//! The model file: safetensors layout, trees, producer and network as tensors, everything else as JSON metadata.
 //!
 //! Every file holds trees. A hybrid holds a network beside them: its score may mix both, and when the network
 //! fails the trees decide alone, under their own calibration and named so. Normalisation of a network's inputs
-//! is folded into its weights when it is exported, so there are no statistics to keep.
+//! is folded into its weights when it is exported, so there are no statistics to keep. Either kind may hold the
+//! producer of the suspicion that it reads.
 //!
 //! The container is written by hand: the format is a length, a JSON table and bytes, and the file
 //! must be the same bytes for the same model. Its first metadata entry is a digest over all other
@@ -35,7 +36,7 @@ pub(crate) use sections::arrays;
 
 /// The newest version of the file; a file is written in the oldest one that can hold it.
 pub const FORMAT_VERSION: u32 = 2;
-/// The first version with producers and networks.
+/// The first version with networks and producers.
 const VERSION_PARTS: u32 = 2;
 const KIND_TREES: &str = "trees";
 const KIND_HYBRID: &str = "hybrid";
@@ -81,9 +82,9 @@ pub struct Header {
 pub struct Artifact {
     pub header: Header,
     pub trees: Trees,
-    pub network: Option<Network>,
     /// Writes the suspicion that the model reads; the two are one file and serve together.
     pub producer: Option<Producer>,
+    pub network: Option<Network>,
 }
 
 /// What a hybrid holds beside its trees.
@@ -165,9 +166,17 @@ struct Content {
     feature_hash: String,
     header: Header,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    network: Option<NetworkHeader>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     producer: Option<ProducerHeader>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    network: Option<NetworkHeader>,
+}
+
+/// What of a producer is not in its trees.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProducerHeader {
+    calibration: Calibration,
+    training_window: TrainingWindow,
 }
 
 /// What of a network is not in its tensors.
@@ -179,14 +188,6 @@ struct NetworkHeader {
     trees_calibration: Calibration,
 }
 
-/// What of a producer is not in its trees.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ProducerHeader {
-    calibration: Calibration,
-    training_window: TrainingWindow,
-}
-
 impl Artifact {
     /// The file's bytes; equal artifacts give equal bytes.
     pub fn encode(&self) -> Result<Vec<u8>, ArtifactError> {
@@ -196,14 +197,14 @@ impl Artifact {
             kind: self.kind().to_owned(),
             feature_hash: feature_hash(&self.header.features),
             header: self.header.clone(),
+            producer: self.producer.as_ref().map(|it| ProducerHeader {
+                calibration: it.calibration.clone(),
+                training_window: it.training_window,
+            }),
             network: self.network.as_ref().map(|it| NetworkHeader {
                 shape: *it.hybrid.shape(),
                 blend: it.blend,
                 trees_calibration: it.trees_calibration.clone(),
-            }),
-            producer: self.producer.as_ref().map(|it| ProducerHeader {
-                calibration: it.calibration.clone(),
-                training_window: it.training_window,
             }),
         };
         let mut tensors = Vec::new();
@@ -231,16 +232,11 @@ impl Artifact {
                 got: content.feature_hash,
             });
         }
-        let features = header.features.len();
-        let trees = Trees::new(features, &sections::read_trees("", &mut tensors)?)?;
-        let producer = match content.producer {
-            Some(it) => Some(Producer {
-                trees: Trees::new(features, &sections::read_trees(PRODUCER, &mut tensors)?)?,
-                calibration: it.calibration,
-                training_window: it.training_window,
-            }),
-            None => None,
-        };
+        let trees = Trees::new(
+            header.features.len(),
+            &sections::read_trees("", &mut tensors)?,
+        )?;
+        let producer = read_producer(content.producer, header.features.len(), &mut tensors)?;
         let network = match content.network {
             Some(it) => Some(Network {
                 hybrid: sections::read_network(it.shape, &mut tensors)??,
@@ -253,8 +249,8 @@ impl Artifact {
         let artifact = Artifact {
             header,
             trees,
-            network,
             producer,
+            network,
         };
         if artifact.kind() != content.kind {
             let expected = match artifact.network {
@@ -284,9 +280,9 @@ impl Artifact {
 
     /// The oldest version of the file that can hold this model.
     fn format_version(&self) -> u32 {
-        match self.network.is_some() || self.producer.is_some() {
-            true => VERSION_PARTS,
-            false => 1,
+        match (&self.producer, &self.network) {
+            (None, None) => 1,
+            _ => VERSION_PARTS,
         }
     }
 
@@ -296,31 +292,6 @@ impl Artifact {
         self.producer
             .as_ref()
             .map(|producer| producer.identity(schema, features))
-    }
-
-    fn check_producer(&self) -> Result<(), ArtifactError> {
-        let Some(producer) = &self.producer else {
-            return Ok(());
-        };
-        producer.calibration.check()?;
-        let (own, producers) = (self.trees.feature_count(), producer.trees.feature_count());
-        if own != producers {
-            return Err(ArtifactError::ProducerFeatures {
-                model: own,
-                producer: producers,
-            });
-        }
-        let (until, from) = (
-            producer.training_window.until,
-            self.header.training_window.from,
-        );
-        if until > from {
-            return Err(ArtifactError::ProducerWindow {
-                producer: until,
-                model: from,
-            });
-        }
-        Ok(())
     }
 
     /// Refuses a model that was not made for this schema: its hash, features and number of roles.
@@ -390,6 +361,31 @@ impl Artifact {
         Artifact::decode(&std::fs::read(path).map_err(io)?)
     }
 
+    fn check_producer(&self) -> Result<(), ArtifactError> {
+        let Some(producer) = &self.producer else {
+            return Ok(());
+        };
+        producer.calibration.check()?;
+        let (own, producers) = (self.trees.feature_count(), producer.trees.feature_count());
+        if own != producers {
+            return Err(ArtifactError::ProducerFeatures {
+                model: own,
+                producer: producers,
+            });
+        }
+        let (until, from) = (
+            producer.training_window.until,
+            self.header.training_window.from,
+        );
+        if until > from {
+            return Err(ArtifactError::ProducerWindow {
+                producer: until,
+                model: from,
+            });
+        }
+        Ok(())
+    }
+
     fn check(&self) -> Result<(), ArtifactError> {
         let (header, trees) = (self.header.features.len(), self.trees.feature_count());
         if header != trees {
@@ -447,6 +443,26 @@ fn read_content(text: &str) -> Result<(Content, u32), ArtifactError> {
         Some(KIND_TREES | KIND_HYBRID) => Ok((serde_json::from_str(text)?, version)),
         other => Err(ArtifactError::Kind {
             got: other.unwrap_or_default().to_owned(),
+        }),
+    }
+}
+
+/// Header and tensors must both hold one, or neither.
+fn read_producer(
+    header: Option<ProducerHeader>,
+    features: usize,
+    tensors: &mut container::Tensors<'_>,
+) -> Result<Option<Producer>, ArtifactError> {
+    match (header, tensors.any(PRODUCER)) {
+        (None, false) => Ok(None),
+        (Some(header), true) => Ok(Some(Producer {
+            trees: Trees::new(features, &sections::read_trees(PRODUCER, tensors)?)?,
+            calibration: header.calibration,
+            training_window: header.training_window,
+        })),
+        (header, tensors) => Err(ArtifactError::ProducerHalf {
+            header: header.is_some(),
+            tensors,
         }),
     }
 }

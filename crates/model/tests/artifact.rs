@@ -1,6 +1,8 @@
 //! The model file: same bytes for the same model, and a typed refusal for every kind of damage.
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
+#[path = "artifact/producer.rs"]
+mod producer;
 #[path = "support/random_networks.rs"]
 mod random_networks;
 #[path = "support/random_samples.rs"]
@@ -10,6 +12,7 @@ mod random_trees;
 
 use std::collections::BTreeMap;
 
+use producer::{with_producer, with_producer_and_network};
 use random_networks::{Dice, random_network};
 use random_samples::sample_of;
 use random_trees::{Random, random_row, random_trees};
@@ -20,7 +23,7 @@ use ringfence_model::calibration::{Calibration, CalibrationMap};
 use ringfence_model::hybrid::kernel::Kernel;
 use ringfence_model::hybrid::knots::Knots;
 use ringfence_model::hybrid::shape::Shape;
-use ringfence_model::producer::{Producer, Speaker};
+use ringfence_model::producer::Speaker;
 use sha2::{Digest, Sha256};
 
 fn artifact() -> Artifact {
@@ -51,23 +54,8 @@ fn artifact() -> Artifact {
             created_by: "ringfence 0.1.0".to_owned(),
         },
         trees: random_trees(7, 3, 5, 9),
-        network: None,
         producer: None,
-    }
-}
-
-/// The same with a producer of suspicion, which trained before.
-fn with_producer() -> Artifact {
-    Artifact {
-        producer: Some(Producer {
-            trees: random_trees(8, 3, 4, 6),
-            calibration: Calibration::identity(),
-            training_window: TrainingWindow {
-                from: -100,
-                until: -5,
-            },
-        }),
-        ..artifact()
+        network: None,
     }
 }
 
@@ -141,9 +129,8 @@ fn put(file: &[u8], at: usize, bytes: &[u8]) -> Vec<u8> {
 
 #[test]
 fn comes_back_whole_and_writes_the_same_bytes() {
-    let mut both = hybrid();
-    both.producer = with_producer().producer;
-    for artifact in [artifact(), with_producer(), hybrid(), both] {
+    let parts = [with_producer(), hybrid(), with_producer_and_network()];
+    for artifact in parts.into_iter().chain([artifact()]) {
         let file = artifact.encode().unwrap();
         assert_eq!(file, artifact.encode().unwrap());
         let (back, identity) = Artifact::decode(&file).unwrap();
@@ -188,9 +175,8 @@ fn saving_replaces_the_file_and_leaves_nothing_else() {
 
 #[test]
 fn every_flipped_byte_is_refused() {
-    let file = with_producer().encode().unwrap();
     let mut random = Random(1);
-    let hybrid = hybrid().encode().unwrap();
+    let hybrid = with_producer_and_network().encode().unwrap();
     for _ in 0..500 {
         let at = random.below(hybrid.len());
         let mut damaged = hybrid.clone();
@@ -198,13 +184,16 @@ fn every_flipped_byte_is_refused() {
         assert!(Artifact::decode(&damaged).is_err(), "byte {at} of a hybrid");
         assert!(Artifact::decode(&hybrid[..at]).is_err(), "cut to {at}");
     }
-    for at in 0..file.len() {
-        let mut damaged = file.clone();
-        damaged[at] ^= 1 << random.below(8);
-        assert!(Artifact::decode(&damaged).is_err(), "byte {at}");
-    }
-    for len in 0..file.len() {
-        assert!(Artifact::decode(&file[..len]).is_err(), "cut to {len}");
+    for artifact in [artifact(), with_producer()] {
+        let file = artifact.encode().unwrap();
+        for at in 0..file.len() {
+            let mut damaged = file.clone();
+            damaged[at] ^= 1 << random.below(8);
+            assert!(Artifact::decode(&damaged).is_err(), "byte {at}");
+        }
+        for len in 0..file.len() {
+            assert!(Artifact::decode(&file[..len]).is_err(), "cut to {len}");
+        }
     }
 }
 
@@ -484,69 +473,4 @@ fn what_could_not_be_read_back_is_not_written() {
             trees: 3
         })
     ));
-}
-
-#[test]
-fn a_producer_is_one_with_its_model() {
-    let whole = with_producer();
-    let file = whole.encode().unwrap();
-    let refused = |file: &[u8], expected: &str| {
-        let got = Artifact::decode(file).unwrap_err().to_string();
-        assert!(got.contains(expected), "{got}");
-    };
-    refused(
-        &replace(&file, r#"format_version\":2"#, r#"format_version\":1"#),
-        "model format version is 1, it must be 2",
-    );
-    refused(
-        &replace(&file, r#""producer.gain":"#, r#""producer.gaim":"#),
-        "tensor \"producer.gain\" is missing",
-    );
-    refused(
-        &replace(
-            &file,
-            r#""producer.leaf_value":"#,
-            r#""producer.leaf_walue":"#,
-        ),
-        "tensor \"producer.leaf_value\" is missing",
-    );
-    refused(
-        &replace(&file, r#"\"until\":-5}"#, r#"\"until\":-4}"#),
-        "it trained on events until -4, its model from -5 on",
-    );
-    let mut late = whole.clone();
-    late.producer.as_mut().unwrap().training_window.until = -4;
-    assert!(matches!(
-        late.encode(),
-        Err(ArtifactError::ProducerWindow { .. })
-    ));
-}
-
-/// Its identity is all that its scores depend on, and nothing of the model that reads them.
-#[test]
-fn a_producer_has_an_identity_of_its_own() {
-    let base = with_producer();
-    let identity = base.producer_identity().unwrap();
-    let mut other_model = base.clone();
-    other_model.trees = random_trees(9, 3, 5, 9);
-    other_model.header.seed = 1;
-    assert_eq!(other_model.producer_identity(), Some(identity));
-    assert_eq!(artifact().producer_identity(), None);
-    let changed = |change: fn(&mut Artifact, &mut Producer)| {
-        let mut artifact = base.clone();
-        let mut producer = artifact.producer.take().unwrap();
-        change(&mut artifact, &mut producer);
-        artifact.producer = Some(producer);
-        artifact.producer_identity().unwrap()
-    };
-    let others = [
-        changed(|_, it| it.trees = random_trees(10, 3, 4, 6)),
-        changed(|_, it| it.calibration.prior_shift = 1.0),
-        changed(|_, it| it.training_window.until = -6),
-        changed(|artifact, _| artifact.header.features.swap(0, 1)),
-        changed(|artifact, _| artifact.header.schema_hash = "cd".repeat(32)),
-    ];
-    for (at, other) in others.iter().enumerate() {
-        assert_ne!(*other, identity, "change {at}");
-    }
 }

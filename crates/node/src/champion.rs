@@ -70,9 +70,9 @@ impl Champion {
         Ok(Champion {
             artifact: identity.bytes(),
             scorer: Scorer::new(&artifact),
+            voice: Voice::of(&artifact),
             features: names.len(),
             roles,
-            voice: Voice::of(&artifact),
         })
     }
 

@@ -152,10 +152,10 @@ impl Tenant {
         let network_failed = matches!(scored, Ok((_, true)));
         let scored = scored.map(|(scored, _)| scored);
         let mut decision = self.engine.decide(event, position, scored);
+        decision.suspicion = said.into_iter().map(|score| (SLOT, score)).collect();
         if network_failed {
             decision.degraded |= degraded::NETWORK_FAULT;
         }
-        decision.suspicion = said.into_iter().map(|score| (SLOT, score)).collect();
         if decision.verdict != DecisionKind::Approve
             && decision.source == DecisionSource::Model
             && let Some(champion) = &mut self.champion

@@ -14,13 +14,15 @@ use std::collections::BTreeMap;
 use event::json::{Line, parse_line};
 use event::record::{Decision, degraded};
 use event::{Event, Schema};
-use graph::{FeatureList, Sample};
+use graph::FeatureList;
+use graph::sample::{self, Sample};
 use log::LogOptions;
 use model::artifact::{Artifact, Blend, Header, Network, TrainingWindow};
 use model::calibration::{Calibration, CalibrationMap};
 use model::hybrid::knots::Knots;
 use model::hybrid::shape::Shape;
 use model::hybrid::{Hybrid, Input};
+use model::producer::{Producer, Speaker};
 use model::trees::{Child, Leaf, Split, Tree, Trees};
 use random_networks::{Dice, random_network};
 use ringfence_node::{Journal, Place, Tenant};
@@ -115,6 +117,7 @@ fn artifact(hybrid: Hybrid) -> Artifact {
             seed: 0,
             created_by: "a test".to_owned(),
         },
+        producer: None,
         network: Some(Network {
             hybrid,
             blend: Blend {
@@ -124,7 +127,6 @@ fn artifact(hybrid: Hybrid) -> Artifact {
             },
             trees_calibration: platt(1.0, 0.5),
         }),
-        producer: None,
     }
 }
 
@@ -193,6 +195,34 @@ fn decisions_are_those_of_the_file() {
     scores.sort_unstable();
     scores.dedup();
     assert!(scores.len() > 20, "{scores:?}");
+}
+
+/// The producer speaks of every event, whether the network scores or fails.
+#[test]
+fn a_hybrid_has_a_producer_that_is_heard() {
+    let mut columns = sample::STEP_COLUMNS.iter();
+    let column = columns.position(|it| *it == "suspicion").unwrap();
+    for scale in [1.0, 1e30] {
+        let mut artifact = artifact(network(scale));
+        let producer = Producer {
+            trees: trees(artifact.header.features.len()),
+            calibration: Calibration::identity(),
+            training_window: TrainingWindow { from: -9, until: 0 },
+        };
+        let mut speaker = Speaker::new(&producer);
+        artifact.producer = Some(producer);
+        let mut heard = false;
+        for (decision, sample) in decide(&artifact) {
+            let said = (0, speaker.score(&sample.tabular));
+            assert_eq!(decision.suspicion.as_slice(), &[said]);
+            let failed = decision.degraded & degraded::NETWORK_FAULT != 0;
+            assert_eq!(failed, scale > 1.0);
+            let steps = sample.sequence.chunks_exact(sample::STEP_WIDTH);
+            let mut steps = steps.take(sample.steps);
+            heard |= steps.any(|step| step[column] > 0.0);
+        }
+        assert!(heard, "no sample shows what was said before");
+    }
 }
 
 #[test]

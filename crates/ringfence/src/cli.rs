@@ -1,12 +1,14 @@
 //! The command line.
 
 mod evaluate;
+mod train;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use evaluate::{AuditArgs, AuditPart, EvaluateArgs};
+pub use train::{CalibrationName, ModelKind, TrainArgs};
 
 /// The work could not be done.
 pub const EXIT_FAILED: u8 = 1;
@@ -132,77 +134,6 @@ pub enum FormatName {
     Parquet,
 }
 
-/// Train a model on the tenant's history and put it into service.
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  ringfence train
-  ringfence train --from 2026-01-01T00:00:00Z --seed 7 --no-activate
-  ringfence train --producer                    two stages: a producer of suspicion, then its model
-  ringfence train --producer-of 3f2a            a new model for the producer of an older one")]
-pub struct TrainArgs {
-    /// Kind of model.
-    #[arg(long, value_enum, default_value_t = ModelKind::Trees)]
-    pub model: ModelKind,
-    /// First event to learn from (ISO-8601); everything without it.
-    #[arg(long)]
-    pub from: Option<String>,
-    /// End of the events to learn from (ISO-8601).
-    #[arg(long)]
-    pub until: Option<String>,
-    /// Boosting rounds at most.
-    #[arg(long, default_value_t = 400)]
-    pub rounds: usize,
-    #[arg(long, default_value_t = 0.05)]
-    pub learning_rate: f64,
-    /// Leaves per tree.
-    #[arg(long, default_value_t = 31)]
-    pub leaves: usize,
-    /// Rows at most; frauds all stay, others are drawn.
-    #[arg(long, default_value_t = 500_000)]
-    pub rows_max: usize,
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
-    /// How scores become probabilities; isotonic needs 1,000 frauds in the latest part.
-    #[arg(long, value_enum, default_value_t = CalibrationName::Platt)]
-    pub calibration: CalibrationName,
-    /// Train a producer of suspicion on the earlier part of the range and the model on the later part:
-    /// later samples then read what the producer said of the events around them.
-    #[arg(long)]
-    pub producer: bool,
-    /// Take the producer of this model (version, or its beginning) as it is, and train on what follows
-    /// the producer's own training. The two models share one channel.
-    #[arg(long, value_name = "MODEL", conflicts_with = "producer")]
-    pub producer_of: Option<String>,
-    /// With --producer, the part of the known events that it is trained on.
-    #[arg(long, default_value_t = 0.5, value_parser = share)]
-    pub producer_share: f64,
-    /// Write the model file, but leave the serving model as it is.
-    #[arg(long)]
-    pub no_activate: bool,
-}
-
-fn share(text: &str) -> Result<f64, String> {
-    let share: f64 = text.parse().map_err(|_| format!("{text:?} is no number"))?;
-    if (0.05..=0.95).contains(&share) {
-        Ok(share)
-    } else {
-        Err(format!("must be 0.05 to 0.95, got {share}"))
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ModelKind {
-    /// Boosted trees.
-    Trees,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum CalibrationName {
-    Platt,
-    Beta,
-    Isotonic,
-}
-
 /// Write the samples a model would be trained on, for training elsewhere.
 ///
 /// One row per labelled event: its position in the log, its time, whether it is fraud, and every feature
@@ -224,11 +155,12 @@ pub struct SamplesArgs {
     pub rows_max: usize,
 }
 
-/// Model files: list them, exchange them with LightGBM.
+/// Model files: list them, exchange them with LightGBM, write them for ONNX Runtime.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ringfence models list
   ringfence models export model.txt              the serving model, for Python's lightgbm.Booster
+  ringfence models export --onnx model.onnx      all of it, for any ONNX runtime
   ringfence models import model.txt              trained in Python on the file of `ringfence samples`")]
 pub struct ModelsArgs {
     #[command(subcommand)]
@@ -244,10 +176,14 @@ pub enum Models {
         /// Model version, or its first digits.
         model: String,
     },
-    /// Write a model's trees as a LightGBM text model; its raw score is the log-odds before calibration.
+    /// Write a model for use elsewhere: its trees as a LightGBM text model, whose raw score is the log-odds before
+    /// calibration, or with --onnx the whole of it.
     Export {
         /// File to write.
         file: PathBuf,
+        /// Network, trees and calibration as an ONNX file (docs/onnx.md).
+        #[arg(long)]
+        onnx: bool,
         /// Model version, or its first digits; the serving model without it.
         #[arg(long)]
         model: Option<String>,

@@ -6,7 +6,6 @@ use event::Schema;
 use graph::FeatureList;
 use model::artifact::{Artifact, Header, Thresholds, TrainingWindow};
 use model::calibration::Calibration;
-use model::fast::{FastTrees, Scratch};
 use model::trees::Trees;
 
 use super::{AlertBudget, FitError, Fitted, Plan};
@@ -16,7 +15,8 @@ use crate::dataset::Rows;
 
 /// The latest rows, which no tree has seen.
 pub(super) struct Late<'a> {
-    pub values: &'a [f32],
+    /// What the model says of them, as log-odds.
+    pub raw: &'a [f64],
     pub labels: &'a [bool],
     /// Weight of a fraud in the growing of the trees.
     pub positive_weight: f64,
@@ -31,22 +31,16 @@ impl Late<'_> {
         features: &FeatureList,
         plan: Plan,
     ) -> Result<Fitted, FitError> {
-        let fast = FastTrees::new(&trees);
-        let mut scratch = Scratch::default();
-        let raw: Vec<f64> = self
-            .values
-            .chunks_exact(rows.width)
-            .map(|row| fast.predict_raw(row, &mut scratch))
-            .collect();
+        let raw = self.raw;
         let scored = Scored {
-            raw: &raw,
+            raw,
             labels: self.labels,
             negative_rate: rows.negative_rate,
             positive_weight: self.positive_weight,
         };
         let calibration = calibrate::fit(plan.calibration, &scored)?;
         let thresholds = thresholds(
-            &raw,
+            raw,
             self.labels,
             &calibration,
             plan.budget,
@@ -65,7 +59,7 @@ impl Late<'_> {
                 from: rows.times.first().map_or(0, |time| time.millis()),
                 until: rows.times.last().map_or(0, |time| time.millis() + 1),
             },
-            metrics: metrics(&raw, self.labels, rows.negative_rate),
+            metrics: metrics(raw, self.labels, rows.negative_rate),
             parent: None,
             seed: 0,
             created_by: concat!("ringfence ", env!("CARGO_PKG_VERSION")).to_owned(),

@@ -1,10 +1,12 @@
 //! What cannot become a model, and why: most of it is known before any replay.
 
+use model::hybrid::HybridError;
 use thiserror::Error;
 
 use crate::boost::BoostError;
 use crate::calibrate::{CalibrateError, ISOTONIC_POSITIVES_MIN, Method};
 use crate::evaluate::folds::FRAUDS_MIN;
+use crate::neural::early_stop::NeuralError;
 use crate::producer::ProducerError;
 
 #[derive(Debug, Error)]
@@ -15,6 +17,12 @@ pub enum FitError {
     Calibrate(#[from] CalibrateError),
     #[error(transparent)]
     Producer(#[from] ProducerError),
+    #[error(transparent)]
+    Neural(#[from] NeuralError),
+    #[error("the trained network: {0}")]
+    Hybrid(#[from] HybridError),
+    #[error("a network needs sequences and neighbourhoods, and these samples hold none")]
+    NoArrays,
     #[error(
         "the time range holds one class only ({frauds} known frauds, {legitimate} legitimate events): widen it, or import the labels"
     )]

@@ -115,4 +115,64 @@ impl Arrays {
             + self.neighbourhood.len()
             + self.neighbour_start.len())
     }
+
+    /// The given samples in the given order.
+    pub fn reordered(&self, rows: &[usize]) -> Arrays {
+        let mut arrays = Arrays::new(self.roles);
+        for row in rows {
+            arrays.sequence.extend_from_slice(self.sequence(*row));
+            arrays
+                .step_start
+                .push((arrays.sequence.len() / STEP_WIDTH) as u32);
+            for role in 0..self.roles {
+                arrays.entities.extend_from_slice(self.entity(*row, role));
+                arrays
+                    .neighbourhood
+                    .extend_from_slice(self.neighbours(*row, role));
+                let end = arrays.neighbourhood.len() / NEIGHBOUR_WIDTH;
+                arrays.neighbour_start.push(end as u32);
+            }
+        }
+        arrays
+    }
+
+    /// For a file: values, and where each sample's begin.
+    pub fn parts(&self) -> ([&[f32]; 3], [&[u32]; 2]) {
+        (
+            [&self.sequence, &self.entities, &self.neighbourhood],
+            [&self.step_start, &self.neighbour_start],
+        )
+    }
+
+    /// `None` unless the parts fit together.
+    pub fn of_parts(
+        roles: usize,
+        rows: usize,
+        [sequence, entities, neighbourhood]: [Vec<f32>; 3],
+        [step_start, neighbour_start]: [Vec<u32>; 2],
+    ) -> Option<Arrays> {
+        let rises = |start: &[u32], items: usize, values: usize, width: usize| {
+            start.len() == items + 1
+                && start[0] == 0
+                && start.is_sorted()
+                && start[items] as usize * width == values
+        };
+        let fits = roles <= ROLES_MAX
+            && rises(&step_start, rows, sequence.len(), STEP_WIDTH)
+            && rises(
+                &neighbour_start,
+                rows * roles,
+                neighbourhood.len(),
+                NEIGHBOUR_WIDTH,
+            )
+            && entities.len() == rows * roles * NODE_WIDTH;
+        fits.then_some(Arrays {
+            roles,
+            sequence,
+            step_start,
+            entities,
+            neighbourhood,
+            neighbour_start,
+        })
+    }
 }

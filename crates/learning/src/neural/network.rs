@@ -182,9 +182,10 @@ impl Network {
         let mut parameters = self.weights.clone();
         self.each_spline(|row, width, knots| {
             for knot in knots.rev().take_while(|knot| *knot > 0) {
-                for at in row + knot * width..row + (knot + 1) * width {
-                    parameters[at] -= self.weights[at - width];
-                }
+                let at = row + knot * width;
+                let before = &self.weights[at - width..at];
+                let own = parameters[at..at + width].iter_mut();
+                own.zip(before).for_each(|(own, before)| *own -= before);
             }
         });
         parameters

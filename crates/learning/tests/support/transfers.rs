@@ -145,7 +145,17 @@ pub fn rows(place: &Place, from: u64, until: u64, producer: Option<&Producer>) -
         rows_max: 1_000_000,
     };
     let go_on = |_, _| ControlFlow::Continue(());
-    dataset::collect(place, range, &labels, producer, go_on).unwrap()
+    dataset::collect(
+        place,
+        dataset::Wanted {
+            range,
+            labels: &labels,
+            producer,
+            parts: graph::sample::SampleParts::Tabular,
+        },
+        go_on,
+    )
+    .unwrap()
 }
 
 pub fn config(seed: u64) -> BoostConfig {

@@ -222,6 +222,11 @@ impl<'a> Tensors<'a> {
         Ok(Tensors { held })
     }
 
+    /// Whether a name that begins so is still held.
+    pub fn any(&self, prefix: &str) -> bool {
+        self.held.keys().any(|name| name.starts_with(prefix))
+    }
+
     /// Bytes of the tensor, which must have this type and these dimensions.
     pub fn take(
         &mut self,

@@ -20,6 +20,7 @@ pub enum ArtifactError {
     Container(#[from] ContainerError),
     #[error("model format version must be 1 to {FORMAT_VERSION}, got {got}")]
     Version { got: u32 },
+    /// A file is written in the oldest version that can hold it.
     #[error("model format version is {got}, it must be {expected} for what the file holds")]
     OtherVersion { expected: u32, got: u32 },
     #[error("model kind must be \"trees\" or \"hybrid\", got {got:?}")]
@@ -29,6 +30,16 @@ pub enum ArtifactError {
         kind: String,
         expected: &'static str,
     },
+    #[error(
+        "producer of suspicion: the header and the tensors must both hold one, or neither: header {header}, tensors {tensors}"
+    )]
+    ProducerHalf { header: bool, tensors: bool },
+    #[error("producer of suspicion: its trees use {producer} features, the model's {model}")]
+    ProducerFeatures { model: usize, producer: usize },
+    #[error(
+        "producer of suspicion: it trained on events until {producer}, its model from {model} on: scores of events that it had seen would teach the model to trust it"
+    )]
+    ProducerWindow { producer: i64, model: i64 },
     #[error("model header: {0}")]
     Header(#[from] serde_json::Error),
     #[error("model was trained for schema {got}, this tenant runs {expected}: retrain it")]
@@ -56,12 +67,6 @@ pub enum ArtifactError {
         event_type: String,
         thresholds: Thresholds,
     },
-    #[error("producer of suspicion: its trees use {producer} features, the model's {model}")]
-    ProducerFeatures { model: usize, producer: usize },
-    #[error(
-        "producer of suspicion: it trained on events until {producer}, its model from {model} on: scores of events that it had seen would teach the model to trust it"
-    )]
-    ProducerWindow { producer: i64, model: i64 },
     #[error("metric {name:?} must be finite, got {value}")]
     Metric { name: String, value: f64 },
     #[error(transparent)]

@@ -1,5 +1,5 @@
-//! The parts of a model as tensors: trees under their arrays' names, a producer's with `producer.` before them, the
-//! network's with `network.`.
+//! The parts of a model as tensors: trees under their arrays' names, a producer's behind `producer.`, the
+//! network's under `network.`.
 
 use super::container::{ContainerError, Dtype, Tensor, Tensors};
 use crate::hybrid::knots::Knots;
@@ -44,11 +44,11 @@ pub fn write_trees(prefix: &str, trees: &Trees, out: &mut Vec<Tensor>) {
     ]);
 }
 
-/// The arrays of trees as bytes, in the order in which a file names them.
+/// The arrays of trees as bytes, in the order of [`write_trees`]; a producer's identity is a digest over them.
 pub fn arrays(trees: &Trees) -> impl Iterator<Item = Vec<u8>> {
     let mut tensors = Vec::new();
     write_trees("", trees, &mut tensors);
-    tensors.into_iter().map(|tensor| tensor.bytes)
+    tensors.into_iter().map(|it| it.bytes)
 }
 
 /// Cuts the arrays into trees; what is in them is for [`Trees::new`] to judge.

@@ -11,6 +11,7 @@ use event::json::{Line, parse_line};
 use event::record::{DecisionKind, Verdict};
 use event::{EventTime, Schema, Span};
 use ingest::{Mapping, Options, Source};
+use learning::neural::config::NeuralConfig;
 use log::LogOptions;
 use node::{Journal, Place, Tenant};
 use serde_json::json;
@@ -109,6 +110,7 @@ fn import(cli: &Cli, root: &Path, text: &str, schema: &Schema, history: &Path) -
 
 fn train_and_open(cli: &Cli, place: &Place) -> Result<Tenant> {
     step(cli, "3. train")?;
+    let network = NeuralConfig::default();
     let options = TrainArgs {
         model: ModelKind::Trees,
         from: None,
@@ -118,6 +120,10 @@ fn train_and_open(cli: &Cli, place: &Place) -> Result<Tenant> {
         leaves: 15,
         rows_max: 200_000,
         seed: 1,
+        epochs: network.epochs,
+        hidden: network.hidden,
+        network_learning_rate: network.learning_rate,
+        dropout: network.dropout,
         calibration: CalibrationName::Platt,
         producer: false,
         producer_of: None,

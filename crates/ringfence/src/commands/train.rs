@@ -1,24 +1,27 @@
 //! `ringfence train`
 
+mod hybrid;
+mod rows;
 mod stages;
+mod told;
 
 use std::fs::{self, File};
-use std::io::Write;
 use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use event::EventTime;
+use event::{EventTime, Schema};
+use graph::FeatureList;
+use graph::sample::SampleParts;
 use learning::boost::BoostConfig;
 use learning::calibrate::Method;
-use learning::dataset::{self, Labels, Range, Rows, Survey};
-use learning::fit::{FOREVER, FitError, Fitted, Plan, check_classes, fit};
+use learning::dataset::{Rows, Survey};
+use learning::fit::{FOREVER, Fitted, Plan, check_classes, fit};
 use log::LogOptions;
 use model::artifact::{Artifact, Identity, Thresholds};
-use model::producer::Producer;
 use node::{History, Journal, Place, Tenant};
-use serde_json::json;
+pub use rows::replay;
 
 use crate::cli::{CalibrationName, Cli, ModelKind, TrainArgs};
 use crate::show;
@@ -34,10 +37,7 @@ pub struct Trained {
 pub fn run(cli: &Cli, args: &TrainArgs) -> Result<ExitCode> {
     let place = super::place(cli)?;
     let writer = reserve(&place, args.no_activate)?;
-    // The kinds of model that there are; a further one is a further arm.
-    let trained = match args.model {
-        ModelKind::Trees => train(cli, &place, range(&args.from, &args.until)?, args)?,
-    };
+    let trained = train(cli, &place, range(&args.from, &args.until)?, args)?;
     if writer.is_some() {
         put_into_service(
             cli,
@@ -47,7 +47,7 @@ pub fn run(cli: &Cli, args: &TrainArgs) -> Result<ExitCode> {
             &trained.identity,
         )?;
     }
-    tell(cli, args, &trained)?;
+    told::tell(cli, args, &trained)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -105,29 +105,24 @@ pub fn train(
         Some((producer, boundary)) => (Some(producer), from.max(boundary)),
         None => (None, from),
     };
-    let speaks = producer.as_ref();
-    let rows = replay(cli, place, (from, until), args.rows_max, speaks, check)?;
+    let parts = match args.model {
+        ModelKind::Trees => SampleParts::Tabular,
+        ModelKind::Hybrid | ModelKind::HybridTrees => SampleParts::Full,
+    };
+    let what = (producer.as_ref(), parts);
+    let (rows, _) = rows::rows(cli, place, (from, until), args.rows_max, what, check)?;
     let features = graph::FeatureList::new(history.schema());
-    let bar = show::bar(args.rounds as u64, "train", "rounds", cli.quiet);
     let plan = Plan {
         calibration: method(args.calibration),
         ..Plan::default()
     };
-    let mut fitted = fit(
-        &rows,
-        history.schema(),
-        &features,
-        &config,
-        plan,
-        |progress| {
-            bar.set_position(progress.round as u64);
-            if let Some(ap) = progress.validation {
-                bar.set_message(format!("validation AP {ap:.3}"));
-            }
-            ControlFlow::Continue(())
-        },
-    )?;
-    bar.finish_and_clear();
+    let ground = (&rows, history.schema(), &features);
+    let mut fitted = match args.model {
+        ModelKind::Trees => trees(cli, ground, &config, plan)?,
+        ModelKind::Hybrid | ModelKind::HybridTrees => {
+            hybrid::hybrid(cli, place, ground, (&config, plan), args)?
+        }
+    };
     fitted.artifact.producer = producer;
     let identity = write_model(place, &fitted.artifact)?;
     let seconds = started.elapsed().as_secs_f64();
@@ -137,6 +132,24 @@ pub fn train(
         identity,
         seconds,
     })
+}
+
+fn trees(
+    cli: &Cli,
+    (rows, schema, features): (&Rows, &Schema, &FeatureList),
+    config: &BoostConfig,
+    plan: Plan,
+) -> Result<Fitted> {
+    let bar = show::bar(config.rounds as u64, "train", "rounds", cli.quiet);
+    let fitted = fit(rows, schema, features, config, plan, |progress| {
+        bar.set_position(progress.round as u64);
+        if let Some(ap) = progress.validation {
+            bar.set_message(format!("validation AP {ap:.3}"));
+        }
+        ControlFlow::Continue(())
+    })?;
+    bar.finish_and_clear();
+    Ok(fitted)
 }
 
 /// The times of `--from` and `--until`.
@@ -154,34 +167,6 @@ pub fn method(name: CalibrationName) -> Method {
         CalibrationName::Beta => Method::Beta,
         CalibrationName::Isotonic => Method::Isotonic,
     }
-}
-
-/// The labelled rows of a range, with the suspicion of the given producer. What they hold is checked
-/// before the replay, which takes long.
-pub fn replay(
-    cli: &Cli,
-    place: &Place,
-    (from, until): (EventTime, EventTime),
-    rows_max: usize,
-    producer: Option<&Producer>,
-    check: impl FnOnce(Survey) -> Result<(), FitError>,
-) -> Result<Rows> {
-    let history = History::open(place)?;
-    let labels = Labels::read(&history, FOREVER)?;
-    let range = Range {
-        from,
-        until,
-        known_until: labels.last,
-        rows_max,
-    };
-    check(dataset::survey(&history, range, &labels)?)?;
-    let bar = show::bar(history.end().0, "replay", "records", cli.quiet);
-    let rows = dataset::collect(place, range, &labels, producer, |done, _| {
-        bar.set_position(done);
-        ControlFlow::Continue(())
-    })?;
-    bar.finish_and_clear();
-    Ok(rows)
 }
 
 /// Writes the model under its own hash; a failure leaves no draft, and a record that names the model never
@@ -257,72 +242,4 @@ fn policy_of<'a>(thresholds: impl Iterator<Item = (&'a str, Thresholds)>) -> Str
         text.push_str(&format!("\n[event_types.{name}]\n{line}"));
     }
     text
-}
-
-fn tell(cli: &Cli, args: &TrainArgs, trained: &Trained) -> Result<()> {
-    let fitted = &trained.fitted;
-    let header = &fitted.artifact.header;
-    let part = |ix: usize| json!({ "rows": fitted.parts[ix].0, "frauds": fitted.parts[ix].1 });
-    if cli.json {
-        return Ok(show::json(&json!({
-            "model": trained.identity.as_str(),
-            "model_version": trained.identity.short(),
-            "activated": !args.no_activate,
-            "rows": trained.rows,
-            "train": part(0),
-            "stop": part(1),
-            "late": part(2),
-            "trees": fitted.artifact.trees.tree_count(),
-            "producer": fitted.artifact.producer_identity().map(|it| show::hex(&it)),
-            "metrics": header.metrics,
-            "thresholds": header.thresholds,
-            "importance": fitted.importance.iter().take(20).collect::<Vec<_>>(),
-            "seconds": trained.seconds,
-        }))?);
-    }
-    let mut out = show::out();
-    let [train, stop, late] = fitted.parts;
-    let grouped = |count: usize| show::grouped(count as u64);
-    if let Some(producer) = &fitted.artifact.producer {
-        let until = EventTime::from_millis(producer.training_window.until);
-        let trees = producer.trees.tree_count();
-        writeln!(
-            out,
-            "producer of suspicion: {trees} trees on the events until {until}"
-        )?;
-    }
-    writeln!(
-        out,
-        "grown on {} events ({} fraud), stopped on {} ({}), calibrated and measured on the latest {} ({})",
-        grouped(train.0),
-        grouped(train.1),
-        grouped(stop.0),
-        grouped(stop.1),
-        grouped(late.0),
-        grouped(late.1),
-    )?;
-    let metric = |name: &str| header.metrics.get(name).copied().unwrap_or(f64::NAN);
-    writeln!(
-        out,
-        "{} trees; on the latest part AP {:.3}, AUC {:.3} (it also set calibration and thresholds)",
-        fitted.artifact.trees.tree_count(),
-        metric("late_ap"),
-        metric("late_auc"),
-    )?;
-    writeln!(out, "most important:")?;
-    for (name, share) in fitted.importance.iter().take(8) {
-        writeln!(out, "  {:>5.1} %  {name}", share * 100.0)?;
-    }
-    let served = if args.no_activate {
-        "written"
-    } else {
-        "written and in service"
-    };
-    writeln!(
-        out,
-        "model {} {served} ({:.1} s)",
-        trained.identity.short(),
-        trained.seconds
-    )?;
-    Ok(())
 }

@@ -22,7 +22,6 @@ use std::process::Command;
 
 use exported::{artifact, calibrations, graph_samples, knots};
 use model::artifact::{Artifact, Blend};
-use model::hybrid::Input;
 use model::hybrid::kernel::Kernel;
 use model::hybrid::shape::{NEIGHBOURS, STEPS, Shape};
 use python::python;
@@ -30,6 +29,7 @@ use random_networks::{Dice, random_network};
 use random_samples::{Arrays, sample_of};
 use random_trees::{Random, random_row};
 use ringfence_learning::onnx::export;
+use tempfile::TempDir;
 
 const TOLERANCE: f32 = 1e-4;
 
@@ -55,11 +55,11 @@ fn ours(artifact: &Artifact, samples: &[Arrays]) -> Vec<(f32, f32)> {
     samples.iter().map(score).collect()
 }
 
-/// The same by ONNX Runtime.
-fn theirs(python: &Path, artifact: &Artifact, samples: &[Arrays], batch: usize) -> Vec<(f32, f32)> {
+/// Writes the model as it serves and as ONNX, and the samples as one raw file per input.
+fn lay_out(artifact: &Artifact, samples: &[Arrays]) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
-    let (_, identity) = Artifact::decode(&artifact.encode().unwrap()).unwrap();
+    let identity = artifact.save(&at("served.model")).unwrap();
     fs::write(at("model.onnx"), export(artifact, &identity)).unwrap();
     fs::write(at("rows.txt"), samples.len().to_string()).unwrap();
     let floats = |name: &str, of: fn(&Arrays) -> &Vec<f32>| {
@@ -78,21 +78,36 @@ fn theirs(python: &Path, artifact: &Artifact, samples: &[Arrays], batch: usize) 
     ints("steps", samples.iter().map(|it| it.steps as i64).collect());
     let neighbours = samples.iter().flat_map(|it| &it.neighbours);
     ints("neighbours", neighbours.map(|it| i64::from(*it)).collect());
+    dir
+}
+
+fn run(python: &Path, program: &str, args: &[&str], dir: &TempDir) {
+    let program = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/python")
+        .join(program);
     let done = Command::new(python)
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/onnx_peer.py"))
-        .args([&at("model.onnx"), dir.path()])
-        .arg(batch.to_string())
+        .current_dir(dir.path())
+        .arg(program)
+        .args(args)
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&done.stderr);
     assert!(done.status.success(), "{said}");
-    let read = |name: &str| -> Vec<f32> {
-        let bytes = fs::read(at(name)).unwrap();
-        let values = bytes.as_chunks::<4>().0.iter();
-        values.map(|it| f32::from_le_bytes(*it)).collect()
-    };
-    let (raw, probability) = (read("out_log_odds"), read("out_probability"));
-    raw.into_iter().zip(probability).collect()
+}
+
+fn read(dir: &TempDir, name: &str) -> Vec<f32> {
+    let bytes = fs::read(dir.path().join(name)).unwrap();
+    let values = bytes.as_chunks::<4>().0.iter();
+    values.map(|it| f32::from_le_bytes(*it)).collect()
+}
+
+/// Raw log-odds and probability by ONNX Runtime.
+fn theirs(python: &Path, artifact: &Artifact, samples: &[Arrays], batch: usize) -> Vec<(f32, f32)> {
+    let dir = lay_out(artifact, samples);
+    let batch = batch.to_string();
+    run(python, "onnx_peer.py", &["model.onnx", ".", &batch], &dir);
+    let raw = read(&dir, "out_log_odds").into_iter();
+    raw.zip(read(&dir, "out_probability")).collect()
 }
 
 fn check(python: &Path, artifact: &Artifact, samples: &[Arrays], batch: usize, what: &str) {
@@ -186,12 +201,29 @@ fn every_shape_of_model() {
     }
 }
 
-/// Inputs are the arrays of a sample, in its order.
+/// The formulas of docs/model.md in NumPy, on the tensors of the model file, are what the kernel computes.
 #[test]
-fn a_sample_is_an_input() {
-    let (samples, shape) = graph_samples(40);
-    let input: Input<'_> = samples[39].input();
-    assert_eq!(input.tabular.len(), shape.features);
-    assert_eq!(input.neighbours.len(), shape.roles);
-    assert!(input.steps > 0);
+fn the_written_formulas_are_what_serves() {
+    let Some(python) = python() else { return };
+    let (mut samples, shape) = graph_samples(400);
+    samples.drain(..250);
+    for hidden in [32, 64] {
+        let shape = Shape { hidden, ..shape };
+        let hybrid = random_network(&mut Dice(9), shape, knots(&samples), 1.0);
+        let kernel = Kernel::new(&hybrid);
+        let artifact = artifact(Some((hybrid, Blend::NETWORK)), shape.features, 0);
+        let dir = lay_out(&artifact, &samples);
+        run(&python, "network_peer.py", &["served.model", "."], &dir);
+        let theirs = read(&dir, "out_network");
+        assert_eq!(theirs.len(), samples.len());
+        let mut scratch = kernel.scratch();
+        let mut worst = 0.0_f32;
+        for (sample, theirs) in samples.iter().zip(theirs) {
+            let ours = kernel.score(&sample.input(), &mut scratch);
+            let difference = (ours - theirs).abs() / ours.abs().max(1.0);
+            assert!(difference <= TOLERANCE, "{ours} {theirs}");
+            worst = worst.max(difference);
+        }
+        println!("hidden {hidden}: largest difference to the formulas {worst:e}");
+    }
 }

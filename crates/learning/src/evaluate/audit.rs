@@ -10,13 +10,14 @@ pub mod relabel;
 mod chance;
 mod compare;
 mod finding;
+mod learner;
 mod scored;
 
-use graph::sample::SampleParts;
 use std::ops::ControlFlow;
 
 use event::schema::{Legitimate, Simultaneous};
 use event::{Position, Span};
+use graph::sample::SampleParts;
 
 use super::bootstrap::{Interval, Run, quantiles, resampled_ap};
 use super::channel::{Channel, Making};
@@ -96,6 +97,18 @@ pub fn honest(
 ) -> Result<Samples, EvaluateError> {
     let mut samples = Samples::read(source, protocol, windows)?;
     samples.replay(source, SampleParts::Tabular, progress)?;
+    Ok(samples)
+}
+
+/// The same with sequences and neighbourhoods, for rungs with a network.
+pub fn honest_full(
+    source: &Source<'_>,
+    protocol: &Protocol,
+    windows: &[Window],
+    progress: Replayed<'_>,
+) -> Result<Samples, EvaluateError> {
+    let mut samples = Samples::read(source, protocol, windows)?;
+    samples.replay(source, SampleParts::Full, progress)?;
     Ok(samples)
 }
 

@@ -107,6 +107,21 @@ impl Arrays {
         }
     }
 
+    /// Every bit of a sample, for comparisons that must be exact.
+    pub fn bits(&self, row: usize) -> Vec<u32> {
+        let mut bits: Vec<u32> = Vec::new();
+        let mut add = |values: &[f32]| {
+            bits.push(values.len() as u32);
+            bits.extend(values.iter().map(|it| it.to_bits()));
+        };
+        add(self.sequence(row));
+        for role in 0..self.roles {
+            add(self.entity(row, role));
+            add(self.neighbours(row, role));
+        }
+        bits
+    }
+
     /// Bytes held, for whoever bounds memory.
     pub fn bytes(&self) -> usize {
         4 * (self.sequence.len()

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use learning::evaluate::Extent;
-use learning::evaluate::audit::{Check, Doing, Subject, audit, honest};
+use learning::evaluate::audit::{Check, Doing, Subject, audit, honest, honest_full};
 use learning::evaluate::channel;
-use learning::evaluate::ladder::{Model, Rung};
+use learning::evaluate::ladder::Rung;
 use learning::evaluate::source::Stream;
 use node::History;
 
@@ -23,7 +23,7 @@ pub fn run(cli: &Cli, args: &AuditArgs) -> Result<ExitCode> {
         None => Rung::full(&protocol),
         Some(wanted) => named(Rung::ladder(&protocol), wanted)?,
     };
-    let own = |rung: &&Rung| matches!(rung.model, Model::Trees(_));
+    let own = |rung: &&Rung| rung.model.groups().is_some();
     let Some(rung) = rungs.iter().find(own) else {
         bail!(
             "only rungs of the tenant's own features are scored; the handbook's are compared beside them"
@@ -44,7 +44,10 @@ pub fn run(cli: &Cli, args: &AuditArgs) -> Result<ExitCode> {
             Extent::Validation
         },
         rung,
-        sampling: &honest,
+        sampling: match rung.model.has_arrays() {
+            true => &honest_full,
+            false => &honest,
+        },
         channeling: &channel::make,
     };
     let bar = show::bar(0, "audit", "records", cli.quiet);

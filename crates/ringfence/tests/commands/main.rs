@@ -20,6 +20,7 @@ mod bad_input;
 mod demo;
 mod evaluate;
 mod html;
+mod hybrid;
 mod idempotency;
 mod kills;
 mod lightgbm;

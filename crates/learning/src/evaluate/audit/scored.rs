@@ -7,15 +7,15 @@ use event::{EventTime, Position, Span};
 
 use super::compare::Compared;
 use super::finding::{AuditReport, Finding, Verdict};
+use super::learner::Learner;
 use super::{Channeling, Subject, folds};
 use crate::boost::average_precision;
 use crate::evaluate::bootstrap::Run;
 use crate::evaluate::channel::{Channel, Making};
 use crate::evaluate::folds::{Division, FRAUDS_MIN, Part, Stages, divide, divide_all};
 use crate::evaluate::ladder::LabelAccess;
-use crate::evaluate::learner::{self, Table};
 use crate::evaluate::measure::ScoredRows;
-use crate::evaluate::protocol::{Candidate, Fold, Protocol};
+use crate::evaluate::protocol::{Fold, Protocol};
 use crate::evaluate::samples::Samples;
 use crate::evaluate::source::{Source, Stream};
 use crate::evaluate::{EvaluateError, Extent, handbook};
@@ -27,8 +27,7 @@ pub struct Scorer<'a> {
     hears: Option<LabelAccess>,
     folds: &'a [Fold],
     extent: Extent,
-    columns: Vec<usize>,
-    candidate: Candidate,
+    learner: Learner,
     samples: Samples,
     /// Of the Handbook's own features, where the protocol measures them too.
     handbook: Vec<f32>,
@@ -45,16 +44,7 @@ impl<'a> Scorer<'a> {
         mut fitted: impl FnMut(usize) -> ControlFlow<()>,
     ) -> Result<Scorer<'a>, EvaluateError> {
         let protocol = subject.protocol;
-        let mut candidate = protocol.candidates[0].clone();
-        candidate.rounds = candidate.rounds.split_off(candidate.rounds.len() - 1);
-        let groups = match subject.rung.model.groups() {
-            Some(groups) => groups.to_vec(),
-            None => graph::FeatureGroup::ALL.to_vec(),
-        };
-        let features = samples.features.features();
-        let columns = (0..features.len())
-            .filter(|at| groups.contains(&features[*at].group))
-            .collect();
+        let learner = Learner::new(&subject.rung.model, protocol, &samples);
         let mut scorer = Scorer {
             protocol,
             channeling: subject.channeling,
@@ -65,8 +55,7 @@ impl<'a> Scorer<'a> {
                 .filter(|_| protocol.producer.is_some()),
             folds: folds(subject),
             extent: subject.extent,
-            columns,
-            candidate,
+            learner,
             handbook: handbook_of(protocol, &samples),
             divisions: Vec::new(),
             channels: Vec::new(),
@@ -158,11 +147,7 @@ impl<'a> Scorer<'a> {
         train: &Part,
         test: &Part,
     ) -> Result<Vec<f64>, EvaluateError> {
-        let table = Table::new(&samples.values, samples.width(), self.columns.clone())
-            .with_channel(channel);
-        let seed = self.protocol.seeds[0];
-        let done = learner::boosted(samples, &table, &self.candidate, seed, train, test)?;
-        Ok(done.scores.into_iter().next().unwrap_or_default())
+        self.learner.scores(samples, channel, train, test)
     }
 
     pub fn mean_ap(&self, run: &Run) -> f64 {
@@ -297,6 +282,9 @@ impl<'a> Scorer<'a> {
                 *value = said.map_or(*value, f32::to_bits);
             }
             all.extend(bits(handbook, handbook::WIDTH, row));
+            if let Some(arrays) = &samples.arrays {
+                all.extend(arrays.bits(row));
+            }
             all
         };
         let channel = self.channels[fold].as_ref();
@@ -315,10 +303,17 @@ impl<'a> Scorer<'a> {
             }
         }
         let features = self.samples.features.features();
+        let handbook = match self.handbook.is_empty() {
+            true => 0,
+            false => handbook::WIDTH,
+        };
         for (column, rows) in counts {
             let name = match features.get(column) {
                 Some(feature) => feature.name.clone(),
-                None => format!("handbook feature {}", column - width),
+                None if column - width < handbook => {
+                    format!("handbook feature {}", column - width)
+                }
+                None => "sequence or neighbourhood".to_owned(),
             };
             *compared.features_changed.entry(name).or_default() += rows;
         }
@@ -393,8 +388,8 @@ impl<'a> Scorer<'a> {
                 Some(_) => format!("{}, producer in the loop", subject.rung.name),
                 None => subject.rung.name.clone(),
             },
-            features: self.columns.len(),
-            rounds: self.candidate.rounds[0],
+            features: self.learner.features(),
+            rounds: self.learner.rounds(),
             seed: self.protocol.seeds[0],
             prevalence: frauds as f64 / rows.max(1) as f64,
             ap: self.mean_ap(&self.run),

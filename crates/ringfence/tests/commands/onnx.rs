@@ -6,6 +6,7 @@ use std::process::Command;
 
 use event::Schema;
 use model::artifact::{Artifact, Blend, Network};
+use model::calibration::{Calibration, CalibrationMap};
 use model::hybrid::knots::Knots;
 use model::hybrid::shape::Shape;
 use serde_json::Value;
@@ -67,6 +68,14 @@ fn with_network(bench: &Bench, model: &str, schema: &str) -> String {
         },
         trees_calibration: artifact.header.calibration.clone(),
     });
+    // Probabilities in the middle, where a difference shows.
+    artifact.header.calibration = Calibration {
+        map: CalibrationMap::Platt {
+            slope: 0.25,
+            intercept: 0.5,
+        },
+        prior_shift: 0.0,
+    };
     let identity = artifact.save(&folder.join("new")).unwrap();
     let name = format!("{}.model", identity.as_str());
     fs::rename(folder.join("new"), folder.join(name)).unwrap();

@@ -102,11 +102,14 @@ impl<'a> Teller<'a> {
     }
 
     fn reason(&self, reason: &ReasonCode) -> ReasonBody<'a> {
-        let features = self.shape.features.features();
-        let feature = features.get(usize::from(reason.feature));
+        let (code, text) = self
+            .shape
+            .features
+            .reason(reason.feature)
+            .unwrap_or(("unknown", ""));
         ReasonBody {
-            code: feature.map_or("unknown", |it| it.name.as_str()),
-            text: feature.map_or("", |it| it.meaning.as_str()),
+            code,
+            text,
             contribution: f64::from(reason.contribution_milli) / 1000.0,
         }
     }

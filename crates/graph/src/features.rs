@@ -27,6 +27,17 @@ use crate::state::RoleNodes;
 /// Changes when a feature's meaning changes without its name.
 pub const FEATURES_VERSION: u32 = 1;
 
+fn arrays(schema: &Schema) -> Vec<(String, String)> {
+    let role = |name: &str| {
+        let meaning = format!("the {name}, its latest events and who is on their other end");
+        (format!("neighbourhood.{name}"), meaning)
+    };
+    let sequence = "the latest events of the account, in their order";
+    let first = ("sequence".to_owned(), sequence.to_owned());
+    let roles = schema.roles.iter().map(|it| role(&it.name));
+    std::iter::once(first).chain(roles).collect()
+}
+
 /// What a feature is made from: the rungs of the evaluation ladder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FeatureGroup {
@@ -51,6 +62,8 @@ pub struct Feature {
 #[derive(Clone, Debug, PartialEq)]
 pub struct FeatureList {
     features: Vec<Feature>,
+    /// Name and meaning of the sample's other arrays, as reasons tell them: sequence, neighbourhood by role.
+    arrays: Vec<(String, String)>,
 }
 
 impl FeatureGroup {
@@ -94,7 +107,23 @@ impl FeatureList {
         suspicion::describe(&mut list);
         let mut features = list.features;
         make_unique(&mut features);
-        FeatureList { features }
+        FeatureList {
+            features,
+            arrays: arrays(schema),
+        }
+    }
+
+    /// Name and meaning of what a reason points at: a feature, or behind the features the sequence, then each
+    /// role's neighbourhood.
+    pub fn reason(&self, code: u16) -> Option<(&str, &str)> {
+        let code = usize::from(code);
+        match self.features.get(code) {
+            Some(feature) => Some((&feature.name, &feature.meaning)),
+            None => {
+                let array = self.arrays.get(code - self.features.len())?;
+                Some((&array.0, &array.1))
+            }
+        }
     }
 
     pub fn features(&self) -> &[Feature] {

@@ -9,6 +9,7 @@ pub mod fairness;
 pub mod fit;
 pub mod metric;
 pub mod neural;
+pub mod onnx;
 pub mod oracle;
 pub mod producer;
 pub mod sample_digest;

@@ -17,6 +17,7 @@ use std::time::Instant;
 use random_networks::{Dice, random_network};
 use random_samples::{Arrays, sample_of};
 use ringfence_model::hybrid::Input;
+use ringfence_model::hybrid::attribution::{Explainer, POINTS};
 use ringfence_model::hybrid::kernel::{Isa, Kernel};
 use ringfence_model::hybrid::knots::Knots;
 use ringfence_model::hybrid::shape::{NEIGHBOURS, STEPS, Shape};
@@ -76,6 +77,16 @@ fn main() {
                 );
             }
         }
+        let kernel = Kernel::new(&hybrid);
+        let mut scratch = kernel.scratch();
+        let explainer = Explainer::new(&hybrid);
+        measure(&format!("{hidden:<8} {:<24} {:<10}", "reasons", 1), || {
+            for input in &inputs {
+                let output = kernel.score(input, &mut scratch);
+                let seen = kernel.seen(input, &scratch);
+                black_box(explainer.explain(output, &seen, POINTS));
+            }
+        });
         measure(
             &format!("{hidden:<8} {:<24} {:<10}", "plain forward", 1),
             || {

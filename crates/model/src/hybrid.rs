@@ -6,6 +6,7 @@
 
 pub mod shape;
 
+pub mod attribution;
 pub mod forward;
 pub mod kernel;
 pub mod knots;

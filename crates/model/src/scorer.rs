@@ -4,7 +4,9 @@ use crate::artifact::{Artifact, Blend};
 use crate::calibration::Calibration;
 use crate::fast::{self, FastTrees};
 use crate::hybrid::Input;
+use crate::hybrid::attribution::{self, POINTS};
 use crate::hybrid::kernel::{self, Kernel};
+use crate::shap;
 
 #[derive(Debug)]
 pub struct Scorer {
@@ -12,6 +14,7 @@ pub struct Scorer {
     calibration: Calibration,
     network: Option<Network>,
     scratch: fast::Scratch,
+    explainer: shap::Explainer,
 }
 
 #[derive(Debug)]
@@ -20,6 +23,8 @@ struct Network {
     blend: Blend,
     trees_calibration: Calibration,
     scratch: kernel::Scratch,
+    explainer: attribution::Explainer,
+    roles: usize,
 }
 
 /// Calibrated log-odds.
@@ -36,6 +41,8 @@ impl Scorer {
             let kernel = Kernel::new(&it.hybrid);
             Network {
                 scratch: kernel.scratch(),
+                explainer: attribution::Explainer::new(&it.hybrid),
+                roles: it.hybrid.shape().roles,
                 kernel,
                 blend: it.blend,
                 trees_calibration: it.trees_calibration.clone(),
@@ -46,6 +53,7 @@ impl Scorer {
             calibration: artifact.header.calibration.clone(),
             network,
             scratch: fast::Scratch::default(),
+            explainer: shap::Explainer::new(&artifact.trees),
         }
     }
 
@@ -86,5 +94,35 @@ impl Scorer {
             log_odds: self.calibration.log_odds(raw),
             network_failed: false,
         }
+    }
+
+    /// What each part of a sample adds to the raw log-odds: every feature, then with a network the sequence and each
+    /// role's neighbourhood. Shares of trees are relative to their mean over the training rows, those of a network to an
+    /// event of middling features that has no past and no neighbours; both add up.
+    pub fn shares(&mut self, input: &Input<'_>) -> Vec<f64> {
+        let Some(network) = &mut self.network else {
+            return self.explainer.contributions(input.tabular);
+        };
+        let output = network.kernel.score(input, &mut network.scratch);
+        let whole = output.is_finite();
+        let (weight, of_trees) = match whole {
+            true => (network.blend.network, network.blend.trees),
+            false => (0.0, 1.0),
+        };
+        let mut shares = vec![0.0; input.tabular.len() + 1 + network.roles];
+        if of_trees > 0.0 {
+            let trees = self.explainer.contributions(input.tabular);
+            let both = shares.iter_mut().zip(trees);
+            both.for_each(|(share, it)| *share = of_trees * it);
+        }
+        if whole {
+            let seen = network.kernel.seen(input, &network.scratch);
+            let found = network.explainer.explain(output, &seen, POINTS);
+            let parts = found.features.iter().chain([&found.sequence]);
+            for (share, it) in shares.iter_mut().zip(parts.chain(&found.roles)) {
+                *share += weight * f64::from(*it);
+            }
+        }
+        shares
     }
 }

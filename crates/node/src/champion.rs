@@ -7,7 +7,6 @@ use model::artifact::Artifact;
 use model::hybrid::{Input, shape};
 use model::score::{score_of_log_odds, sigmoid};
 use model::scorer::Scorer;
-use model::shap::Explainer;
 use smallvec::SmallVec;
 
 use event::Schema;
@@ -34,7 +33,6 @@ const REASONS_MAX: usize = 5;
 #[derive(Debug)]
 pub struct Champion {
     artifact: [u8; 32],
-    explainer: Explainer,
     scorer: Scorer,
     /// Values of a sample that the model reads.
     features: usize,
@@ -71,7 +69,6 @@ impl Champion {
         }
         Ok(Champion {
             artifact: identity.bytes(),
-            explainer: Explainer::new(&artifact.trees),
             scorer: Scorer::new(&artifact),
             voice: Voice::of(&artifact),
             features: names.len(),
@@ -128,10 +125,13 @@ impl Champion {
         it.tabular.len() == self.features && arrays
     }
 
-    /// What moved the score most, in thousandths of raw log-odds.
-    pub fn reasons(&self, tabular: &[f32]) -> SmallVec<[ReasonCode; 4]> {
-        let contributions = self.explainer.contributions(tabular);
-        let mut ranked: Vec<(usize, f64)> = contributions.into_iter().enumerate().collect();
+    /// What moved the score most, in thousandths of raw log-odds; [`FeatureList::reason`] names the codes.
+    pub fn reasons(&mut self, sample: &Sample) -> SmallVec<[ReasonCode; 4]> {
+        if !self.is_whole(sample) {
+            return SmallVec::new();
+        }
+        let shares = self.scorer.shares(&input(sample));
+        let mut ranked: Vec<(usize, f64)> = shares.into_iter().enumerate().collect();
         ranked.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()).then(a.0.cmp(&b.0)));
         let told = ranked
             .into_iter()

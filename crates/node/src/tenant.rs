@@ -160,9 +160,9 @@ impl Tenant {
         }
         if decision.verdict != DecisionKind::Approve
             && decision.source == DecisionSource::Model
-            && let Some(champion) = &self.champion
+            && let Some(champion) = &mut self.champion
         {
-            decision.reasons = champion.reasons(&self.sample.tabular);
+            decision.reasons = champion.reasons(&self.sample);
         }
         let at = self.journal.append_decision(&event.event_id, &decision)?;
         self.engine.apply(at, &Record::Decision(decision.clone()));

@@ -90,7 +90,10 @@ fn network(scale: f32) -> Hybrid {
         knots.start.push(knots.at.len() as u32);
     }
     let hybrid = random_network(&mut Dice(3), shape, knots.clone(), 1.0);
-    let weights = hybrid.weights().iter().map(|it| it * scale).collect();
+    let mut weights: Vec<f32> = hybrid.weights().iter().map(|it| it * scale).collect();
+    // Nothing goes straight to the output: sequence and neighbourhood are heard beside the features.
+    weights[hybrid.layout().skip.clone()].fill(0.0);
+    weights[hybrid.layout().skip_missing.clone()].fill(0.0);
     Hybrid::new(shape, knots, weights).unwrap()
 }
 
@@ -106,7 +109,7 @@ fn artifact(hybrid: Hybrid) -> Artifact {
         header: Header {
             schema_hash: schema.hash().hex(),
             features,
-            calibration: platt(0.5, -3.0),
+            calibration: platt(150.0, 0.0),
             thresholds: BTreeMap::new(),
             training_window: TrainingWindow { from: 0, until: 0 },
             metrics: BTreeMap::new(),
@@ -138,6 +141,8 @@ fn decide(artifact: &Artifact) -> Vec<(Decision, Sample)> {
     std::fs::rename(written, place.model(&identity.bytes())).unwrap();
     let (mut tenant, _) = Tenant::open(&place, LogOptions::default(), |_, _| {}).unwrap();
     tenant.activate(identity.bytes()).unwrap();
+    let policy = "[thresholds]\nchallenge = 1\nreview = 700\ndecline = 900\n";
+    tenant.set_policy(policy, "a test").unwrap();
     let decided = (0..EVENTS).map(|at| {
         let decided = tenant.decide(payment(at)).unwrap();
         (decided.decision, tenant.last_sample().clone())
@@ -174,6 +179,16 @@ fn decisions_are_those_of_the_file() {
         );
         assert_eq!(decision.degraded & degraded::NETWORK_FAULT, 0);
         scores.push(decision.score);
+    }
+    // Whoever asks why is told of the arrays too, by name.
+    let features = FeatureList::new(&schema());
+    let reasons = decided.iter().flat_map(|(decision, _)| &decision.reasons);
+    let named: Vec<&str> = reasons
+        .map(|it| features.reason(it.feature).unwrap().0)
+        .collect();
+    for wanted in ["sequence", "neighbourhood."] {
+        let told = named.iter().any(|name| name.starts_with(wanted));
+        assert!(told, "{wanted} is not in {named:?}");
     }
     // Sequence and neighbourhood were there to be read.
     assert!(decided.iter().any(|(_, it)| it.steps > 10));

@@ -160,11 +160,12 @@ pub struct SamplesArgs {
     pub rows_max: usize,
 }
 
-/// Model files: list them, exchange them with LightGBM.
+/// Model files: list them, exchange them with LightGBM, write them for ONNX Runtime.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ringfence models list
   ringfence models export model.txt              the serving model, for Python's lightgbm.Booster
+  ringfence models export --onnx model.onnx      all of it, for any ONNX runtime
   ringfence models import model.txt              trained in Python on the file of `ringfence samples`")]
 pub struct ModelsArgs {
     #[command(subcommand)]
@@ -186,10 +187,14 @@ pub enum Models {
         /// File to write.
         file: PathBuf,
     },
-    /// Write a model's trees as a LightGBM text model; its raw score is the log-odds before calibration.
+    /// Write a model for use elsewhere: its trees as a LightGBM text model, whose raw score is the log-odds before
+    /// calibration, or with --onnx the whole of it.
     Export {
         /// File to write.
         file: PathBuf,
+        /// Network, trees and calibration as an ONNX file (docs/onnx.md).
+        #[arg(long)]
+        onnx: bool,
         /// Model version, or its first digits; the serving model without it.
         #[arg(long)]
         model: Option<String>,

@@ -69,8 +69,8 @@ impl Late<'_> {
             artifact: Artifact {
                 header,
                 trees,
-                producer: None,
                 network: None,
+                producer: None,
             },
             parts: [(0, 0); 3],
         })

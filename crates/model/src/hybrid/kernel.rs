@@ -50,6 +50,47 @@ impl Isa {
     }
 }
 
+/// Inner values of the row that was scored last, alone.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    kernel: &'a Kernel,
+    scratch: &'a Scratch,
+    steps: usize,
+}
+
+/// Where a feature's value lies in the first tabular layer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SeenPlace {
+    pub feature: usize,
+    /// Of all knots, then of missing values by feature.
+    pub row: usize,
+    /// Of the way to the next row.
+    pub share: f32,
+}
+
+impl<'a> Seen<'a> {
+    pub fn places(&self) -> impl Iterator<Item = SeenPlace> + 'a {
+        let looked = self.kernel.packed.looked.iter();
+        looked
+            .zip(&self.scratch.places)
+            .map(|(looked, place)| SeenPlace {
+                feature: looked.feature as usize,
+                row: place.row as usize,
+                share: place.share,
+            })
+    }
+
+    /// Roles x hidden.
+    pub fn entities(&self) -> &'a [f32] {
+        &self.scratch.nodes[self.kernel.packed.shape.hidden..]
+    }
+
+    /// Steps x hidden.
+    pub fn states(&self) -> &'a [f32] {
+        self.scratch.memories[0].states(self.steps)
+    }
+}
+
 /// A network, ready to score.
 #[derive(Debug)]
 pub struct Kernel {
@@ -117,6 +158,16 @@ impl Kernel {
         let mut out = [0.0];
         self.score_batch(std::slice::from_ref(input), scratch, &mut out);
         out[0]
+    }
+
+    /// What [`Kernel::score`] computed on the way: `scratch` must come from it, and nothing else have used it since.
+    pub fn seen<'a>(&'a self, input: &Input<'_>, scratch: &'a Scratch) -> Seen<'a> {
+        let steps = input.steps;
+        Seen {
+            kernel: self,
+            scratch,
+            steps,
+        }
     }
 
     /// Raw log-odds of each row.

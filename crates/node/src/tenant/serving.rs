@@ -68,12 +68,12 @@ impl Tenant {
 
     /// Adds the reasons of an approval that was decided just now. They are not in the log: who asks again
     /// gets the decision without them.
-    pub fn explain(&self, decided: &mut Decided) {
+    pub fn explain(&mut self, decided: &mut Decided) {
         let asks = !decided.duplicate
             && decided.decision.source == DecisionSource::Model
             && decided.decision.reasons.is_empty();
-        if let (true, Some(champion)) = (asks, &self.champion) {
-            decided.decision.reasons = champion.reasons(&self.sample.tabular);
+        if let (true, Some(champion)) = (asks, &mut self.champion) {
+            decided.decision.reasons = champion.reasons(&self.sample);
         }
     }
 

@@ -263,10 +263,10 @@ pub fn clock() -> Result<EventTime, NodeError> {
 pub fn decision_value(event_id: &str, decided: &Decided, features: &FeatureList) -> Value {
     let decision = &decided.decision;
     let reasons = decision.reasons.iter().map(|reason| {
-        let feature = features.features().get(usize::from(reason.feature));
+        let (code, text) = features.reason(reason.feature).unwrap_or(("unknown", ""));
         json!({
-            "code": feature.map_or("unknown", |feature| feature.name.as_str()),
-            "text": feature.map_or("", |feature| feature.meaning.as_str()),
+            "code": code,
+            "text": text,
             "contribution": f64::from(reason.contribution_milli) / 1000.0,
         })
     });

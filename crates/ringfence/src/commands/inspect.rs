@@ -9,7 +9,8 @@ use event::json::event_value;
 use event::record::{Decision, Label, Record};
 use event::{Event, EventId, Position, Schema};
 use graph::sample::{
-    NEIGHBOUR_COLUMNS, NEIGHBOUR_WIDTH, NEIGHBOURS, STEP_COLUMNS, STEP_WIDTH, SampleParts,
+    EDGE_WIDTH, NEIGHBOUR_COLUMNS, NEIGHBOUR_WIDTH, NEIGHBOURS, NODE_WIDTH, STEP_COLUMNS,
+    STEP_WIDTH, SampleParts,
 };
 use graph::{FeatureList, Sample};
 use node::{History, Place};
@@ -224,6 +225,16 @@ fn sample_value(sample: &Sample, features: &FeatureList, schema: &Schema, full: 
     };
     let steps = sample.sequence.chunks_exact(STEP_WIDTH).take(sample.steps);
     value["sequence"] = steps.map(|step| row(&STEP_COLUMNS, step)).collect();
+    // The columns of a neighbour's other end, of the role's own entity.
+    let columns = NEIGHBOUR_COLUMNS[EDGE_WIDTH..]
+        .iter()
+        .map(|name| name.trim_start_matches("peer_"));
+    let columns: Vec<&str> = columns.collect();
+    let entities = sample.entities.chunks_exact(NODE_WIDTH).zip(&schema.roles);
+    value["entities"] = entities
+        .map(|(values, role)| (role.name.clone(), row(&columns, values)))
+        .collect::<Map<_, _>>()
+        .into();
     let mut around = Map::new();
     for (role, neighbours) in sample
         .neighbourhood

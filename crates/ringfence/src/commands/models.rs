@@ -1,4 +1,4 @@
-//! `ringfence models`: model files, and their exchange with LightGBM.
+//! `ringfence models`: model files, and their exchange with LightGBM and ONNX.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -28,7 +28,9 @@ pub fn run(cli: &Cli, args: &ModelsArgs) -> Result<ExitCode> {
         Models::Starter { file } => super::starter::make(cli, file)?,
         Models::Activate { model } => switch(cli, &place, model)?,
         Models::Rebuild => rebuild(cli, &place)?,
-        Models::Export { file, model } => export(cli, &place, file, model.as_deref())?,
+        Models::Export { file, onnx, model } => {
+            export(cli, &place, file, *onnx, model.as_deref())?;
+        }
         Models::Import {
             file,
             from,
@@ -160,27 +162,38 @@ fn rebuild(cli: &Cli, place: &Place) -> Result<()> {
     Ok(())
 }
 
-fn export(cli: &Cli, place: &Place, file: &Path, wanted: Option<&str>) -> Result<()> {
+fn export(cli: &Cli, place: &Place, file: &Path, onnx: bool, wanted: Option<&str>) -> Result<()> {
     let wanted = match wanted {
         Some(wanted) => wanted.to_owned(),
         None => serving(&History::open(place)?)?
             .context("no model serves: train one, or name one with --model")?,
     };
     let (hash, artifact) = the_one(place, &wanted)?;
-    let text = lightgbm_text::write(&artifact.trees, &artifact.header.features)?;
-    fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
+    let (bytes, format, says) = if onnx {
+        let path = place.models().join(format!("{hash}.model"));
+        let (_, identity) = Artifact::load(&path)?;
+        let says = "the whole model: raw log-odds and calibrated probability (docs/onnx.md)";
+        (learning::onnx::export(&artifact, &identity), "onnx", says)
+    } else {
+        let text = lightgbm_text::write(&artifact.trees, &artifact.header.features)?;
+        let says = match artifact.network {
+            None => "its raw score is the log-odds before calibration",
+            Some(_) => "its trees alone, without the network: --onnx writes the whole model",
+        };
+        (text.into_bytes(), "lightgbm", says)
+    };
+    fs::write(file, bytes).with_context(|| format!("cannot write {}", file.display()))?;
     if cli.json {
-        let trees = artifact.trees.tree_count();
-        return Ok(show::json(
-            &json!({ "model": hash, "file": file, "trees": trees }),
-        )?);
+        return Ok(show::json(&json!({
+            "model": hash,
+            "file": file,
+            "format": format,
+            "kind": artifact.kind(),
+            "trees": artifact.trees.tree_count(),
+        }))?);
     }
-    writeln!(
-        show::out(),
-        "model {} in {}: its raw score is the log-odds before calibration",
-        &hash[..12],
-        file.display()
-    )?;
+    let shown = file.display();
+    writeln!(show::out(), "model {} in {shown}: {says}", &hash[..12])?;
     Ok(())
 }
 

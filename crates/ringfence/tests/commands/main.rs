@@ -7,8 +7,13 @@
 )]
 #![allow(clippy::print_stdout, reason = "what is skipped is said")]
 
+// The name under which the shared helpers know it.
+extern crate model as ringfence_model;
+
 #[path = "../../../model/tests/support/python.rs"]
 mod python;
+#[path = "../../../model/tests/support/random_networks.rs"]
+mod random_networks;
 
 mod audit;
 mod bad_input;
@@ -20,6 +25,7 @@ mod idempotency;
 mod kills;
 mod lightgbm;
 mod models;
+mod onnx;
 mod refusals;
 mod simulate;
 mod way;

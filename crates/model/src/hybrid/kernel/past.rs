@@ -23,6 +23,10 @@ impl Memory {
             lanes: vec![[0.0; LANES]; STEPS],
         }
     }
+
+    pub fn states(&self, steps: usize) -> &[f32] {
+        &self.states[..self.states.len() / STEPS * steps]
+    }
 }
 
 #[derive(Clone, Copy)]

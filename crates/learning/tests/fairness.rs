@@ -56,8 +56,7 @@ fn world() -> &'static World {
     })
 }
 
-/// Runs the audit on lines; `renamed` event ids are renamed in the oracle too.
-fn audit(lines: &[Shown]) -> Artefacts {
+fn tape(lines: &[Shown]) -> Tape {
     let schema = Schema::parse(SCHEMA).unwrap();
     // the truth by whatever id the line has now
     let frauds = lines.iter().filter(|line| line.fraud).map(|line| {
@@ -76,7 +75,11 @@ fn audit(lines: &[Shown]) -> Artefacts {
         tape.push(&event, Position(row as u64), &schema, &oracle);
     }
     tape.forms.finish();
-    artefacts(&tape).unwrap()
+    tape
+}
+
+fn audit(lines: &[Shown]) -> Artefacts {
+    artefacts(&tape(lines)).unwrap()
 }
 
 fn text<'a>(line: &'a Shown, field: &str) -> &'a str {
@@ -205,6 +208,27 @@ fn a_fair_stream_is_clean() {
     assert!(world.oracle.lines().count() > frauds);
     let found = audit(&world.lines);
     assert!(found.is_clean(), "{found:?}");
+}
+
+/// That an id has appeared before is history: nothing of its form may tell.
+#[test]
+fn an_id_that_was_met_before_looks_like_any_other() {
+    let lines = &world().lines[..20_000];
+    let forms = tape(lines).forms;
+    for field in ["account", "device", "merchant", "terminal"] {
+        let name = format!("{field}_value");
+        let column = forms.names.iter().position(|it| *it == name).unwrap();
+        let cells = forms.values.iter().skip(column).step_by(forms.width());
+        let values: BTreeSet<u32> = cells
+            .filter(|it| !it.is_nan())
+            .map(|it| it.to_bits())
+            .collect();
+        let held = lines.iter().filter_map(|line| line.fields.get(field));
+        let ids: BTreeSet<&str> = held.map(|id| id.as_str().unwrap()).collect();
+        assert!(ids.len() > 100, "{field}");
+        let (values, ids) = (values.len(), ids.len());
+        assert!(values <= ids, "{values} values of {ids} ids in {field}");
+    }
 }
 
 #[test]

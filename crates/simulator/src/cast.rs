@@ -8,7 +8,7 @@ use crate::ring::Ring;
 use crate::row::{AccountNo, CityNo, DeviceNo, DeviceType, MerchantNo, PersonNo};
 use crate::screen::{Screen, housemate};
 use crate::time::Time;
-use crate::typology::{Part, Script, Typology};
+use crate::typology::{Part, Script, Typology, Via};
 use crate::world::World;
 
 /// Draws before an account that was in a fraud before is taken after all.
@@ -183,49 +183,69 @@ impl World<'_> {
         cast
     }
 
-    /// A ring has machines of its own; friends share one of theirs or have just bought one.
+    /// A ring has machines of its own; among friends a screen is of the first of them who acts on it.
     pub(crate) fn ring_devices(
         &mut self,
         script: &Script,
+        cast: &[Option<AccountNo>],
         fraud: bool,
         anchor: PersonNo,
         start: Time,
         dice: &mut Dice,
     ) -> Vec<DeviceNo> {
         let mut devices = Vec::new();
-        for _ in 0..script.devices {
-            let profile = self.population.people[anchor.index()].cohort.profile();
-            if fraud {
-                let blends = dice.chance(self.params.camouflage);
-                let own = dice.pick(&[DeviceType::Android, DeviceType::Desktop]);
-                let kind = if blends {
-                    profile.device_type(dice)
-                } else {
-                    own
-                };
-                let keeps = dice.chance(self.params.fraud.recurrent_devices);
-                let known = self.rings.machines.len() as u32;
-                let kept = (keeps && known > 0).then(|| dice.below(known) as usize);
-                let device = match kept {
-                    Some(place) => self.rings.machines[place],
-                    None => self.population.add_device(kind),
-                };
-                if kept.is_none() {
-                    self.rings.machines.push_back(device);
-                    if self.rings.machines.len() > MACHINES_MAX {
-                        self.rings.machines.pop_front();
-                    }
-                }
-                devices.push(device);
-            } else if dice.chance(0.6) {
-                self.buy_device(start, anchor, dice);
-                devices.push(self.population.people[anchor.index()].devices[0]);
+        for number in 0..script.devices {
+            let device = if fraud {
+                self.machine(anchor, dice)
             } else {
-                let person = &self.population.people[anchor.index()];
-                devices.push(person.devices[dice.below(u32::from(person.device_count)) as usize]);
-            }
+                let host = self.host(script, cast, number).unwrap_or(anchor);
+                if dice.chance(0.6) {
+                    self.buy_device(start, host, dice);
+                    self.population.people[host.index()].devices[0]
+                } else {
+                    let person = &self.population.people[host.index()];
+                    person.devices[dice.below(u32::from(person.device_count)) as usize]
+                }
+            };
+            devices.push(device);
         }
         devices
+    }
+
+    fn machine(&mut self, like: PersonNo, dice: &mut Dice) -> DeviceNo {
+        let profile = self.population.people[like.index()].cohort.profile();
+        let blends = dice.chance(self.params.camouflage);
+        let own = dice.pick(&[DeviceType::Android, DeviceType::Desktop]);
+        let kind = if blends {
+            profile.device_type(dice)
+        } else {
+            own
+        };
+        let keeps = dice.chance(self.params.fraud.recurrent_devices);
+        let known = self.rings.machines.len() as u32;
+        if keeps && known > 0 {
+            return self.rings.machines[dice.below(known) as usize];
+        }
+        let device = self.population.add_device(kind);
+        self.rings.machines.push_back(device);
+        if self.rings.machines.len() > MACHINES_MAX {
+            self.rings.machines.pop_front();
+        }
+        device
+    }
+
+    /// Whoever of the circle acts first on a screen: it serves nobody whom the ring's does not serve.
+    /// Newcomers come to a screen of the house.
+    fn host(&self, script: &Script, cast: &[Option<AccountNo>], device: u8) -> Option<PersonNo> {
+        let first = script
+            .steps
+            .iter()
+            .find(|step| step.via == Via::Ring(device))?;
+        if script.parts[usize::from(first.actor)] == Part::Fresh {
+            return None;
+        }
+        let owner = self.population.accounts[cast[usize::from(first.actor)]?.index()].owner;
+        (owner.index() < self.population.people.len()).then_some(owner)
     }
 
     pub(crate) fn ring_merchant(

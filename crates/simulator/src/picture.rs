@@ -3,7 +3,6 @@
 
 use std::fmt::Write;
 
-use crate::cohort::Rhythm;
 use crate::random::{Dice, Purpose};
 use crate::time::{HOUR_MS, Time};
 use crate::typology::{Action, Manner, Part, Script, Step, Typology, Via};
@@ -19,7 +18,6 @@ const CAP: u32 = 14;
 pub fn picture(typology: Typology, seed: u64) -> String {
     let manner = Manner {
         camouflage: 0.8,
-        rhythm: Rhythm::Evening,
         dice: Dice::new(seed, Purpose::Step, 0, 0),
     };
     let shape = Dice::new(seed, Purpose::Shape, typology as u64, 0);
@@ -150,7 +148,6 @@ mod tests {
             let svg = picture(typology, 7);
             let manner = Manner {
                 camouflage: 0.8,
-                rhythm: Rhythm::Evening,
                 dice: Dice::new(7, Purpose::Step, 0, 0),
             };
             let shape = Dice::new(7, Purpose::Shape, typology as u64, 0);

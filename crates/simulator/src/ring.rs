@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::act::Truth;
 use crate::agenda::Task;
-use crate::cohort::Rhythm;
 use crate::population::Population;
 use crate::random::{Dice, Purpose};
 use crate::row::{AccountNo, CardNo, CityNo, DeviceNo, MerchantNo, PersonNo, RingNo, TerminalNo};
@@ -59,7 +58,37 @@ pub struct Rings {
     due_this_week: f64,
     events_at_week: u64,
     pub(crate) borrowers: Vec<PersonNo>,
+    turn: Turn,
     next_no: u32,
+}
+
+/// Whose turn it is: typologies come in an order of chance, but in the long run as often as their weights
+/// say. Drawn freely, a world of a few hundred rings has half or twice as many of the rare ones.
+#[derive(Debug, Default)]
+struct Turn {
+    /// Rings that each typology is behind its share; negative, ahead.
+    owed: [f32; 13],
+}
+
+impl Turn {
+    /// One weight at least must be positive.
+    fn draw(&mut self, weights: &[f32; 13], dice: &mut Dice) -> usize {
+        let total: f32 = weights.iter().sum();
+        for (owed, weight) in self.owed.iter_mut().zip(weights) {
+            *owed += weight / total;
+        }
+        let mut open = *weights;
+        for (open, owed) in open.iter_mut().zip(self.owed) {
+            *open = if *open > 0.0 { owed.max(0.0) } else { 0.0 };
+        }
+        let known = open.iter().any(|&it| it > 0.0);
+        dice.weighted(if known { &open } else { weights })
+    }
+
+    /// A draw that is not played stays owed.
+    fn took(&mut self, kind: usize) {
+        self.owed[kind] -= 1.0;
+    }
 }
 
 impl Rings {
@@ -82,6 +111,7 @@ impl Rings {
             due_this_week: 0.0,
             events_at_week: 0,
             borrowers: everybody.filter(borrows).map(PersonNo).collect(),
+            turn: Turn::default(),
             next_no: 0,
         }
     }
@@ -185,7 +215,8 @@ impl World<'_> {
             if open <= 0.0 || weights.iter().all(|&weight| weight == 0.0) {
                 break;
             }
-            let typology = Typology::ALL[dice.weighted(&weights)];
+            let kind = self.rings.turn.draw(&weights, &mut dice);
+            let typology = Typology::ALL[kind];
             let start = Time::of_day(day) + (dice.unit() * days * DAY_MS as f64) as i64;
             let shape = Dice::new(self.params.seed, Purpose::Shape, dice.bits(), 0);
             let script = typology.script(start, cap, shape.clone(), self.manner(true, &mut dice));
@@ -207,6 +238,7 @@ impl World<'_> {
                 }
             }
             self.counts.rings += 1;
+            self.rings.turn.took(kind);
             self.raise(typology, true, script);
             for _ in 0..self.params.fraud.hard_negatives_per_ring {
                 let start = Time::of_day(day) + (dice.unit() * days * DAY_MS as f64) as i64;
@@ -237,14 +269,9 @@ impl World<'_> {
     }
 
     fn manner(&self, fraud: bool, dice: &mut Dice) -> Manner {
-        let rhythm = dice.pick(&[Rhythm::Evening, Rhythm::Late, Rhythm::Day]);
         let camouflage = if fraud { self.params.camouflage } else { 1.0 };
         let dice = Dice::new(self.params.seed, Purpose::Step, dice.bits(), 0);
-        Manner {
-            camouflage,
-            rhythm,
-            dice,
-        }
+        Manner { camouflage, dice }
     }
 
     /// Before anything was counted: what the profiles promise.
@@ -276,7 +303,7 @@ impl World<'_> {
         } else {
             self.population.people[anchor.index()].city
         };
-        let devices = self.ring_devices(&script, fraud, anchor, first, dice);
+        let devices = self.ring_devices(&script, &cast, fraud, anchor, first, dice);
         let merchant = self.ring_merchant(typology, city, dice);
         let card = |account: &Option<AccountNo>| {
             account.map(|account| self.population.accounts[account.index()].card)

@@ -10,7 +10,7 @@ mod tests;
 
 use crate::cohort::Rhythm;
 use crate::random::Dice;
-use crate::time::{MINUTE_MS, Time};
+use crate::time::{HOUR_MS, MINUTE_MS, Time};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Typology {
@@ -65,8 +65,9 @@ impl Typology {
     }
 
     /// Draws one script. `cap` bounds its fraudulent events, so that no ring dominates a small world.
-    pub fn script(self, start: Time, cap: u32, shape: Dice, manner: Manner) -> Script {
+    pub fn script(self, start: Time, cap: u32, mut shape: Dice, manner: Manner) -> Script {
         let mut draft = Draft {
+            rhythm: shape.pick(&[Rhythm::Evening, Rhythm::Late, Rhythm::Day]),
             shape,
             manner,
             cap,
@@ -227,17 +228,20 @@ impl Script {
     }
 }
 
-/// How the hours are chosen: those of the victim's cohort, or the fraudster's own nights.
+/// How well it is hidden: at the victim's cohort's hours, or in the fraudster's own nights.
 #[derive(Clone, Debug)]
 pub struct Manner {
     pub camouflage: f64,
-    pub rhythm: Rhythm,
     pub dice: Dice,
 }
 
+/// The hour of who does not hide.
+const NIGHT: i64 = 3;
+
 pub(crate) struct Draft {
-    /// Sizes and gaps: equal for a fraud and its hard negatives.
+    /// Sizes, gaps and usual hours: equal for a fraud and its hard negatives.
     shape: Dice,
+    rhythm: Rhythm,
     manner: Manner,
     cap: u32,
     clock: Time,
@@ -272,13 +276,12 @@ impl Draft {
 
     /// Moves on to an hour at which such things are done, a day later if it has passed.
     fn at_an_hour(&mut self) {
-        let night = [3, 4];
         self.hide_or_not();
         let blends = self.blends;
-        let Manner { rhythm, dice, .. } = &mut self.manner;
-        let usual = rhythm.moment(dice);
-        let own = dice.pick(&night) * 60 * MINUTE_MS + dice.between(0, 60 * MINUTE_MS - 1);
-        let moment = if blends { usual } else { own };
+        let usual = self.rhythm.moment(&mut self.shape) / HOUR_MS;
+        let hour = if blends { usual } else { NIGHT };
+        // the hour is the shape's, the minute is not: plays of one shape must not fall on one second
+        let moment = hour * HOUR_MS + self.manner.dice.between(0, HOUR_MS - 1);
         let today = Time::of_day(self.clock.day()) + moment;
         self.clock = if today >= self.clock {
             today

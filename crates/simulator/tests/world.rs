@@ -237,12 +237,47 @@ fn every_typology_and_every_week_has_frauds_and_each_ring_its_hard_negatives() {
         weeks.values().all(|&n| n * 2 > mean && n < mean * 2),
         "{weeks:?}"
     );
-    for typology in Typology::ALL {
+    let params = Params::from_toml("").unwrap();
+    let played: usize = rings.values().map(BTreeSet::len).sum();
+    let weights = Typology::ALL.map(|typology| f64::from(params.typologies.of(typology)));
+    for (typology, weight) in Typology::ALL.into_iter().zip(weights) {
         let (frauds, friends) = (rings[&typology].len(), twins[&typology].len());
+        let name = typology.name();
+        assert!(friends >= 5 * frauds, "{name}: {friends} for {frauds}");
+        // some rings of a few steps have none that happened
+        let due = weight / weights.iter().sum::<f64>() * played as f64;
         assert!(
-            friends >= 5 * frauds,
-            "{}: {friends} for {frauds}",
-            typology.name()
+            (frauds as f64 - due).abs() < 2.0 + 0.12 * due,
+            "{name}: {frauds} rings of {played}, {due:.1} by its weight"
+        );
+    }
+}
+
+/// The hub of a hard negative pays from a screen of the hub's own, as the hub of a ring has one to itself.
+#[test]
+fn friends_share_a_screen_no_more_than_the_ring_does() {
+    let run = run("seed = 16\ndays = 42\naccounts = 9000\nprevalence = 0.01");
+    let used: BTreeMap<EventNo, _> = run
+        .events()
+        .filter_map(|e| Some((e.no, (e.screen?.0, e.account))))
+        .collect();
+    let mut users: BTreeMap<(bool, _, _), BTreeSet<_>> = BTreeMap::new();
+    for secret in &run.secrets {
+        if let (Typology::GatherScatter, Some(&(device, account))) =
+            (secret.typology, used.get(&secret.event))
+        {
+            let key = (secret.role == Role::HardNegative, secret.ring, device);
+            users.entry(key).or_default().insert(account);
+        }
+    }
+    for friends in [false, true] {
+        let counts = users.iter().filter(|it| it.0.0 == friends);
+        let counts: Vec<usize> = counts.map(|it| it.1.len()).collect();
+        let mean = counts.iter().sum::<usize>() as f64 / counts.len() as f64;
+        assert!(counts.len() > 50, "friends {friends}: {counts:?}");
+        assert!(
+            mean < 1.1,
+            "friends {friends}: {mean:.2} accounts on a screen"
         );
     }
 }

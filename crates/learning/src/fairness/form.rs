@@ -1,7 +1,7 @@
 //! What an event looks like when nobody reads it: the shape of its ids, digits of its time and amount,
 //! which fields are filled, and where its row stands. None of it may tell fraud.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use event::record::AttributeValue;
 use event::{Event, Schema};
@@ -17,8 +17,10 @@ pub struct Forms {
     pub names: Vec<String>,
     pub values: Vec<f32>,
     seconds: Vec<i64>,
-    /// How an id's number of appearances stands, by role and id.
-    met: HashMap<(u8, String), ()>,
+    /// Ids that have appeared, by kind.
+    met: HashSet<(u8, String)>,
+    /// Values of first appearances, by role.
+    firsts: Vec<Vec<f32>>,
     last_event_id: f32,
     roles: usize,
     rank_at: usize,
@@ -41,6 +43,7 @@ impl Forms {
         Forms {
             names,
             roles: schema.roles.len(),
+            firsts: vec![Vec::new(); schema.roles.len()],
             rank_at,
             ..Forms::default()
         }
@@ -92,21 +95,25 @@ impl Forms {
         self.seconds.push(ms.div_euclid(1_000));
     }
 
-    /// The id as a number where it appears for the first time. A second appearance gets a random number:
-    /// what an id has done before is history, and no artefact. Addresses share networks by design, and a
+    /// The id as a number where it appears for the first time. A later appearance gets the number of
+    /// another id at its first: what an id has done before is history, and no artefact, and a number of
+    /// another kind than an id's would tell that it is one. Addresses share networks by design, and a
     /// network may well be known for something.
     fn fresh_value(&mut self, role: usize, id: &str, row: usize, schema: &Schema) -> f32 {
-        let role_file = &schema.roles[role];
-        let is_address = id.contains('.');
-        let key = (role_file.kind.0, id.to_owned());
-        let first = self.met.insert(key, ()).is_none();
-        if first && !is_address {
-            return id_value(id);
-        }
         let mut bits = (row as u64) << 8 | role as u64;
         bits = (bits ^ bits >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         bits = (bits ^ bits >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (bits >> 40) as f32 / (1_u32 << 24) as f32
+        bits ^= bits >> 31;
+        if id.contains('.') {
+            return (bits >> 40) as f32 / (1_u32 << 24) as f32;
+        }
+        let kind = schema.roles[role].kind.0;
+        let firsts = &mut self.firsts[role];
+        if firsts.is_empty() || self.met.insert((kind, id.to_owned())) {
+            firsts.push(id_value(id));
+            return id_value(id);
+        }
+        firsts[((bits >> 32) as usize * firsts.len()) >> 32]
     }
 
     /// Ranks within equal seconds, once all rows are there.

@@ -259,7 +259,7 @@ impl World<'_> {
             Sum::Probe if blends => price(Category::Digital, 0.5 * taste, self.level, dice),
             Sum::Probe => price_point(dice.lognormal(180.0, 0.6), dice),
             Sum::Price(times) => {
-                let times = if blends { 1.0 } else { 2.0 * times };
+                let times = if blends { 1.0 } else { 3.0 * times };
                 price(
                     category.unwrap_or(Category::Grocery),
                     taste * times,
@@ -269,8 +269,7 @@ impl World<'_> {
             }
             Sum::Usual(times) => {
                 if !blends && dice.chance(0.8) {
-                    // who does not hide splits what he wants below what is reported
-                    return Some(Minor(dice.between(930, 998) * 100));
+                    return Some(just_under_report(dice));
                 }
                 // even who hides wants it to be worth the trouble
                 let times = if blends {
@@ -282,6 +281,10 @@ impl World<'_> {
             }
             Sum::Drain(share) => {
                 let all = self.population.available(scene.account).0 as f64 * share;
+                let split = just_under_report(dice);
+                if !blends && all > split.0 as f64 {
+                    return Some(split);
+                }
                 typed_amount(if blends { all.min(usual * 1.6) } else { all }, dice)
             }
             Sum::Pass(share) => {
@@ -387,6 +390,11 @@ fn knowable(ring: &Ring, step: &Step, time: Time) -> Time {
         Stage::Prepare => own.map(|it| it.at).max().unwrap_or(time).max(time),
         _ => time,
     }
+}
+
+/// Who does not hide splits what he wants below what is reported.
+fn just_under_report(dice: &mut Dice) -> Minor {
+    Minor(dice.between(930, 998) * 100)
 }
 
 /// A usual transfer of this person, before rounding.

@@ -9,6 +9,7 @@ pub(super) fn card_testing(draft: &mut Draft) {
     for victim in draft.parts(Part::Victim, victims) {
         let via = Via::Ring(draft.shape.below(2) as u8);
         draft.wait(90.0, 1.0);
+        draft.at_an_hour();
         for _ in 0..draft.shape.between(1, 3) {
             draft.wait(6.0, 0.8);
             draft.fraud(
@@ -22,13 +23,13 @@ pub(super) fn card_testing(draft: &mut Draft) {
         draft.wait(400.0, 1.0);
         draft.at_an_hour();
         for _ in 0..draft.shape.between(1, 2) {
-            draft.wait(15.0, 1.0);
             draft.fraud(
                 victim,
                 Action::Pay(Shop::Online, Sum::Price(4.0)),
                 via,
                 Stage::Spend,
             );
+            draft.wait(15.0, 1.0);
         }
         // the next card is checked while this one rests
         draft.clock = pause;
@@ -45,13 +46,13 @@ pub(super) fn merchant_collusion(draft: &mut Draft) {
         draft.wait(500.0, 0.8);
         draft.at_an_hour();
         for _ in 0..draft.shape.between(1, 3) {
-            draft.wait(120.0, 1.2);
             draft.fraud(
                 helper,
                 Action::Pay(Shop::Ring, Sum::Price(3.0)),
                 Via::Owner,
                 Stage::Spend,
             );
+            draft.wait(120.0, 1.2);
         }
         if draft.shape.chance(0.5) {
             draft.wait(1500.0, 0.6);
@@ -73,13 +74,13 @@ pub(super) fn compromised_terminal(draft: &mut Draft) {
         draft.wait(300.0, 0.9);
         draft.at_an_hour();
         for _ in 0..draft.shape.between(1, 3) {
-            draft.wait(45.0, 1.0);
             let action = match draft.shape.below(10) {
                 0..2 => Action::Cash(Sum::Price(2.0)),
                 2..8 => Action::Pay(Shop::Counter, Sum::Price(2.5)),
                 _ => Action::Pay(Shop::Online, Sum::Price(2.5)),
             };
             draft.fraud(visitor, action, Via::Ring(0), Stage::Spend);
+            draft.wait(45.0, 1.0);
         }
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn scatter_gather(draft: &mut Draft) {
     let sink = draft.part(Part::Mule);
     draft.cover(
         source,
-        Action::Fund(Sum::Usual(12.0)),
+        Action::Fund(Sum::Usual(30.0)),
         Via::Owner,
         Stage::Prepare,
     );
@@ -110,7 +110,7 @@ pub(super) fn layering(draft: &mut Draft) {
     let source = draft.part(Part::Mule);
     draft.cover(
         source,
-        Action::Fund(Sum::Usual(10.0)),
+        Action::Fund(Sum::Usual(40.0)),
         Via::Owner,
         Stage::Prepare,
     );

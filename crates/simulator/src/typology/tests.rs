@@ -10,7 +10,6 @@ const SCRIPTS: u64 = 200;
 fn script(typology: Typology, seed: u64, cap: u32, camouflage: f64) -> Script {
     let manner = Manner {
         camouflage,
-        rhythm: Rhythm::Evening,
         dice: Dice::new(seed, Purpose::Step, 0, 0),
     };
     typology.script(START, cap, Dice::new(seed, Purpose::Shape, 0, 0), manner)
@@ -226,6 +225,34 @@ fn hard_negatives_have_the_same_shape() {
                 typology.name()
             );
         }
+    }
+}
+
+/// The hours of a shape are those of all its plays; only who does not hide keeps others.
+#[test]
+fn plays_of_one_shape_keep_its_hours() {
+    for typology in Typology::ALL {
+        let (mut near, mut all) = (0, 0);
+        for seed in 0..SCRIPTS {
+            let hours = |play: u64| {
+                let manner = Manner {
+                    camouflage: 1.0,
+                    dice: Dice::new(seed, Purpose::Step, play, 0),
+                };
+                let shape = Dice::new(seed, Purpose::Shape, 0, 0);
+                let steps = typology.script(START, 1000, shape, manner).steps;
+                steps.iter().map(|step| step.at).collect::<Vec<Time>>()
+            };
+            for (one, other) in hours(1).into_iter().zip(hours(2)) {
+                all += 1;
+                near += u32::from((one - other).abs() < 2 * HOUR_MS);
+            }
+        }
+        let name = typology.name();
+        assert!(
+            near * 10 > all * 8,
+            "{name}: {near} of {all} within two hours"
+        );
     }
 }
 

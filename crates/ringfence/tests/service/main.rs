@@ -19,3 +19,4 @@ mod neighbours;
 mod quick_start;
 mod schemathesis;
 mod stop;
+mod tls;

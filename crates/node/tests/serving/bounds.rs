@@ -108,9 +108,14 @@ fn what_is_past_its_deadline_or_left_by_its_client_is_not_decided() {
     let counters = tenant.counters();
     assert_eq!(counters.expired.get(), 1);
     let decided: u64 = counters.decisions.iter().flatten().map(|it| it.get()).sum();
+    // Those that the owner reached before their client let go are decided; the others cost nothing.
     assert!(
-        decided < 150,
+        decided < 190,
         "{decided} decided of 198 that nobody waits for"
     );
-    assert!(counters.abandoned.get() >= 198);
+    let abandoned = counters.abandoned.get();
+    assert!(
+        abandoned + decided >= 199,
+        "{abandoned} abandoned, {decided} decided"
+    );
 }

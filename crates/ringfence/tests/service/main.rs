@@ -16,6 +16,7 @@ mod documented;
 mod kills;
 mod limits;
 mod neighbours;
+mod play;
 mod quick_start;
 mod schemathesis;
 mod stop;

@@ -113,7 +113,7 @@ pub fn honest_full(
     Ok(samples)
 }
 
-/// The way from a producer's training rows to its channel that is audited; [`channel::make`] is that of
+/// The way from a producer's training rows to its channel that is audited; [`super::channel::make`] is that of
 /// `evaluate`. Only for rungs that read suspicion.
 pub type Channeling = dyn Fn(&Making<'_>, &Part) -> Result<Channel, EvaluateError>;
 

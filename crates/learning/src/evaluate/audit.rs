@@ -96,9 +96,7 @@ pub fn honest(
     windows: &[Window],
     progress: Replayed<'_>,
 ) -> Result<Samples, EvaluateError> {
-    let mut samples = Samples::read(source, protocol, windows)?;
-    samples.replay(source, SampleParts::Tabular, progress)?;
-    Ok(samples)
+    read(source, protocol, windows, SampleParts::Tabular, progress)
 }
 
 /// The same with sequences and neighbourhoods, for rungs with a network.
@@ -108,8 +106,18 @@ pub fn honest_full(
     windows: &[Window],
     progress: Replayed<'_>,
 ) -> Result<Samples, EvaluateError> {
+    read(source, protocol, windows, SampleParts::Full, progress)
+}
+
+fn read(
+    source: &Source<'_>,
+    protocol: &Protocol,
+    windows: &[Window],
+    parts: SampleParts,
+    progress: Replayed<'_>,
+) -> Result<Samples, EvaluateError> {
     let mut samples = Samples::read(source, protocol, windows)?;
-    samples.replay(source, SampleParts::Full, progress)?;
+    samples.replay(source, parts, progress)?;
     Ok(samples)
 }
 

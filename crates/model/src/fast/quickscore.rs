@@ -21,6 +21,10 @@ pub use word::Word;
 /// Tables of at most this many entries (256 KiB of 16-bit masks) beat prefixes.
 const TABLE_LEN_MAX: usize = 1 << 16;
 
+/// Features whose lists are found before any of them is applied: the loops over lists then know early
+/// where they end, instead of guessing it wrong for half of the features.
+const TOGETHER: usize = 8;
+
 /// `bits[tree] &= mask`.
 #[derive(Debug, Clone, Copy)]
 struct Clear<W: Word> {
@@ -143,10 +147,17 @@ impl<W: Word> QuickScore<W> {
         let bits = bits.as_mut_slice();
         match &self.features {
             Features::Tables(tables) => {
-                tables
-                    .iter()
-                    .zip(row)
-                    .for_each(|(table, &x)| table.apply(x, bits));
+                for (tables, row) in tables.chunks(TOGETHER).zip(row.chunks(TOGETHER)) {
+                    let mut lists: [table::List<'_, W>; TOGETHER] = [&[]; TOGETHER];
+                    for ((list, table), x) in lists.iter_mut().zip(tables).zip(row) {
+                        *list = table.find(*x);
+                    }
+                    for list in lists {
+                        for clears in list {
+                            clears.iter().for_each(|clear| clear.apply(bits));
+                        }
+                    }
+                }
             }
             Features::Prefixes(prefixes) => {
                 prefixes

@@ -7,10 +7,18 @@ use super::{Clear, Entry, Word};
 /// different lengths are predicted well.
 const STEP: usize = 4;
 
+/// What to clear for one value.
+pub type List<'a, W> = &'a [[Clear<W>; STEP]];
+
+/// Thresholds that are compared in one turn of the loop.
+const VECTORS: usize = 8;
+
 #[derive(Debug, Clone)]
 pub struct Table<W: Word> {
-    /// Distinct, ascending; interval i holds the x with exactly i thresholds below x.
+    /// Distinct, ascending; interval i holds the x with exactly i thresholds below x. Filled up with
+    /// infinities, which lie below nothing: the vectors that count have no rest.
     thresholds: Vec<f32>,
+    intervals: usize,
     /// Where the list of each interval begins; after the intervals comes the one of missing x.
     starts: Vec<u32>,
     clears: Vec<Clear<W>>,
@@ -22,12 +30,15 @@ impl<W: Word> Table<W> {
         thresholds.sort_by(f32::total_cmp);
         // `==`, so that the two zeros are one threshold
         thresholds.dedup();
+        let intervals = thresholds.len() + 1;
+        thresholds.resize(thresholds.len().next_multiple_of(VECTORS), f32::INFINITY);
         let mut table = Table {
             thresholds,
+            intervals,
             starts: vec![0],
             clears: Vec::new(),
         };
-        for interval in 0..=table.thresholds.len() {
+        for interval in 0..intervals {
             // the interval ends at a threshold and includes it; above the last there is no end
             let end = table
                 .thresholds
@@ -48,7 +59,14 @@ impl<W: Word> Table<W> {
     where
         W: 'a,
     {
-        self.clears.extend(entries.map(|e| e.clear));
+        let from = self.clears.len();
+        // Splits of one tree become one entry; trees are entered one after the other.
+        for Clear { mask, tree } in entries.map(|e| e.clear) {
+            match self.clears[from..].last_mut() {
+                Some(held) if held.tree == tree => held.mask &= mask,
+                _ => self.clears.push(Clear { mask, tree }),
+            }
+        }
         let nothing = Clear {
             mask: W::without(0..0),
             tree: 0,
@@ -64,9 +82,9 @@ impl<W: Word> Table<W> {
     }
 
     #[inline]
-    pub fn apply(&self, x: f32, bits: &mut [W]) {
+    pub fn find(&self, x: f32) -> List<'_, W> {
         let interval = if x.is_nan() {
-            self.thresholds.len() + 1
+            self.intervals
         } else {
             // counts all: without a branch, and four at a time
             self.thresholds
@@ -78,8 +96,6 @@ impl<W: Word> Table<W> {
             self.starts[interval] as usize,
             self.starts[interval + 1] as usize,
         );
-        for clears in self.clears[from..until].as_chunks::<STEP>().0 {
-            clears.iter().for_each(|clear| clear.apply(bits));
-        }
+        self.clears[from..until].as_chunks::<STEP>().0
     }
 }

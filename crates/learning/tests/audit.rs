@@ -6,12 +6,14 @@
 #[path = "support/shop_world.rs"]
 mod shop_world;
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use event::ids::text_key;
 use event::record::Verdict as Told;
 use event::{Event, Position, Record, Span};
+use ringfence_learning::calibrate::{CalibrateError, Method};
 use ringfence_learning::evaluate::audit::alter::{Naming, renamed, shuffled};
 use ringfence_learning::evaluate::audit::relabel::Stories;
 use ringfence_learning::evaluate::audit::{
@@ -23,6 +25,7 @@ use ringfence_learning::evaluate::ladder::Rung;
 use ringfence_learning::evaluate::protocol::Protocol;
 use ringfence_learning::evaluate::source::{Source, Stream};
 use ringfence_learning::evaluate::{EvaluateError, Extent};
+use ringfence_learning::producer::ProducerError;
 use shop_world::{World, stream};
 
 const PROTOCOL: &str = r#"
@@ -452,6 +455,37 @@ fn what_leaks_through_a_channel_is_found() {
         let report = run_staged(true, &[*check], channeling);
         assert_eq!(failed(&report), [check.name()], "{}", report.table());
     }
+}
+
+/// Too few frauds in an altered history is no fault of the way: another permutation is drawn, and without
+/// any the check is skipped, not failed.
+#[test]
+fn a_history_with_too_few_frauds_for_the_producer_skips_the_check() {
+    // The two validation folds of the history as it is are the first two channels.
+    let refusing = |refusals: usize| {
+        let made = Cell::new(0);
+        move |making: &channel::Making<'_>, part: &Part| {
+            made.set(made.get() + 1);
+            if (3..3 + refusals).contains(&made.get()) {
+                let few = CalibrateError::Few {
+                    method: Method::Platt,
+                    min: 10,
+                    positives: 7,
+                    negatives: 100,
+                    hint: "",
+                };
+                return Err(ProducerError::from(few).into());
+            }
+            channel::make(making, part)
+        }
+    };
+    let verdicts = |refusals, checks: &[Check]| -> Vec<Verdict> {
+        let report = run_staged(false, checks, &refusing(refusals));
+        report.findings.iter().map(|it| it.verdict).collect()
+    };
+    assert_eq!(verdicts(1, &[Check::Labels]), [Verdict::Clean]);
+    let both = [Check::Labels, Check::Delay];
+    assert_eq!(verdicts(usize::MAX - 3, &both), [Verdict::Skipped; 2]);
 }
 
 /// A producer that trained on what it speaks of, with labels that nobody had then.

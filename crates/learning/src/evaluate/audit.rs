@@ -10,27 +10,27 @@ pub mod relabel;
 mod chance;
 mod compare;
 mod finding;
+mod labels;
 mod learner;
 mod scored;
 
 use std::ops::ControlFlow;
 
-use event::schema::{Legitimate, Simultaneous};
-use event::{Position, Span};
+use event::Position;
+use event::schema::Simultaneous;
 use graph::sample::SampleParts;
 use node::NodeError;
 
 use super::bootstrap::{Interval, Run, quantiles, resampled_ap};
 use super::channel::{Channel, Making};
-use super::folds::{Part, divide_all};
+use super::folds::Part;
 use super::ladder::Rung;
-use super::protocol::{Fold, Protocol, Staged, Window};
+use super::protocol::{Fold, Protocol, Window};
 use super::samples::Samples;
 use super::source::{Source, Stream};
 use super::{EvaluateError, Extent};
 use alter::Naming;
 use compare::Compared;
-use relabel::Stories;
 use scored::Scorer;
 
 pub use finding::{AuditReport, Finding, Verdict};
@@ -206,40 +206,6 @@ impl<'a, P: FnMut(Step) -> ControlFlow<()>> Auditor<'a, P> {
         }
     }
 
-    fn labels(&mut self) -> Result<Finding, EvaluateError> {
-        let check = Check::Labels;
-        let legitimate = self.subject.stream.schema().labels.legitimate;
-        let mut stories = Stories::of(self.subject.stream)?;
-        stories.permute(legitimate, SEED);
-        let stream = stories.tell(self.subject.stream)?;
-        let samples = self.samples(check, &stream, &windows(folds(self.subject)))?;
-        let set = self.scorer.set();
-        let divisions = divide_all(&samples, self.subject.protocol, set, folds(self.subject))?;
-        let mut run = Run::new();
-        for (fold, division) in divisions.iter().enumerate() {
-            let it = &folds(self.subject)[fold];
-            run.push(self.scorer.fit(&samples, &stream, it, division)?.0);
-            self.tell(check, fold)?;
-        }
-        let least = self.subject.protocol.fold_frauds_min;
-        let chance = chance::highest(&run, least, SEED);
-        let ap = self.scorer.mean_ap(&run);
-        let among = match legitimate {
-            Legitimate::Presumed => "all events of a type",
-            Legitimate::Explicit => "the labelled events of a type",
-        };
-        Ok(Finding {
-            ap: Some(ap),
-            bound: Some(chance.bound),
-            verdict: Verdict::leak_if(ap > chance.bound),
-            note: format!(
-                "fraud share {:.5}, AP of chance {:.5}, 999 of 1,000 permutations below the bound",
-                chance.prevalence, chance.mean
-            ),
-            ..Finding::new(check, format!("labels permuted among {among}"))
-        })
-    }
-
     /// For each fold the future of the middle of its test, and for the last one no future at all.
     fn future(&mut self) -> Result<Vec<Finding>, EvaluateError> {
         let mut findings = Vec::new();
@@ -322,50 +288,6 @@ impl<'a, P: FnMut(Step) -> ControlFlow<()>> Auditor<'a, P> {
                 self.no_change(Check::Order, finding, (&compared, &run), note, again)
             }
         }
-    }
-
-    fn delay(&mut self) -> Result<Finding, EvaluateError> {
-        let check = Check::Delay;
-        // Half as long again: twice as long would leave some histories without training labels.
-        let extra = Span::from_millis(self.subject.protocol.label_delay.millis() / 2);
-        let mut stories = Stories::of(self.subject.stream)?;
-        stories.later(extra);
-        let stream = stories.tell(self.subject.stream)?;
-        // A protocol of this delay would train as much earlier, so that its labels are there.
-        let earlier = |it: Window| Window {
-            from: it.from.minus(extra),
-            until: it.until.minus(extra),
-        };
-        let earlier = |it: &Fold| Fold {
-            train: earlier(it.train),
-            staged: it.staged.map(|staged| Staged {
-                producer: earlier(staged.producer),
-                consumer: earlier(staged.consumer),
-            }),
-            ..*it
-        };
-        let later: Vec<Fold> = folds(self.subject).iter().map(earlier).collect();
-        let mut samples = self.samples(check, &stream, &windows(&later))?;
-        // Training takes silence for legitimate only when the later label would have come.
-        let maturity = &mut samples.schema.labels.maturity;
-        *maturity = Span::from_millis(maturity.millis() + extra.millis());
-        let days = |span: Span| span.label(self.subject.stream.schema().time.unit);
-        let finding = Finding::new(check, format!("labels told {} later", days(extra)));
-        let Some(run) = self.scorer.rescored(&samples, &stream, &later)? else {
-            return Ok(Finding {
-                verdict: Verdict::Skipped,
-                note: "too few labels are left to train on".to_owned(),
-                ..finding
-            });
-        };
-        let change = self.change(&run);
-        Ok(Finding {
-            ap: Some(self.scorer.mean_ap(&run)),
-            verdict: Verdict::leak_if(change.low > 0.0 && self.is_beyond_chance(&run)),
-            change: Some(change),
-            note: "later labels must not help".to_owned(),
-            ..finding
-        })
     }
 
     fn compare(&mut self, check: Check, stream: &Stream) -> Result<(Compared, Run), EvaluateError> {

@@ -26,6 +26,7 @@ mod rung;
 
 pub mod bootstrap;
 pub mod curves;
+pub mod duel;
 pub mod measure;
 pub mod report;
 
@@ -45,12 +46,13 @@ use crate::boost::BoostError;
 use crate::calibrate::CalibrateError;
 use crate::producer::ProducerError;
 use contender::Ground;
+use duel::Duel;
 use graph::sample::SampleParts;
 use groups::Groups;
 use ladder::Rung;
 use protocol::{Fold, Protocol, ProtocolError, Window};
 use report::{Report, RungReport};
-use rung::{Bench, Divisions};
+use rung::{Bench, Divisions, Read};
 use samples::Samples;
 use source::Source;
 
@@ -98,6 +100,22 @@ pub enum EvaluateError {
     NoNetwork,
     #[error("cancelled")]
     Cancelled,
+}
+
+impl EvaluateError {
+    /// The history holds fewer frauds than a model, or the calibration of its producer, needs.
+    fn is_few_frauds(&self) -> bool {
+        matches!(
+            self,
+            EvaluateError::FewFrauds { .. }
+                | EvaluateError::OneClass { .. }
+                | EvaluateError::Boost(BoostError::FewPositives { .. })
+                | EvaluateError::Producer(
+                    ProducerError::Boost(BoostError::FewPositives { .. })
+                        | ProducerError::Calibrate(CalibrateError::Few { .. })
+                )
+        )
+    }
 }
 
 /// What is happening, for whoever waits.
@@ -205,18 +223,35 @@ pub fn evaluate_samples(
     };
     let mut bench = Bench::new(ground, &divisions, progress);
     let mut done: Vec<RungReport> = Vec::new();
-    let mut resamples: Vec<Option<Vec<f64>>> = Vec::new();
+    let mut reads: Vec<Option<Read>> = Vec::new();
+    let mut duels = Vec::new();
     for rung in rungs {
-        let named = |name: &String| done.iter().position(|it| it.name == *name);
-        let before = match &rung.beside {
-            Some(name) => named(name).and_then(|at| resamples[at].as_deref()),
-            None => resamples.last().and_then(|it| it.as_deref()),
+        let named = |name: &str| {
+            let at = done.iter().position(|it| it.name == name)?;
+            reads[at].as_ref()
         };
-        let (report, resampled) = bench.run(rung, before)?;
-        resamples.push(resampled);
+        let before = match &rung.beside {
+            Some(name) => named(name),
+            None => reads.last().and_then(|it| it.as_ref()),
+        };
+        let before = before.map(|it| it.resampled.as_slice());
+        let (report, read) = bench.run(rung, before)?;
+        if let (Some(beside), Some(read)) = (&rung.beside, &read) {
+            let rivals = [beside.as_str(), ladder::OWN_HISTORY];
+            let rivals = rivals
+                .into_iter()
+                .filter_map(|name| Some((name, named(name)?)));
+            duels.extend(
+                rivals.filter_map(|(name, rival)| {
+                    Duel::new(&read.side(&rung.name), &rival.side(name))
+                }),
+            );
+        }
+        reads.push(read);
         done.push(report);
     }
-    Ok(Report::new(protocol, samples, divisions.sizes(), done))
+    let sizes = divisions.sizes();
+    Ok(Report::new(protocol, samples, sizes, done, duels))
 }
 
 /// Every range of which samples are needed.

@@ -68,6 +68,10 @@ fn stamp(minute: u64) -> String {
 
 /// Imports the rows, each fraud's label one day after it, and evaluates all features.
 fn report(rows: &[Row], name: impl Fn(u64) -> String) -> Report {
+    report_of(rows, name, PROTOCOL)
+}
+
+fn report_of(rows: &[Row], name: impl Fn(u64) -> String, protocol: &str) -> Report {
     let text = include_str!("../../../schemas/default.toml")
         .replace("maturity = \"14d\"", "maturity = \"1d\"");
     let schema = Schema::parse(&text).unwrap();
@@ -109,7 +113,7 @@ fn report(rows: &[Row], name: impl Fn(u64) -> String) -> Report {
         }
     }
     journal.commit().unwrap();
-    let protocol = Protocol::parse(PROTOCOL).unwrap();
+    let protocol = Protocol::parse(protocol).unwrap();
     let rungs = Rung::full(&protocol);
     evaluate(&place, &protocol, &rungs, Extent::Test, |_| {
         ControlFlow::Continue(())
@@ -167,4 +171,21 @@ fn permuted_labels_leave_nothing_to_learn() {
         "{} {prevalence}",
         ap(&permuted)
     );
+}
+
+/// The graph and the scored rows keep every event; the loss loses a share of the legitimate ones, the same
+/// for any ids and any future.
+#[test]
+fn thinned_training_keeps_its_frauds_and_every_scored_row() {
+    let thinned = PROTOCOL.replace("seeds", "negative_rate = 0.25\nseeds");
+    let all = report(&world(10), plain);
+    let few = report_of(&world(10), plain, &thinned);
+    let [(rows, frauds), scored] = all.sizes.test[0];
+    let [(rows_left, frauds_left), scored_left] = few.sizes.test[0];
+    assert_eq!((scored, frauds), (scored_left, frauds_left));
+    let share = (rows_left - frauds) as f64 / (rows - frauds) as f64;
+    assert!((share - 0.25).abs() < 0.04, "{share}");
+    assert!(ap(&few) > 0.5, "{}", ap(&few));
+    let other = |id| format!("other-{}", mixed(id + 7));
+    check_same(&few, &report_of(&world(13), other, &thinned));
 }

@@ -142,6 +142,11 @@ fn what_means_nothing_is_refused() {
             "unknown field `sees`",
         ),
         (
+            "seeds = [1]",
+            "seeds = [1]\nnegative_rate = 0.0",
+            "negative_rate must be above 0 and at most 1",
+        ),
+        (
             "[10, 20]",
             "[20, 10]",
             "candidates.rounds must be ascending",

@@ -185,7 +185,7 @@ fn train(
         width,
         fraud: &part.fraud,
         times: &times,
-        negative_rate: 1.0,
+        negative_rate: making.protocol.negative_rate,
     };
     let rounds = config.rounds.last().copied().unwrap_or(1);
     // A producer and its consumer must not draw the same rows and columns.

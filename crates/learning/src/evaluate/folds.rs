@@ -45,10 +45,11 @@ impl Part {
 
 /// Training labels are those recorded by the start of the test; the test is judged by the final ones.
 pub fn divide(samples: &Samples, protocol: &Protocol, fold: &Fold) -> Division {
-    let train = known_rows(samples, fold.train, fold.test.from);
+    let known = |window| known_rows(samples, protocol.negative_rate, window, fold.test.from);
+    let train = known(fold.train);
     let staged = fold.staged.map(|staged| Stages {
-        producer: known_rows(samples, staged.producer, fold.test.from),
-        consumer: known_rows(samples, staged.consumer, fold.test.from),
+        producer: known(staged.producer),
+        consumer: known(staged.consumer),
     });
     let mut test = Part::default();
     let detected = match protocol.known_defrauded {
@@ -73,11 +74,13 @@ pub fn divide(samples: &Samples, protocol: &Protocol, fold: &Fold) -> Division {
     }
 }
 
-/// A window's rows with the labels recorded by `known`.
-fn known_rows(samples: &Samples, window: Window, known: EventTime) -> Part {
+/// A window's rows with the labels recorded by `known`; of the legitimate ones only those drawn.
+fn known_rows(samples: &Samples, negative_rate: f64, window: Window, known: EventTime) -> Part {
     let mut part = Part::default();
     for row in samples.rows_in(window) {
-        if let Some(fraud) = samples.label(samples.seen(row), known) {
+        let seen = samples.seen(row);
+        let label = samples.label(seen, known);
+        if let Some(fraud) = label.filter(|fraud| *fraud || seen.is_drawn(negative_rate)) {
             part.push(row, fraud);
         }
     }

@@ -44,6 +44,9 @@ pub enum LabelAccess {
     Features,
 }
 
+/// Rung of trees that see the transaction and the own history, as many systems in service do.
+pub const OWN_HISTORY: &str = "+ history";
+
 impl Rung {
     /// Groups joined one after the other. Without producers in the protocol the suspicion group is left
     /// out; with them a last rung takes it away again, to tell what it is worth beside labels.

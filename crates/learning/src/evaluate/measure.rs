@@ -288,16 +288,18 @@ pub fn mean_and_sd(runs: &[Figures]) -> BTreeMap<&'static str, (f64, f64)> {
     for (name, value) in runs.iter().flatten() {
         gathered.entry(name).or_default().push(*value);
     }
-    let spread = |values: Vec<f64>| {
-        let count = values.len() as f64;
-        let mean = values.iter().sum::<f64>() / count;
-        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-        (mean, (squares / (count - 1.0).max(1.0)).sqrt())
-    };
     gathered
         .into_iter()
-        .map(|(name, values)| (name, spread(values)))
+        .map(|(name, values)| (name, spread(&values)))
         .collect()
+}
+
+/// Mean and standard deviation.
+pub fn spread(values: &[f64]) -> (f64, f64) {
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    (mean, (squares / (count - 1.0).max(1.0)).sqrt())
 }
 
 /// Means over folds with enough frauds.

@@ -34,6 +34,8 @@ pub struct Protocol {
     pub bootstrap: usize,
     /// How scores become probabilities.
     pub calibration: Method,
+    /// Share of the legitimate training rows that enter the loss; the graph and the scored rows keep all.
+    pub negative_rate: f64,
     pub seeds: Vec<u64>,
     /// Whether the Fraud Detection Handbook's fifteen features are a rung of the ladder.
     pub handbook_features: bool,
@@ -226,6 +228,13 @@ impl Protocol {
         for network in &self.networks {
             network.check()?;
         }
+        if !(self.negative_rate > 0.0 && self.negative_rate <= 1.0) {
+            return Err(ProtocolError::Value {
+                field: "negative_rate",
+                expected: "above 0 and at most 1",
+                got: self.negative_rate.to_string(),
+            });
+        }
         for (set, folds) in [("validation", &self.validation), ("test", &self.test)] {
             if folds.is_empty() {
                 return nothing(set);
@@ -350,6 +359,10 @@ impl Protocol {
                     "{}, fitted on the validation folds",
                     self.calibration.name()
                 ),
+            ),
+            (
+                "legitimate rows in training".to_owned(),
+                format!("{:.1} %", self.negative_rate * 100.0),
             ),
             (
                 "means over folds".to_owned(),

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::bootstrap::Interval;
 use super::curves::Curves;
+use super::duel::Duel;
 use super::measure::{AP, Figures};
 use super::protocol::{Candidate, NetworkCandidate, Protocol};
 use super::samples::Samples;
@@ -23,6 +24,8 @@ pub struct Report {
     /// Rungs that looked at the test.
     pub test_reads: usize,
     pub rungs: Vec<RungReport>,
+    /// Rungs with networks beside trees, at the point where the trees work.
+    pub duels: Vec<Duel>,
 }
 
 /// Rows and frauds of training and test, fold by fold.
@@ -114,6 +117,7 @@ impl Report {
         samples: &Samples,
         sizes: Sizes,
         rungs: Vec<RungReport>,
+        duels: Vec<Duel>,
     ) -> Report {
         let hex = |bytes: [u8; 32]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         Report {
@@ -125,6 +129,7 @@ impl Report {
             seeds: protocol.seeds.clone(),
             test_reads: rungs.iter().filter(|rung| rung.test.is_some()).count(),
             rungs,
+            duels,
         }
     }
 
@@ -159,6 +164,18 @@ impl Report {
         );
         for rung in &self.rungs {
             write(&mut out, format_args!("{}\n", rung.line()));
+        }
+        if !self.duels.is_empty() {
+            write(
+                &mut out,
+                format_args!(
+                    "\n{:<52} {:>15} {:>16} {:>8} {:>22}\n",
+                    "rung, beside", "F1, beside", "change of 1-F1", "recall", "false alarms there"
+                ),
+            );
+        }
+        for duel in &self.duels {
+            write(&mut out, format_args!("{}\n", duel.line()));
         }
         for rung in &self.rungs {
             out.push_str(&rung.figures());

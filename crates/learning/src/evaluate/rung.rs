@@ -1,19 +1,40 @@
 //! One rung of the ladder: choose on the validation folds, read the test once, measure.
 
 use std::ops::ControlFlow;
+use std::rc::Rc;
 
 use super::bootstrap::{self, Run};
 use super::choice::{Choice, Choices, Runs, frauds, teller};
 use super::contender::Ground;
 use super::curves::Curves;
+use super::duel::Side;
 use super::folds::{Division, divide_all};
 use super::ladder::{Model, Rung};
-use super::measure::{self, AP, Figures, ScoredRows};
+use super::measure::{self, AP, Figures};
 use super::protocol::Protocol;
 use super::report::{RungReport, Sizes, TestReport};
 use super::samples::Samples;
 use super::{EvaluateError, Extent, Step};
 use crate::calibrate::{self, ISOTONIC_POSITIVES_MIN, Method, Scored};
+
+/// What a rung read of the test, for comparison with other rungs.
+pub struct Read {
+    /// Its AP in every bootstrap resample.
+    pub resampled: Vec<f64>,
+    /// Chosen on the validation folds.
+    pub threshold: f64,
+    pub runs: Rc<Runs>,
+}
+
+impl Read {
+    pub fn side<'a>(&'a self, name: &'a str) -> Side<'a> {
+        Side {
+            name,
+            runs: &self.runs.runs,
+            threshold: self.threshold,
+        }
+    }
+}
 
 /// Everything rungs share.
 pub struct Bench<'a, P> {
@@ -87,12 +108,11 @@ impl<'a, P: FnMut(Step) -> ControlFlow<()>> Bench<'a, P> {
         }
     }
 
-    /// The rung's report, and its AP in every bootstrap resample for comparison with other rungs.
     pub fn run(
         &mut self,
         rung: &Rung,
         before: Option<&[f64]>,
-    ) -> Result<(RungReport, Option<Vec<f64>>), EvaluateError> {
+    ) -> Result<(RungReport, Option<Read>), EvaluateError> {
         let choice = {
             let mut tell = teller(&mut self.progress, &rung.name);
             self.choices.choose(&rung.model, &mut tell)?
@@ -126,10 +146,10 @@ impl<'a, P: FnMut(Step) -> ControlFlow<()>> Bench<'a, P> {
         if self.choices.test.is_empty() {
             return Ok((report, None));
         }
-        let (test, first, resampled) = self.read_test(rung, &choice, &judged_by, before)?;
-        report.curves = Curves::of("test", &first, &calibration);
+        let (test, read) = self.read_test(rung, &choice, &judged_by, before)?;
+        report.curves = Curves::of("test", &measure::pool(&read.runs.runs[0]), &calibration);
         report.test = Some(test);
-        Ok((report, Some(resampled)))
+        Ok((report, Some(read)))
     }
 
     fn read_test(
@@ -138,7 +158,7 @@ impl<'a, P: FnMut(Step) -> ControlFlow<()>> Bench<'a, P> {
         choice: &Choice,
         choices: &measure::Choices<'_>,
         before: Option<&[f64]>,
-    ) -> Result<(TestReport, ScoredRows, Vec<f64>), EvaluateError> {
+    ) -> Result<(TestReport, Read), EvaluateError> {
         debug_assert!(choice.ap.is_finite());
         let read = {
             let mut tell = teller(&mut self.progress, &rung.name);
@@ -171,7 +191,12 @@ impl<'a, P: FnMut(Step) -> ControlFlow<()>> Bench<'a, P> {
             ap_gain: before.map(|before| bootstrap::paired(&resampled, before)),
             importance: self.importance(rung, gain)?,
         };
-        Ok((report, measure::pool(&runs[0]), resampled))
+        let read = Read {
+            resampled,
+            threshold: choices.threshold,
+            runs: Rc::clone(&read),
+        };
+        Ok((report, read))
     }
 
     fn hand_out(&mut self, rung: &Rung, fold: usize, scores: &[f64]) -> Result<(), EvaluateError> {

@@ -3,7 +3,7 @@
 //! The samples are those of serving (invariant I3). Beside them: the whole tape of events in brief, for
 //! population rules, and every label with the time at which it was recorded.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use event::record::{Record, Verdict};
@@ -16,6 +16,7 @@ use node::channel::Rehearsal;
 
 use super::EvaluateError;
 use super::channel::Channels;
+use super::draws::Draws;
 use super::protocol::{Protocol, Window};
 use super::source::Source;
 use crate::neural::arrays::Arrays;
@@ -49,6 +50,19 @@ pub struct Seen {
     pub amount_minor: i64,
 }
 
+/// Steps of a share.
+const FINE: usize = 1 << 32;
+
+impl Seen {
+    /// Whether a legitimate row is among the share that training reads: by what an alteration of ids,
+    /// order or labels (`evaluate::audit`) leaves alone.
+    pub fn is_drawn(&self, rate: f64) -> bool {
+        let seed = self.time.millis() as u64 ^ (self.amount_minor as u64).rotate_left(32);
+        let drawn = Draws::new(seed ^ u64::from(self.event_type.0)).below(FINE);
+        (drawn as f64) < rate * FINE as f64
+    }
+}
+
 /// A label as it was recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Told {
@@ -70,8 +84,21 @@ impl Samples {
         let schema = source.schema().clone();
         let event_types = protocol.resolve(&schema)?;
         let (tape, labels) = read_tape(source)?;
+        let frauds: HashSet<Position> = labels
+            .iter()
+            .filter(|told| told.fraud)
+            .map(|told| told.position)
+            .collect();
+        // Training may read a label that was corrected later, so everything once called fraud stays.
+        let read = |seen: &Seen| {
+            seen.is_drawn(protocol.negative_rate)
+                || frauds.contains(&seen.position)
+                || protocol.folds().any(|it| it.test.holds(seen.time))
+        };
         let wanted = |seen: &Seen| {
-            event_types.contains(&seen.event_type) && windows.iter().any(|it| it.holds(seen.time))
+            event_types.contains(&seen.event_type)
+                && windows.iter().any(|it| it.holds(seen.time))
+                && read(seen)
         };
         let rows: Vec<u32> = (0..tape.len())
             .filter(|at| wanted(&tape[*at]))

@@ -7,7 +7,7 @@ use crate::calibrate::Method;
 
 use super::{
     Candidate, CardPrecision, Fold, KnownDefrauded, NetworkCandidate, Protocol, ProtocolError,
-    Staged, Window, one,
+    Staged, Window, one, whole,
 };
 
 #[derive(Deserialize)]
@@ -30,6 +30,8 @@ struct File {
     bootstrap: usize,
     #[serde(default)]
     calibration: Method,
+    #[serde(default = "whole")]
+    negative_rate: f64,
     seeds: Vec<u64>,
     #[serde(default)]
     handbook_features: bool,
@@ -163,6 +165,7 @@ impl Protocol {
             fold_frauds_min: file.fold_frauds_min,
             bootstrap: file.bootstrap,
             calibration: file.calibration,
+            negative_rate: file.negative_rate,
             seeds: file.seeds,
             handbook_features: file.handbook_features,
             candidates: file.candidates,

@@ -45,10 +45,18 @@ pub struct Scored<'a> {
     pub raw: &'a [f64],
     /// `true` = fraud.
     pub labels: &'a [bool],
+    /// What each row counts for; `None`: all alike.
+    pub weights: Option<&'a [f32]>,
     /// Share of the legitimate rows that was kept; 1 = all.
     pub negative_rate: f64,
     /// Weight of a fraud relative to a legitimate row in the fit; 1 = plain.
     pub positive_weight: f64,
+}
+
+impl Scored<'_> {
+    fn weight(&self, row: usize) -> f64 {
+        self.weights.map_or(1.0, |weights| f64::from(weights[row]))
+    }
 }
 
 /// How far calibrated log-odds can be believed.
@@ -67,6 +75,8 @@ pub struct Reliability {
 pub enum CalibrateError {
     #[error("calibration needs as many labels as scores, got {labels} and {scores}")]
     Length { scores: usize, labels: usize },
+    #[error("calibration needs as many weights as scores, got {weights} and {scores}")]
+    Weights { scores: usize, weights: usize },
     #[error("score of row {row} must be finite, got {value}")]
     NotFinite { row: usize, value: f64 },
     #[error(
@@ -90,10 +100,15 @@ pub enum CalibrateError {
 /// Fits `method`; the result gives probabilities of the true mix.
 pub fn fit(method: Method, scored: &Scored<'_>) -> Result<Calibration, CalibrateError> {
     check(method, scored)?;
-    let weights: Vec<f64> = scored
-        .labels
-        .iter()
-        .map(|&l| if l { scored.positive_weight } else { 1.0 })
+    let weights: Vec<f64> = (0..scored.labels.len())
+        .map(|row| {
+            scored.weight(row)
+                * if scored.labels[row] {
+                    scored.positive_weight
+                } else {
+                    1.0
+                }
+        })
         .collect();
     let map = match method {
         Method::Platt => {
@@ -127,6 +142,7 @@ pub fn reliability(log_odds: &[f64], labels: &[bool]) -> Result<Reliability, Cal
     let scored = Scored {
         raw: log_odds,
         labels,
+        weights: None,
         negative_rate: 1.0,
         positive_weight: 1.0,
     };
@@ -201,8 +217,15 @@ fn fit_beta(scored: &Scored<'_>, weights: &[f64]) -> CalibrationMap {
 
 /// Log-odds of fraud among the rows as weighted.
 fn base_log_odds(scored: &Scored<'_>) -> f64 {
-    let positives = scored.labels.iter().filter(|&&l| l).count() as f64;
-    let negatives = scored.labels.len() as f64 - positives;
+    let (mut positives, mut negatives) = (0.0, 0.0);
+    for (row, fraud) in scored.labels.iter().enumerate() {
+        let of_class = if *fraud {
+            &mut positives
+        } else {
+            &mut negatives
+        };
+        *of_class += scored.weight(row);
+    }
     libm::log(positives * scored.positive_weight / negatives)
 }
 
@@ -210,6 +233,10 @@ fn check(method: Method, scored: &Scored<'_>) -> Result<(), CalibrateError> {
     let (scores, labels) = (scored.raw.len(), scored.labels.len());
     if scores != labels {
         return Err(CalibrateError::Length { scores, labels });
+    }
+    let weights = scored.weights.map_or(scores, <[f32]>::len);
+    if weights != scores {
+        return Err(CalibrateError::Weights { scores, weights });
     }
     if let Some(row) = scored.raw.iter().position(|raw| !raw.is_finite()) {
         return Err(CalibrateError::NotFinite {

@@ -3,11 +3,11 @@
 mod kept;
 pub mod stored;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use event::record::{Record, Verdict};
+use event::record::{Decision, DecisionKind, Record, Verdict};
 use event::schema::Legitimate;
 use event::{EventTime, Position, Schema};
 use graph::sample::SampleParts;
@@ -47,6 +47,8 @@ pub struct Rows {
     pub times: Vec<EventTime>,
     pub positions: Vec<Position>,
     pub fraud: Vec<bool>,
+    /// What each row counts for, where decisions were drawn by chance; `None`: all alike.
+    pub weights: Option<Vec<f32>>,
     /// Share of the events not known as fraud that were kept.
     pub negative_rate: f64,
     /// Events in range that are neither fraud nor yet legitimate, and so no rows.
@@ -70,10 +72,20 @@ pub enum DatasetError {
     Cancelled(u64),
 }
 
+/// The propensity of a decision that nothing was drawn for.
+const CERTAIN: u32 = 1_000_000;
+
+/// The most that an event let through by chance counts for.
+const WEIGHT_MAX: f64 = 20.0;
+
 /// Labels as known at one moment, and how far the log reaches.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Labels {
     verdicts: BTreeMap<Position, Verdict>,
+    /// Declined here: no label says nothing of them.
+    declined: BTreeSet<Position>,
+    /// Chance of the decision, in parts per million, where it was drawn.
+    propensities: BTreeMap<Position, u32>,
     /// Latest time of an event.
     pub last: EventTime,
 }
@@ -83,6 +95,8 @@ impl Labels {
     pub fn read(history: &History, known_until: EventTime) -> Result<Labels, NodeError> {
         let mut labels = Labels {
             verdicts: BTreeMap::new(),
+            declined: BTreeSet::new(),
+            propensities: BTreeMap::new(),
             last: EventTime::MIN,
         };
         let mut records = history.iter_from(Position(0))?;
@@ -96,15 +110,35 @@ impl Labels {
                         .verdicts
                         .insert(label.subject.position, label.verdict);
                 }
+                Record::Decision(decision) => labels.decided(&decision),
                 _ => {}
             }
         }
         Ok(labels)
     }
 
+    fn decided(&mut self, decision: &Decision) {
+        if decision.verdict == DecisionKind::Decline {
+            self.declined.insert(decision.event_position);
+        }
+        if decision.propensity_ppm < CERTAIN {
+            let propensity = decision.propensity_ppm;
+            self.propensities
+                .insert(decision.event_position, propensity);
+        }
+    }
+
+    /// 1 over the chance of the decision: what was let through by chance stands for those that were not
+    /// (Horvitz and Thompson 1952), clipped, since a rare one must not outweigh the rest (Ionides 2008).
+    pub fn weight(&self, position: Position) -> f32 {
+        let propensity = self.propensities.get(&position).copied();
+        let propensity = f64::from(propensity.unwrap_or(CERTAIN).max(1)) / f64::from(CERTAIN);
+        (1.0 / propensity).min(WEIGHT_MAX) as f32
+    }
+
     /// Fraud, legitimate, or not known (yet).
     ///
-    /// Where silence means legitimate, an event counts only once its label had time to come: taking the
+    /// Who was declined can bring no chargeback: without a label nothing is known of such an event. Where silence means legitimate, an event counts only once its label had time to come: taking the
     /// frauds that are already known and no legitimate ones beside them would teach that recent events
     /// are fraud.
     pub fn truth(
@@ -122,7 +156,8 @@ impl Labels {
             Legitimate::Explicit => fraud,
             Legitimate::Presumed => {
                 let matured = known_until.since(time) >= schema.labels.maturity;
-                matured.then_some(fraud.unwrap_or(false))
+                let silent = (!self.declined.contains(&position)).then_some(false);
+                fraud.or(silent).filter(|_| matured)
             }
         }
     }
@@ -155,7 +190,7 @@ pub fn collect(
         Unknown::Leave,
         progress,
     )?;
-    kept.settle(&wanted, history.schema(), rate)
+    kept.settle(&wanted, history.schema(), rate, found.unknown)
 }
 
 /// Whether events of which nothing is known yet are kept too.
@@ -220,6 +255,8 @@ fn gather(
 pub struct Survey {
     pub frauds: usize,
     pub legitimate: usize,
+    /// Neither fraud nor yet legitimate.
+    pub unknown: u64,
     /// Where its last event lies: an older file imported after a newer one puts events of the range
     /// behind others.
     last: Position,
@@ -232,6 +269,7 @@ pub fn survey(history: &History, range: Range, labels: &Labels) -> Result<Survey
         survey.last = who.position;
         survey.frauds += usize::from(truth == Some(true));
         survey.legitimate += usize::from(truth == Some(false));
+        survey.unknown += u64::from(truth.is_none());
     })?;
     Ok(survey)
 }
@@ -308,6 +346,32 @@ impl Rows {
 
     pub fn frauds(&self) -> usize {
         self.fraud.iter().filter(|fraud| **fraud).count()
+    }
+
+    /// Of these rows; `None`: all alike.
+    pub fn weights_of(&self, rows: std::ops::Range<usize>) -> Option<&[f32]> {
+        self.weights.as_ref().map(|weights| &weights[rows])
+    }
+
+    /// How many events a row stands for: those not kept, and those not let through.
+    pub fn stands_for(&self, row: usize) -> f64 {
+        let weight = self.weights.as_ref().map_or(1.0, |it| f64::from(it[row]));
+        if self.fraud[row] {
+            weight
+        } else {
+            weight / self.negative_rate
+        }
+    }
+
+    /// How many rows of weight 1 tell as much (Kish 1965): the squared sum of the weights over the sum of
+    /// their squares.
+    pub fn effective(&self) -> f64 {
+        let Some(weights) = &self.weights else {
+            return self.len() as f64;
+        };
+        let sum: f64 = weights.iter().map(|it| f64::from(*it)).sum();
+        let squares: f64 = weights.iter().map(|it| f64::from(*it).powi(2)).sum();
+        sum * sum / squares
     }
 
     /// Rows `from..until` as values and labels.

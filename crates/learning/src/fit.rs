@@ -5,7 +5,7 @@ mod late;
 mod refusal;
 mod stages;
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use event::{EventTime, Schema};
 use graph::FeatureList;
@@ -84,21 +84,21 @@ pub fn fit(
 ) -> Result<Fitted, FitError> {
     let cut_train = cut(rows, plan.split.train);
     let cut_stop = cut(rows, plan.split.train + plan.split.stop);
-    let (train_values, train_labels) = rows.slice(0, cut_train);
-    let (stop_values, stop_labels) = rows.slice(cut_train, cut_stop);
+    let (_, train_labels) = rows.slice(0, cut_train);
+    let (_, stop_labels) = rows.slice(cut_train, cut_stop);
     let (late_values, late_labels) = rows.slice(cut_stop, rows.len());
     check_frauds("stop the training", stop_labels)?;
     check_frauds("set calibration and thresholds", late_labels)?;
     check_calibration(count(late_labels).1, plan.calibration)?;
     let trained = boost::train(
         config,
-        &dataset(train_values, train_labels, rows.width)?,
-        Some(&dataset(stop_values, stop_labels, rows.width)?),
+        &dataset(rows, 0..cut_train)?,
+        Some(&dataset(rows, cut_train..cut_stop)?),
         progress,
     )?;
     let late = Late {
         raw: &raw_of(&trained.trees, late_values, rows.width),
-        labels: late_labels,
+        from: cut_stop,
         positive_weight: config.scale_pos_weight,
     };
     let mut fitted = late.finish(trained.trees, rows, schema, features, plan)?;
@@ -121,7 +121,7 @@ pub fn adopt(
     check_calibration(count(labels).1, plan.calibration)?;
     let late = Late {
         raw: &raw_of(&trees, values, rows.width),
-        labels,
+        from,
         positive_weight: 1.0,
     };
     let mut fitted = late.finish(trees, rows, schema, features, plan)?;
@@ -158,16 +158,12 @@ fn cut(rows: &Rows, share: f64) -> usize {
     at
 }
 
-fn dataset<'a>(
-    values: &'a [f32],
-    labels: &'a [bool],
-    width: usize,
-) -> Result<Dataset<'a>, BoostError> {
-    let features = Matrix::new(values, labels.len(), width, Layout::RowMajor)?;
+fn dataset(rows: &Rows, range: Range<usize>) -> Result<Dataset<'_>, BoostError> {
+    let (values, labels) = rows.slice(range.start, range.end);
     Ok(Dataset {
-        features,
+        features: Matrix::new(values, labels.len(), rows.width, Layout::RowMajor)?,
         labels,
-        weights: None,
+        weights: rows.weights_of(range),
     })
 }
 

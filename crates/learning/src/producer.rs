@@ -22,6 +22,8 @@ pub struct ProducerRows<'a> {
     pub width: usize,
     pub fraud: &'a [bool],
     pub times: &'a [EventTime],
+    /// What each row counts for; `None`: all alike.
+    pub weights: Option<&'a [f32]>,
     /// Share of the legitimate events that became rows.
     pub negative_rate: f64,
 }
@@ -62,6 +64,7 @@ pub fn train(
         &Scored {
             raw: &raw,
             labels: &rows.fraud[cut..],
+            weights: rows.weights.map(|weights| &weights[cut..]),
             negative_rate: rows.negative_rate,
             positive_weight: config.scale_pos_weight,
         },
@@ -91,7 +94,7 @@ fn grow(
     let set = Dataset {
         features: Matrix::new(values, until, rows.width, Layout::RowMajor)?,
         labels: &rows.fraud[..until],
-        weights: None,
+        weights: rows.weights.map(|weights| &weights[..until]),
     };
     let trained = boost::train(config, &set, None, |_| ControlFlow::Continue(()))?;
     Ok(trained.trees)

@@ -24,6 +24,7 @@ fn plain<'a>(raw: &'a [f64], labels: &'a [bool]) -> Scored<'a> {
     Scored {
         raw,
         labels,
+        weights: None,
         negative_rate: 1.0,
         positive_weight: 1.0,
     }
@@ -92,6 +93,7 @@ fn sampling_and_weights_are_taken_back() {
         let scored = Scored {
             raw: &raw,
             labels: &kept,
+            weights: None,
             negative_rate: 0.1,
             positive_weight: 2.0,
         };
@@ -102,6 +104,36 @@ fn sampling_and_weights_are_taken_back() {
             got.intercept.abs() < 0.05 && (got.slope - 1.0).abs() < 0.05,
             "{method:?} {got:?}"
         );
+    }
+}
+
+/// A row that counts for three is three rows.
+#[test]
+fn weights_are_repetitions() {
+    let (raw, labels) = events(3_000, 8);
+    let weights: Vec<f32> = (0..raw.len()).map(|row| [1.0, 3.0, 2.0][row % 3]).collect();
+    let rows: Vec<usize> = (0..raw.len())
+        .flat_map(|row| vec![row; weights[row] as usize])
+        .collect();
+    let raw_again: Vec<f64> = rows.iter().map(|row| raw[*row]).collect();
+    let labels_again: Vec<bool> = rows.iter().map(|row| labels[*row]).collect();
+    for method in [Method::Platt, Method::Beta] {
+        let weighted = Scored {
+            weights: Some(&weights),
+            ..plain(&raw, &labels)
+        };
+        let weighted = fit(method, &weighted).unwrap();
+        let repeated = fit(method, &plain(&raw_again, &labels_again)).unwrap();
+        for at in [-6.0, -3.0, 0.0, 2.0] {
+            let apart = weighted.log_odds(at) - repeated.log_odds(at);
+            assert!(apart.abs() < 1e-6, "{method:?} at {at}: {apart}");
+        }
+        let one_short = Scored {
+            weights: Some(&weights[1..]),
+            ..plain(&raw, &labels)
+        };
+        let refused = fit(method, &one_short).unwrap_err();
+        assert!(matches!(refused, CalibrateError::Weights { .. }));
     }
 }
 

@@ -70,6 +70,7 @@ fn producer_of(samples: &Samples, protocol: &Protocol) -> Producer {
         width,
         fraud: &part.fraud,
         times: &times,
+        weights: None,
         negative_rate: 1.0,
     };
     let window = protocol.test[0].staged.unwrap().producer;

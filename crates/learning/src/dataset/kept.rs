@@ -60,17 +60,16 @@ impl Kept {
         wanted: &Wanted<'_>,
         schema: &Schema,
         rate: f64,
+        unknown: u64,
     ) -> Result<Rows, DatasetError> {
         let rate = rate.min(self.rate);
         let mut order: Vec<(usize, bool)> = Vec::with_capacity(self.who.len());
-        let mut unknown = 0;
         for (row, who) in self.who.iter().enumerate() {
             let known = wanted.range.known_until;
             match wanted.labels.truth(who.position, who.time, known, schema) {
-                None => unknown += 1,
                 Some(true) => order.push((row, true)),
                 Some(false) if keeps(who.key, rate) => order.push((row, false)),
-                Some(false) => {}
+                Some(false) | None => {}
             }
         }
         if order.is_empty() {
@@ -80,12 +79,15 @@ impl Kept {
         let as_is = order.len() == self.who.len()
             && order.iter().enumerate().all(|(at, (row, _))| at == *row);
         let rows: Vec<usize> = order.iter().map(|(row, _)| *row).collect();
+        let weight = |row: &usize| wanted.labels.weight(self.who[*row].position);
+        let weights: Vec<f32> = rows.iter().map(weight).collect();
         let of = |row: &usize| &self.values[row * self.width..(row + 1) * self.width];
         Ok(Rows {
             width: self.width,
             times: rows.iter().map(|row| self.who[*row].time).collect(),
             positions: rows.iter().map(|row| self.who[*row].position).collect(),
             fraud: order.iter().map(|(_, fraud)| *fraud).collect(),
+            weights: weights.iter().any(|it| *it != 1.0).then_some(weights),
             negative_rate: rate,
             unknown,
             arrays: match self.arrays {

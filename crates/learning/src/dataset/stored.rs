@@ -45,7 +45,10 @@ pub fn collect(
     if let Some(kept) = read(&path)
         && covers(&kept, &history, &wanted, rate)?
     {
-        return Ok((kept.settle(&wanted, schema, rate)?, Origin::File(path)));
+        return Ok((
+            kept.settle(&wanted, schema, rate, found.unknown)?,
+            Origin::File(path),
+        ));
     }
     let kept = gather(
         &history,
@@ -67,7 +70,10 @@ pub fn collect(
             fs::remove_file(other).map_err(stored)?;
         }
     }
-    Ok((kept.settle(&wanted, schema, rate)?, Origin::Replay))
+    Ok((
+        kept.settle(&wanted, schema, rate, found.unknown)?,
+        Origin::Replay,
+    ))
 }
 
 /// 16 hex digits over everything that a sample depends on but the log.

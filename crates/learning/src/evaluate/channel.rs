@@ -185,6 +185,7 @@ fn train(
         width,
         fraud: &part.fraud,
         times: &times,
+        weights: None,
         negative_rate: making.protocol.negative_rate,
     };
     let rounds = config.rounds.last().copied().unwrap_or(1);

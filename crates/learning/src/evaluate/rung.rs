@@ -124,6 +124,7 @@ impl<'a, P: FnMut(Step) -> ControlFlow<()>> Bench<'a, P> {
             &Scored {
                 raw: &pooled.scores,
                 labels: &pooled.fraud,
+                weights: None,
                 negative_rate: 1.0,
                 positive_weight: 1.0,
             },

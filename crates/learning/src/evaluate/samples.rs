@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
-use event::record::{Record, Verdict};
+use event::record::{DecisionKind, Record, Verdict};
 use event::schema::{Legitimate, Part};
 use event::{Event, EventTime, EventTypeIx, Position, RoleIx, Schema};
 use graph::FeatureList;
@@ -48,6 +48,8 @@ pub struct Seen {
     pub counterparty: u32,
     /// Minor units of the event's own currency; 0 without an amount.
     pub amount_minor: i64,
+    /// Declined here: no label says nothing of it.
+    pub declined: bool,
 }
 
 /// Steps of a share.
@@ -194,6 +196,7 @@ impl Samples {
         match told {
             Some(told) => Some(told.fraud),
             None => (policy.legitimate == Legitimate::Presumed
+                && !seen.declined
                 && known.since(seen.time) >= policy.maturity)
                 .then_some(false),
         }
@@ -235,7 +238,7 @@ fn read_tape(source: &Source<'_>) -> Result<(Vec<Seen>, Vec<Told>), NodeError> {
             .entry((kind, id.as_str().to_owned()))
             .or_insert(next)
     };
-    let (mut tape, mut labels) = (Vec::new(), Vec::new());
+    let (mut tape, mut labels): (Vec<Seen>, Vec<Told>) = (Vec::new(), Vec::new());
     let mut records = source.records()?;
     while let Some((position, record)) = records.next_record()? {
         match record {
@@ -246,12 +249,19 @@ fn read_tape(source: &Source<'_>) -> Result<(Vec<Seen>, Vec<Told>), NodeError> {
                 subject: number(&event, Some(subject)),
                 counterparty: number(&event, counterparty),
                 amount_minor: event.amount.map_or(0, |money| money.minor),
+                declined: false,
             }),
             Record::Label(label) => labels.push(Told {
                 position: label.subject.position,
                 at: label.received_at,
                 fraud: label.verdict == Verdict::Fraud,
             }),
+            Record::Decision(decision) if decision.verdict == DecisionKind::Decline => {
+                let of_event = |seen: &Seen| seen.position.cmp(&decision.event_position);
+                if let Ok(at) = tape.binary_search_by(of_event) {
+                    tape[at].declined = true;
+                }
+            }
             _ => {}
         }
     }

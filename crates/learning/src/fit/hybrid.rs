@@ -62,7 +62,7 @@ pub fn fit_hybrid(
     let plan = made.plan;
     let cut_train = cut(rows, plan.split.train);
     let cut_stop = cut(rows, plan.split.train + plan.split.stop);
-    let (train_values, train_labels) = rows.slice(0, cut_train);
+    let (_, train_labels) = rows.slice(0, cut_train);
     let (stop_values, stop_labels) = rows.slice(cut_train, cut_stop);
     let (late_values, late_labels) = rows.slice(cut_stop, rows.len());
     check_frauds("stop the training", stop_labels)?;
@@ -70,8 +70,8 @@ pub fn fit_hybrid(
     check_calibration(count(late_labels).1, plan.calibration)?;
     let grown = boost::train(
         made.trees,
-        &dataset(train_values, train_labels, rows.width)?,
-        Some(&dataset(stop_values, stop_labels, rows.width)?),
+        &dataset(rows, 0..cut_train)?,
+        Some(&dataset(rows, cut_train..cut_stop)?),
         |it| progress(Step::Trees(it)),
     )?;
     let source = Source {
@@ -84,14 +84,9 @@ pub fn fit_hybrid(
         (cut_train..cut_stop).collect(),
         (cut_stop..rows.len()).collect(),
     ];
-    let weight_of = |fraud: &bool| {
-        if *fraud {
-            1.0
-        } else {
-            1.0 / rows.negative_rate
-        }
-    };
-    let stop_weights: Vec<f64> = stop_labels.iter().map(weight_of).collect();
+    let stop_weights: Vec<f64> = (cut_train..cut_stop)
+        .map(|row| rows.stands_for(row))
+        .collect();
     let exam_weights: Vec<f32> = stop_weights.iter().map(|it| *it as f32).collect();
     let mut groups = FeatureGroup::ALL.to_vec();
     groups.retain(|group| made.suspicion || *group != FeatureGroup::Suspicion);
@@ -103,7 +98,7 @@ pub fn fit_hybrid(
             source,
             rows: &train_rows,
             fraud: train_labels,
-            weights: None,
+            weights: rows.weights_of(0..cut_train),
         },
         &Exam {
             rows: &stop_rows,
@@ -131,7 +126,7 @@ pub fn fit_hybrid(
     let raw: Vec<f64> = pairs.map(|(a, b)| blend.raw(*a, *b)).collect();
     let late = Late {
         raw: &raw,
-        labels: late_labels,
+        from: cut_stop,
         positive_weight: 1.0,
     };
     let trees_calibration = calibrate::fit(
@@ -139,6 +134,7 @@ pub fn fit_hybrid(
         &Scored {
             raw: &trees_late,
             labels: late_labels,
+            weights: rows.weights_of(cut_stop..rows.len()),
             negative_rate: rows.negative_rate,
             positive_weight: made.trees.scale_pos_weight,
         },
@@ -198,6 +194,9 @@ fn lesson_digest(rows: &Rows, schema: &Schema, features: &FeatureList, sight: &S
     for (position, fraud) in rows.positions.iter().zip(&rows.fraud) {
         hash.update(position.0.to_le_bytes());
         hash.update([u8::from(*fraud)]);
+    }
+    for weight in rows.weights.iter().flatten() {
+        hash.update(weight.to_le_bytes());
     }
     for value in &rows.values {
         hash.update(value.to_le_bytes());

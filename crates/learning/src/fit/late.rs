@@ -17,7 +17,8 @@ use crate::dataset::Rows;
 pub(super) struct Late<'a> {
     /// What the model says of them, as log-odds.
     pub raw: &'a [f64],
-    pub labels: &'a [bool],
+    /// The first of them among all rows.
+    pub from: usize,
     /// Weight of a fraud in the growing of the trees.
     pub positive_weight: f64,
 }
@@ -32,20 +33,18 @@ impl Late<'_> {
         plan: Plan,
     ) -> Result<Fitted, FitError> {
         let raw = self.raw;
+        let late = self.from..rows.len();
+        let labels = &rows.fraud[late.clone()];
+        let stand_for: Vec<f64> = late.clone().map(|row| rows.stands_for(row)).collect();
         let scored = Scored {
             raw,
-            labels: self.labels,
+            labels,
+            weights: rows.weights_of(late),
             negative_rate: rows.negative_rate,
             positive_weight: self.positive_weight,
         };
         let calibration = calibrate::fit(plan.calibration, &scored)?;
-        let thresholds = thresholds(
-            raw,
-            self.labels,
-            &calibration,
-            plan.budget,
-            rows.negative_rate,
-        );
+        let thresholds = thresholds(raw, &stand_for, &calibration, plan.budget);
         let header = Header {
             schema_hash: schema.hash().hex(),
             features: features.names(),
@@ -59,7 +58,7 @@ impl Late<'_> {
                 from: rows.times.first().map_or(0, |time| time.millis()),
                 until: rows.times.last().map_or(0, |time| time.millis() + 1),
             },
-            metrics: metrics(raw, self.labels, rows.negative_rate),
+            metrics: metrics(raw, labels, &stand_for, rows),
             parent: None,
             seed: 0,
             created_by: concat!("ringfence ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -77,24 +76,15 @@ impl Late<'_> {
     }
 }
 
-/// Scores at which the budget's shares of events are reached; a kept negative stands for several.
+/// Scores at which the budget's shares of events are reached, by how many events each row stands for.
 fn thresholds(
     raw: &[f64],
-    labels: &[bool],
+    stand_for: &[f64],
     calibration: &Calibration,
     budget: AlertBudget,
-    negative_rate: f64,
 ) -> Thresholds {
-    let mut scored: Vec<(u16, f64)> = raw
-        .iter()
-        .zip(labels)
-        .map(|(raw, fraud)| {
-            (
-                calibration.score(*raw),
-                if *fraud { 1.0 } else { 1.0 / negative_rate },
-            )
-        })
-        .collect();
+    let scores = raw.iter().map(|raw| calibration.score(*raw));
+    let mut scored: Vec<(u16, f64)> = scores.zip(stand_for.iter().copied()).collect();
     scored.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
     let total: f64 = scored.iter().map(|(_, weight)| weight).sum();
     let at_share = |share: f64| {
@@ -115,14 +105,14 @@ fn thresholds(
     }
 }
 
-fn metrics(raw: &[f64], labels: &[bool], negative_rate: f64) -> BTreeMap<String, f64> {
-    let weights: Vec<f64> = labels
-        .iter()
-        .map(|fraud| if *fraud { 1.0 } else { 1.0 / negative_rate })
-        .collect();
-    let ap = boost::average_precision(raw, labels, Some(&weights));
+fn metrics(raw: &[f64], labels: &[bool], stand_for: &[f64], rows: &Rows) -> BTreeMap<String, f64> {
+    let ap = boost::average_precision(raw, labels, Some(stand_for));
     let auc = crate::metric::auc(raw, labels);
-    BTreeMap::from([("late_ap".to_owned(), ap), ("late_auc".to_owned(), auc)])
+    let mut metrics = BTreeMap::from([("late_ap".to_owned(), ap), ("late_auc".to_owned(), auc)]);
+    if rows.weights.is_some() {
+        metrics.insert("effective_rows".to_owned(), rows.effective());
+    }
+    metrics
 }
 
 fn importance(gains: &[f64], features: &FeatureList) -> Vec<(String, f64)> {

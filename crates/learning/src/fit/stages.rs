@@ -62,6 +62,7 @@ pub fn producer(
         width: rows.width,
         fraud: &rows.fraud,
         times: &rows.times,
+        weights: rows.weights.as_deref(),
         negative_rate: rows.negative_rate,
     };
     Ok(producer::train(&rows, window, &config)?)

@@ -62,6 +62,13 @@ pub fn tell(cli: &Cli, args: &TrainArgs, trained: &Trained) -> Result<()> {
         metric("late_ap"),
         metric("late_auc"),
     )?;
+    if let Some(effective) = header.metrics.get("effective_rows") {
+        writeln!(
+            out,
+            "decisions were drawn by chance: rows weigh 1 over their propensity (at most 20) and tell as much as {} of weight 1",
+            grouped(effective.round() as usize),
+        )?;
+    }
     if let Some(network) = &fitted.artifact.network {
         writeln!(
             out,

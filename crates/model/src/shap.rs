@@ -7,7 +7,9 @@
 //! Shapley weight of k of m features is `integral t^k (1 - t)^(m - 1 - k)`. The integrand is a
 //! polynomial of degree m - 1, so a Gauss-Legendre rule of ceil(m / 2) points is exact; all terms
 //! are positive, so nothing cancels however deep the tree. One pass over a tree costs
-//! O(leaves * points): paths share their products, and a subtree's leaves are summed on the way up.
+//! O(leaves * points): a path's product is made on the way down, and the leaves below a split are summed on
+//! the way up, each times the factors below that split only; so nothing is divided but where a path tests a
+//! feature again.
 
 mod quadrature;
 
@@ -30,7 +32,6 @@ struct ExplainedTree {
     left_share: Vec<f64>,
     /// Points of the rule that is exact for every path.
     points: usize,
-    depth: usize,
 }
 
 impl Explainer {
@@ -68,22 +69,20 @@ impl Explainer {
         );
         let mut contributions = vec![0.0; self.feature_count];
         let mut taken = vec![Taken::ALL; self.feature_count];
-        let mut levels = Vec::new();
-        for tree in &self.trees {
-            let rule = &self.rules[tree.points];
-            // per level of the tree: the path's product and the subtree's sum, at each point
-            levels.clear();
-            levels.resize((tree.depth + 1) * 2 * tree.points, 0.0);
-            levels[..tree.points].fill(1.0);
+        let (contributions_mut, taken_mut) = (&mut contributions, &mut taken);
+        for tree in self.trees.iter().filter(|it| !it.tree.splits.is_empty()) {
             let mut pass = Pass {
                 tree,
-                rule,
                 row,
-                contributions: &mut contributions,
-                taken: &mut taken,
+                contributions: contributions_mut,
+                taken: taken_mut,
             };
-            if !tree.tree.splits.is_empty() {
-                pass.visit(Child::Split(0), &mut levels);
+            let rule = &self.rules[tree.points];
+            match tree.points {
+                ..=2 => pass.run::<2>(rule),
+                3..=4 => pass.run::<4>(rule),
+                5..=8 => pass.run::<8>(rule),
+                _ => pass.run::<16>(rule),
             }
         }
         contributions
@@ -94,7 +93,6 @@ impl ExplainedTree {
     fn new(tree: Tree) -> Self {
         let mut shape = Shape {
             left_share: vec![0.0; tree.splits.len()],
-            depth: 0,
             features: 0,
         };
         if !tree.splits.is_empty() {
@@ -105,7 +103,6 @@ impl ExplainedTree {
             tree,
             left_share: shape.left_share,
             points,
-            depth: shape.depth,
         }
     }
 
@@ -124,7 +121,6 @@ impl ExplainedTree {
 /// Measures of a tree that do not depend on the row.
 struct Shape {
     left_share: Vec<f64>,
-    depth: usize,
     /// Most distinct features on a path.
     features: usize,
 }
@@ -134,7 +130,6 @@ impl Shape {
     fn measure(&mut self, tree: &Tree, child: Child, path: &mut Vec<u32>) -> u64 {
         match child {
             Child::Leaf(leaf) => {
-                self.depth = self.depth.max(path.len());
                 let mut distinct = path.clone();
                 distinct.sort_unstable();
                 distinct.dedup();
@@ -170,73 +165,92 @@ impl Taken {
         row: 1.0,
     };
 
+    fn is_all(self) -> bool {
+        self.share == 1.0 && self.row == 1.0
+    }
+
+    /// At each point.
     #[inline]
-    fn factor(self, t: f64) -> f64 {
-        self.share * (1.0 - t) + self.row * t
+    fn factor<const N: usize>(self, points: &[f64; N]) -> [f64; N] {
+        points.map(|t| self.share * (1.0 - t) + self.row * t)
     }
 }
 
 struct Pass<'a> {
     tree: &'a ExplainedTree,
-    rule: &'a Rule,
     row: &'a [f32],
     contributions: &'a mut [f64],
     taken: &'a mut [Taken],
 }
 
 impl Pass<'_> {
-    /// `levels` begins with this level's products (given) and sums (to fill: over the leaves below,
-    /// value times product times weight of each point), then come the deeper levels.
-    fn visit(&mut self, child: Child, levels: &mut [f64]) {
-        let points = self.tree.points;
-        let (level, deeper) = levels.split_at_mut(2 * points);
-        let (products, sums) = level.split_at_mut(points);
+    /// Integrals are sums over points, so a rule of many is gone through by N at a time.
+    fn run<const N: usize>(&mut self, rule: &Rule) {
+        for from in (0..rule.points.len()).step_by(N) {
+            // What the last block lacks weighs nothing.
+            let block = |values: &[f64], rest: f64| {
+                std::array::from_fn(|at| values.get(from + at).copied().unwrap_or(rest))
+            };
+            let points: [f64; N] = block(&rule.points, 0.5);
+            self.visit(Child::Split(0), &points, &block(&rule.weights, 0.0));
+        }
+    }
+
+    /// At each point, the sum over the leaves below `child` of value times the factors below it; `product`
+    /// is weight times the factors above.
+    fn visit<const N: usize>(
+        &mut self,
+        child: Child,
+        points: &[f64; N],
+        product: &[f64; N],
+    ) -> [f64; N] {
         let at = match child {
-            Child::Leaf(leaf) => {
-                let value = self.tree.tree.leaves[leaf as usize].value;
-                for ((sum, product), weight) in
-                    sums.iter_mut().zip(products).zip(&self.rule.weights)
-                {
-                    *sum = value * *product * weight;
-                }
-                return;
-            }
+            Child::Leaf(leaf) => return [self.tree.tree.leaves[leaf as usize].value; N],
             Child::Split(at) => at as usize,
         };
-        sums.fill(0.0);
         let split = self.tree.tree.splits[at];
         let feature = split.feature as usize;
         let goes_left = goes_left(self.row[feature], split.threshold, split.flags);
         let left_share = self.tree.left_share[at];
         let before = self.taken[feature];
+        // What takes the feature's factor out of the path; it is 1 where the path has not tested it.
+        let undo = (!before.is_all()).then(|| before.factor(points).map(|it| 1.0 / it));
+        let mut sums = [0.0; N];
         for (child, share, goes) in [
             (split.left, left_share, goes_left),
             (split.right, 1.0 - left_share, !goes_left),
         ] {
-            let row = if goes { before.row } else { 0.0 };
             let after = Taken {
                 share: before.share * share,
-                row,
+                row: if goes { before.row } else { 0.0 },
             };
-            for ((next, product), &t) in deeper.iter_mut().zip(&*products).zip(&self.rule.points) {
-                *next = product / before.factor(t) * after.factor(t);
+            let factor = after.factor(points);
+            // The path without this feature.
+            let mut others = *product;
+            let mut change = factor;
+            if let Some(undo) = &undo {
+                for at in 0..N {
+                    others[at] *= undo[at];
+                    change[at] *= undo[at];
+                }
             }
+            let next = std::array::from_fn(|at| others[at] * factor[at]);
             self.taken[feature] = after;
-            self.visit(child, deeper);
+            let below = self.visit(child, points, &next);
             let (mut with, mut without) = (0.0, 0.0);
-            for ((sum, below), &t) in sums
-                .iter_mut()
-                .zip(&deeper[points..])
-                .zip(&self.rule.points)
-            {
-                *sum += below;
-                with += below / after.factor(t);
-                without += below / before.factor(t);
+            for at in 0..N {
+                let value = others[at] * below[at];
+                with += value;
+                without += value * change[at];
+                sums[at] += change[at] * below[at];
             }
-            // The leaves below have counted for `before` so far; they count for `after` instead.
-            self.contributions[feature] +=
-                (after.row - after.share) * with - (before.row - before.share) * without;
+            self.contributions[feature] += (after.row - after.share) * with;
+            if undo.is_some() {
+                // The leaves below have counted for `before` so far; they count for `after` instead.
+                self.contributions[feature] -= (before.row - before.share) * without;
+            }
         }
         self.taken[feature] = before;
+        sums
     }
 }

@@ -7,13 +7,15 @@ mod stages;
 
 use std::ops::{ControlFlow, Range};
 
-use event::{EventTime, Schema};
+use event::{EventTime, Schema, Span};
 use graph::FeatureList;
 use model::artifact::{Artifact, TrainingWindow};
 use model::fast::{FastTrees, Scratch};
 use model::trees::Trees;
 
-use crate::boost::{self, BoostConfig, BoostError, Dataset, Layout, Matrix, Progress};
+use crate::boost::{
+    self, BoostConfig, BoostError, Dataset, Layout, Matrix, Progress, recency_weights,
+};
 use crate::calibrate::Method;
 use crate::dataset::Rows;
 use late::Late;
@@ -64,6 +66,8 @@ pub struct Plan {
     pub calibration: Method,
     pub split: Split,
     pub budget: AlertBudget,
+    /// Training weights halve with this age, counted from the latest training row; `None`: all alike.
+    pub half_life: Option<Span>,
 }
 
 #[derive(Clone, Debug)]
@@ -92,8 +96,12 @@ pub fn fit(
     check_calibration(count(late_labels).1, plan.calibration)?;
     let trained = boost::train(
         config,
-        &dataset(rows, 0..cut_train)?,
-        Some(&dataset(rows, cut_train..cut_stop)?),
+        &dataset(
+            rows,
+            0..cut_train,
+            lesson_weights(rows, cut_train, plan).as_deref(),
+        )?,
+        Some(&stopping(rows, cut_train..cut_stop)?),
         progress,
     )?;
     let late = Late {
@@ -158,14 +166,67 @@ fn cut(rows: &Rows, share: f64) -> usize {
     at
 }
 
-fn dataset(rows: &Rows, range: Range<usize>) -> Result<Dataset<'_>, BoostError> {
+/// What each of the first `until` rows weighs in training.
+fn lesson_weights(rows: &Rows, until: usize, plan: Plan) -> Option<Vec<f32>> {
+    let held = rows.weights_of(0..until);
+    let Some(half_life) = plan.half_life else {
+        return held.map(<[f32]>::to_vec);
+    };
+    let times: Vec<i64> = rows.times[..until].iter().map(|it| it.millis()).collect();
+    let now = times.iter().max().copied().unwrap_or(0);
+    let mut weights = recency_weights(&times, now, half_life.millis() as f64);
+    for (weight, held) in weights.iter_mut().zip(held.into_iter().flatten()) {
+        *weight *= held;
+    }
+    Some(weights)
+}
+
+fn stopping(rows: &Rows, range: Range<usize>) -> Result<Dataset<'_>, BoostError> {
+    dataset(rows, range.clone(), rows.weights_of(range))
+}
+
+fn dataset<'a>(
+    rows: &'a Rows,
+    range: Range<usize>,
+    weights: Option<&'a [f32]>,
+) -> Result<Dataset<'a>, BoostError> {
     let (values, labels) = rows.slice(range.start, range.end);
     Ok(Dataset {
         features: Matrix::new(values, labels.len(), rows.width, Layout::RowMajor)?,
         labels,
-        weights: rows.weights_of(range),
+        weights,
     })
 }
 
 /// The end of a half-open range that holds every time.
 pub const FOREVER: EventTime = EventTime::END;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn training_weights_halve_with_age_and_keep_what_rows_stand_for() {
+        let day = |day: i64| EventTime::from_millis(day * Span::days(1).millis());
+        let rows = Rows {
+            times: [0, 10, 20, 50].map(day).to_vec(),
+            weights: Some(vec![1.0, 8.0, 1.0, 1.0]),
+            ..Rows::default()
+        };
+        let of = |half_life: Option<Span>| {
+            let plan = Plan {
+                half_life,
+                ..Plan::default()
+            };
+            // The fourth row is not trained on: age counts from the third.
+            lesson_weights(&rows, 3, plan).unwrap()
+        };
+        assert_eq!(of(None), [1.0, 8.0, 1.0]);
+        assert_eq!(of(Some(Span::days(10))), [0.25, 4.0, 1.0]);
+        let alike = Rows {
+            weights: None,
+            ..rows.clone()
+        };
+        assert_eq!(lesson_weights(&alike, 3, Plan::default()), None);
+    }
+}

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::late::Late;
 use super::refusal::{FitError, check_calibration, check_frauds};
-use super::{Fitted, Plan, count, cut, dataset, raw_of};
+use super::{Fitted, Plan, count, cut, dataset, lesson_weights, raw_of, stopping};
 use crate::boost::{self, BoostConfig, average_precision};
 use crate::calibrate::{self, Scored};
 use crate::dataset::Rows;
@@ -68,10 +68,11 @@ pub fn fit_hybrid(
     check_frauds("stop the training", stop_labels)?;
     check_frauds("set calibration and thresholds", late_labels)?;
     check_calibration(count(late_labels).1, plan.calibration)?;
+    let weights = lesson_weights(rows, cut_train, plan);
     let grown = boost::train(
         made.trees,
-        &dataset(rows, 0..cut_train)?,
-        Some(&dataset(rows, cut_train..cut_stop)?),
+        &dataset(rows, 0..cut_train, weights.as_deref())?,
+        Some(&stopping(rows, cut_train..cut_stop)?),
         |it| progress(Step::Trees(it)),
     )?;
     let source = Source {
@@ -91,14 +92,14 @@ pub fn fit_hybrid(
     let mut groups = FeatureGroup::ALL.to_vec();
     groups.retain(|group| made.suspicion || *group != FeatureGroup::Suspicion);
     let sight = Sight::new(features, &groups, true, true);
-    let lesson = lesson_digest(rows, schema, features, &sight);
+    let lesson = lesson_digest(rows, weights.as_deref(), schema, features, &sight);
     let trained = early_stop::train(
         made.network,
         &Lesson {
             source,
             rows: &train_rows,
             fraud: train_labels,
-            weights: rows.weights_of(0..cut_train),
+            weights: weights.as_deref(),
         },
         &Exam {
             rows: &stop_rows,
@@ -186,7 +187,13 @@ fn blend(network: &[f64], trees: &[f64], labels: &[bool], weights: &[f64]) -> Bl
 }
 
 /// Names what a network learns from: a checkpoint of anything else is not gone on with.
-fn lesson_digest(rows: &Rows, schema: &Schema, features: &FeatureList, sight: &Sight) -> String {
+fn lesson_digest(
+    rows: &Rows,
+    weights: Option<&[f32]>,
+    schema: &Schema,
+    features: &FeatureList,
+    sight: &Sight,
+) -> String {
     let mut hash = Sha256::new();
     hash.update(schema.hash().hex());
     hash.update(features.hash());
@@ -195,7 +202,7 @@ fn lesson_digest(rows: &Rows, schema: &Schema, features: &FeatureList, sight: &S
         hash.update(position.0.to_le_bytes());
         hash.update([u8::from(*fraud)]);
     }
-    for weight in rows.weights.iter().flatten() {
+    for weight in weights.into_iter().flatten() {
         hash.update(weight.to_le_bytes());
     }
     for value in &rows.values {

@@ -1,6 +1,7 @@
 //! Arguments of `train`.
 
 use clap::{Args, ValueEnum};
+use event::Span;
 use learning::neural::config::NeuralConfig;
 
 /// Train a model on the tenant's history and put it into service.
@@ -31,6 +32,9 @@ pub struct TrainArgs {
     /// Rows at most; frauds all stay, others are drawn.
     #[arg(long, default_value_t = 500_000)]
     pub rows_max: usize,
+    /// Training weights halve with this age (30d); all weigh the same without it.
+    #[arg(long, value_name = "SPAN", value_parser = half_life)]
+    pub half_life: Option<Span>,
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Passes of the network over the rows, at most.
@@ -61,6 +65,15 @@ pub struct TrainArgs {
     /// Write the model file, but leave the serving model as it is.
     #[arg(long)]
     pub no_activate: bool,
+}
+
+fn half_life(text: &str) -> Result<Span, String> {
+    let span = Span::parse(text).map_err(|error| error.to_string())?;
+    if span.millis() > 0 {
+        Ok(span)
+    } else {
+        Err(format!("must be longer than nothing, got {text:?}"))
+    }
 }
 
 fn share(text: &str) -> Result<f64, String> {

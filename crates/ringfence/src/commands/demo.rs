@@ -119,6 +119,7 @@ fn train_and_open(cli: &Cli, place: &Place) -> Result<Tenant> {
         learning_rate: 0.05,
         leaves: 15,
         rows_max: 200_000,
+        half_life: None,
         seed: 1,
         epochs: network.epochs,
         hidden: network.hidden,

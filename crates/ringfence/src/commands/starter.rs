@@ -104,6 +104,7 @@ pub fn make(cli: &Cli, file: &Path) -> Result<()> {
         learning_rate: 0.08,
         leaves: 12,
         rows_max: 200_000,
+        half_life: None,
         seed: 1,
         epochs: network.epochs,
         hidden: network.hidden,

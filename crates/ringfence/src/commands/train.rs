@@ -114,6 +114,7 @@ pub fn train(
     let features = graph::FeatureList::new(history.schema());
     let plan = Plan {
         calibration: method(args.calibration),
+        half_life: args.half_life,
         ..Plan::default()
     };
     let ground = (&rows, history.schema(), &features);

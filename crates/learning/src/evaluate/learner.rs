@@ -91,20 +91,26 @@ pub fn boosted(
             *sum += gain;
         }
         let share = 1.0 / candidate.bags as f64;
-        let mut from = 0;
-        let mut raw = vec![0.0; test.rows.len()];
-        for (checkpoint, rounds) in candidate.rounds.iter().enumerate() {
-            let until = (*rounds).min(trained.trees.tree_count());
-            for tree in (from..until).map(|at| trained.trees.tree(at)) {
-                raw.par_iter_mut()
-                    .zip(wanted.par_chunks_exact(width))
-                    .for_each(|(raw, row)| {
-                        *raw += tree.leaves[tree.leaf(|feature| row[feature as usize])].value;
-                    });
-            }
-            from = until;
-            for (score, raw) in done.scores[checkpoint].iter_mut().zip(&raw) {
-                *score += share * raw;
+        let stops = candidate.rounds.len();
+        let trees = trained.trees.tree_count();
+        let ends: Vec<usize> = candidate.rounds.iter().map(|it| (*it).min(trees)).collect();
+        let grown: Vec<_> = (0..trees).map(|at| trained.trees.tree(at)).collect();
+        // Row by row: its features stay in the cache while all trees look at them.
+        let mut raw = vec![0.0; test.rows.len() * stops];
+        raw.par_chunks_exact_mut(stops)
+            .zip(wanted.par_chunks_exact(width))
+            .for_each(|(raw, row)| {
+                let (mut sum, mut from) = (0.0, 0);
+                for (raw, until) in raw.iter_mut().zip(&ends) {
+                    for tree in &grown[from..*until] {
+                        sum += tree.leaves[tree.leaf(|feature| row[feature as usize])].value;
+                    }
+                    (*raw, from) = (sum, *until);
+                }
+            });
+        for (row, raw) in raw.chunks_exact(stops).enumerate() {
+            for (scores, raw) in done.scores.iter_mut().zip(raw) {
+                scores[row] += share * raw;
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What the log costs: append and commit, sequential scan, reopening, key lookups.
+//! What the log costs: append and commit, sequential scan, reopening, key lookups, pages of one key.
 //! CPU time is the thread's own (`/proc/thread-self/schedstat`), so that neighbours on the machine
 //! matter less.
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
@@ -35,6 +35,7 @@ fn main() {
     reopen("one active segment", &one, options);
     lookups("sealed segments", &sealed, SCANNED / 2);
     lookups("active segment", &one, SCANNED);
+    pages(&home.join("pages"));
     std::fs::remove_dir_all(&home).unwrap();
 }
 
@@ -153,4 +154,43 @@ fn lookups(what: &str, dir: &Path, keys: u64) {
         each(hit),
         each(miss)
     );
+}
+
+/// Half of the records have one key, the others 1,000 among them; pages of 20, newest first.
+fn pages(dir: &Path) {
+    const PAGE: usize = 20;
+    let (mut log, _) = Log::open(dir, LogOptions::default()).unwrap();
+    for position in 0..SCANNED {
+        let of = if position % 2 == 0 {
+            0
+        } else {
+            1 + position / 2 % 1000
+        };
+        log.append(&payload(position), position as i64, Some(key(of + 7)))
+            .unwrap();
+        if position % 1000 == 999 {
+            log.commit().unwrap();
+            log.take_index_job().map_or(Ok(()), IndexJob::run).unwrap();
+        }
+    }
+    let mut walk = |what: &str, of: u64, start: u64| {
+        const PAGES: u32 = 200;
+        let (mut before, mut held) = (Position(start), 0);
+        let used = cpu();
+        for _ in 0..PAGES {
+            let page = log.find_page(key(of + 7), i64::MIN, before, PAGE).unwrap();
+            held += page.positions.len();
+            before = page.rest.unwrap_or(Position(start));
+        }
+        let used = (cpu() - used).as_secs_f64() * 1e6 / f64::from(PAGES);
+        println!("page of {PAGE}, {what}: {used:.0} us CPU, {held} positions in {PAGES} pages");
+    };
+    walk("key of half of the records, newest", 0, SCANNED);
+    walk(
+        "key of half of the records, in a sealed segment",
+        0,
+        SCANNED / 3,
+    );
+    walk("key of a thousandth", 5, SCANNED);
+    walk("absent key", 5000, SCANNED);
 }

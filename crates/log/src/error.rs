@@ -65,11 +65,6 @@ pub enum LogError {
         position: Position,
         end: Position,
     },
-    #[error("cannot drop records below {position}: the oldest valid snapshot is at {covered:?}")]
-    NotCovered {
-        position: Position,
-        covered: Option<Position>,
-    },
     #[error("{} is not a log directory", path.display())]
     NotALog { path: PathBuf },
 }

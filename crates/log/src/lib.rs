@@ -1,7 +1,7 @@
 //! Append-only checksummed record log of one tenant: group commit, key index, snapshots.
 //!
 //! [`Log`] is the single writer (lock file), [`Reader`] reads while another process writes,
-//! [`verify()`] walks everything. Records are opaque bytes with an event time and an optional key.
+//! [`verify()`] walks everything, [`Repair`] cuts what is damaged. Records are opaque bytes with an event time and an optional key.
 //! The bytes on disk are specified in `docs/log-format.md`.
 //!
 //! **Invariant**: this crate never parses a payload, spawns a thread, reads a clock or logs.
@@ -15,6 +15,9 @@ mod index_file;
 mod key_index;
 mod reader;
 mod recover;
+mod repair;
+mod retire;
+mod salvage;
 mod scan;
 mod sealed;
 mod segment;
@@ -29,12 +32,14 @@ pub use behind::{SnapshotJob, Synced, Unsynced};
 #[doc(hidden)]
 pub use disk::Faults;
 pub use error::{Damage, LogError};
-pub use reader::{Reader, Records};
+pub use reader::{LogFile, Reader, Records};
 pub use recover::Recovery;
+pub use repair::{Lost, Repair};
+pub use retire::{Coverage, Covered, RetireJob, Retired};
 pub use sealed::IndexJob;
 pub use snapshot::{SkipReason, SkippedSnapshot, SnapshotReader, SnapshotSearch};
 pub use verify::{VerifyReport, verify};
-pub use writer::{Dropped, Log};
+pub use writer::{Log, PAGE_SEGMENTS, Page};
 
 /// Sequence number of a record, dense from 0. As an end it is exclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

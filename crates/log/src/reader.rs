@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::frame::{self, GROUP_LEN, HEADER_LEN, RecordFrame, SegmentHeader};
 use crate::scan::{SegmentScan, Step};
 use crate::segment::{self, Listing};
-use crate::snapshot::{self, SnapshotSearch};
+use crate::snapshot::{self, SnapshotReader, SnapshotSearch};
 use crate::{Damage, LogError, LogId, Position, Record, disk};
 
 /// Read-only view of a log directory up to the end found by the last `open` or `refresh`.
@@ -169,10 +169,46 @@ impl Reader {
         })
     }
 
+    /// The files that hold what this reader sees, and how much of each: segments, the newest one up to its last
+    /// whole group, and the valid snapshots within. A writer may remove the oldest of them meanwhile.
+    pub fn files(&self) -> Result<Vec<LogFile>, LogError> {
+        let listing = segment::list(&self.dir)?;
+        let mut files = Vec::new();
+        for first in listing.segments.iter().filter(|it| **it < self.tail_first) {
+            let path = segment::segment_path(&self.dir, *first);
+            let bytes = disk::len(&disk::open_readable(&path)?, &path)?;
+            files.push(LogFile { path, bytes });
+        }
+        files.push(LogFile {
+            path: self.tail.path().to_path_buf(),
+            bytes: self.tail.offset,
+        });
+        for position in listing.snapshots.iter().filter(|it| **it <= self.tail.next) {
+            let path = segment::snapshot_path(&self.dir, *position);
+            if snapshot::check(&path, self.id, *position).is_ok() {
+                let bytes = disk::len(&disk::open_readable(&path)?, &path)?;
+                files.push(LogFile { path, bytes });
+            }
+        }
+        Ok(files)
+    }
+
+    /// Where a replay of all that is left begins, in a log whose oldest records are gone.
+    pub fn oldest_snapshot(&self, semantics: u32) -> Result<Option<SnapshotReader>, LogError> {
+        snapshot::oldest(&self.dir, self.id, self.tail.next, semantics)
+    }
+
     /// As [`crate::Log::latest_snapshot`], at or below this reader's end.
     pub fn latest_snapshot(&self, semantics: u32) -> Result<SnapshotSearch, LogError> {
         snapshot::search(&self.dir, self.id, self.tail.next, semantics)
     }
+}
+
+/// A file of a log, and how many of its bytes count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogFile {
+    pub path: PathBuf,
+    pub bytes: u64,
 }
 
 /// Oldest segment, and the newest one whose header is written.

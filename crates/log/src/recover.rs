@@ -114,7 +114,7 @@ fn create_dir(disk: &Disk, dir: &Path) -> Result<(), LogError> {
     Ok(())
 }
 
-fn lock(dir: &Path) -> Result<File, LogError> {
+pub(crate) fn lock(dir: &Path) -> Result<File, LogError> {
     let path = dir.join(LOCK_NAME);
     let file = disk::open_writable(&path)?;
     match file.try_lock() {

@@ -13,7 +13,7 @@ use crate::frame::{
 };
 use crate::{Damage, GROUP_BYTES_MAX, LogError, disk};
 
-const CHUNK: usize = 1 << 20;
+pub(crate) const CHUNK: usize = 1 << 20;
 /// The first read; each later one doubles up to `CHUNK`, so that opening a small log stays cheap.
 const FIRST_CHUNK: usize = 16 << 10;
 
@@ -190,7 +190,7 @@ impl SegmentScan {
     }
 
     /// The bytes from `at`, `len` of them or fewer where the file ends.
-    fn window(&mut self, at: u64, len: usize) -> Result<&[u8], LogError> {
+    pub(crate) fn window(&mut self, at: u64, len: usize) -> Result<&[u8], LogError> {
         let inside = at >= self.buf_at && at + len as u64 <= self.buf_at + self.filled as u64;
         if !inside {
             let wanted = len.max(self.read_ahead);

@@ -339,10 +339,19 @@ pub(crate) fn search(
     })
 }
 
-pub(crate) fn oldest_valid(dir: &Path, id: LogId) -> Result<Option<Position>, LogError> {
+/// The oldest snapshot within the log that this caller can start from.
+pub(crate) fn oldest(
+    dir: &Path,
+    id: LogId,
+    end: u64,
+    semantics: u32,
+) -> Result<Option<SnapshotReader>, LogError> {
     for position in segment::list(dir)?.snapshots {
-        if check(&segment::snapshot_path(dir, position), id, position).is_ok() {
-            return Ok(Some(Position(position)));
+        if position <= end
+            && let Ok(reader) = check(&segment::snapshot_path(dir, position), id, position)
+            && reader.header.semantics == semantics
+        {
+            return Ok(Some(reader));
         }
     }
     Ok(None)

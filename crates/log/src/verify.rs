@@ -131,7 +131,7 @@ fn check_segment(
     })
 }
 
-fn short_of_groups(path: &Path) -> Result<bool, LogError> {
+pub(crate) fn short_of_groups(path: &Path) -> Result<bool, LogError> {
     Ok(disk::len(&disk::open_readable(path)?, path)? <= HEADER_LEN as u64)
 }
 

@@ -47,11 +47,26 @@ pub(crate) struct ActiveSegment {
     pub(crate) index: ActiveIndex,
 }
 
-/// What [`Log::drop_below`] removed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Dropped {
-    pub segments: usize,
-    pub bytes: u64,
+/// Segments that one page looks into: their filters and fences are read when they are not in memory, some hundreds
+/// of KiB each.
+pub const PAGE_SEGMENTS: usize = 16;
+
+/// Positions with a key, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Page {
+    pub positions: Vec<Position>,
+    /// There may be more below this position.
+    pub rest: Option<Position>,
+}
+
+impl Page {
+    fn cut(&mut self, before: Position, max: usize) {
+        self.positions.retain(|position| *position < before);
+        if self.positions.len() >= max {
+            self.positions.truncate(max);
+            self.rest = self.positions.last().copied();
+        }
+    }
 }
 
 impl Log {
@@ -255,6 +270,44 @@ impl Log {
         Ok(found)
     }
 
+    /// A page of the positions with `key`, newest first, in positions below `before`. Segments whose records are
+    /// all older than `since_ms` are passed over; within one, time is the caller's to look at. Bounded by `max`
+    /// positions and by [`PAGE_SEGMENTS`] segments looked into: `Page::rest` tells where to go on.
+    pub fn find_page(
+        &mut self,
+        key: u64,
+        since_ms: i64,
+        before: Position,
+        max: usize,
+    ) -> Result<Page, LogError> {
+        self.check_usable()?;
+        let mut page = Page::default();
+        let mut looked_into = 0;
+        if self.active.index.first() < before.0 {
+            looked_into += 1;
+            self.active.index.find(key, i64::MIN, &mut page.positions);
+            page.cut(before, max);
+        }
+        for sealed in self.sealed.iter_mut().rev() {
+            if page.rest.is_some() || sealed.identity.first >= before.0 {
+                continue;
+            }
+            if sealed.newest_ms < since_ms {
+                continue;
+            }
+            if looked_into == PAGE_SEGMENTS {
+                page.rest = Some(Position(sealed.identity.next));
+                break;
+            }
+            looked_into += 1;
+            let mut found = Vec::new();
+            sealed.find(&self.dir, key, i64::MIN, &mut found)?;
+            page.positions.append(&mut found);
+            page.cut(before, max);
+        }
+        Ok(page)
+    }
+
     /// Writes the state as of `position` (a committed one) through `fill`, then removes all but the
     /// newest `snapshots_kept`. A failure leaves the log and older snapshots as they were.
     pub fn write_snapshot(
@@ -270,45 +323,6 @@ impl Log {
     pub fn latest_snapshot(&self, semantics: u32) -> Result<SnapshotSearch, LogError> {
         self.check_usable()?;
         snapshot::search(&self.dir, self.id, self.committed().0, semantics)
-    }
-
-    /// Removes sealed segments that end at or below `position`. Refused unless every valid snapshot
-    /// is at or past what goes, so that falling back to an older snapshot still finds its tail.
-    /// Their keys are no longer found.
-    pub fn drop_below(&mut self, position: Position) -> Result<Dropped, LogError> {
-        self.check_usable()?;
-        let count = self
-            .sealed
-            .partition_point(|sealed| sealed.identity.next <= position.0);
-        let Some(last) = count.checked_sub(1) else {
-            return Ok(Dropped::default());
-        };
-        let boundary = Position(self.sealed[last].identity.next);
-        let covered = snapshot::oldest_valid(&self.dir, self.id)?;
-        if covered.is_none_or(|covered| covered < boundary) {
-            return Err(LogError::NotCovered {
-                position: boundary,
-                covered,
-            });
-        }
-        self.index_job = self
-            .index_job
-            .take()
-            .filter(|job| job.first() >= boundary.0);
-        let mut dropped = Dropped::default();
-        // oldest first: a crash in between leaves no gap
-        for sealed in self.sealed.drain(..count) {
-            let path = segment::segment_path(&self.dir, sealed.identity.first);
-            dropped.bytes += disk::len(&disk::open_readable(&path)?, &path)?;
-            dropped.segments += 1;
-            self.disk.remove(&path)?;
-            self.disk.sync_dir(&self.dir)?;
-            let index = segment::index_path(&self.dir, sealed.identity.first);
-            if index.exists() {
-                self.disk.remove(&index)?;
-            }
-        }
-        Ok(dropped)
     }
 
     pub(crate) fn check_usable(&self) -> Result<(), LogError> {

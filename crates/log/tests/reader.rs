@@ -94,8 +94,13 @@ fn a_reader_left_behind_by_dropped_segments_says_so() {
         append(&mut log, 10);
         log.commit().unwrap();
     }
-    log.write_snapshot(log.committed(), 1, |_| Ok(())).unwrap();
-    log.drop_below(log.committed()).unwrap();
+    for position in [log.committed().0 - 1, log.committed().0] {
+        log.write_snapshot(Position(position), 1, |_| Ok(()))
+            .unwrap();
+    }
+    let covered = log.coverage(1).run().unwrap().unwrap();
+    let job = log.retire(covered, i64::MAX).unwrap().unwrap();
+    job.run().unwrap();
     let behind = reader.refresh().unwrap_err();
     assert!(
         matches!(behind, LogError::MissingSegment { .. }),

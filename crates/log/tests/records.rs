@@ -4,7 +4,7 @@
 
 mod fixture;
 
-use fixture::{Kept, append, assert_holds, expected, files, positions, small};
+use fixture::{Kept, append, expected, files, positions, small};
 use proptest::prelude::*;
 use ringfence_log::{Log, LogError, LogOptions, Position, verify};
 
@@ -317,45 +317,4 @@ fn ids_are_drawn_when_none_is_given() {
         log.id()
     });
     assert_ne!(ids[0], ids[1]);
-}
-
-#[test]
-fn old_segments_go_only_when_a_snapshot_covers_them() {
-    let dir = fixture::fast_dir();
-    fixture::write(dir.path(), small(), &[10; 20]);
-    let (mut log, _) = Log::open(dir.path(), small()).unwrap();
-    let refused = log.drop_below(Position(100)).unwrap_err();
-    assert!(
-        matches!(refused, LogError::NotCovered { covered: None, .. }),
-        "{refused}"
-    );
-    log.write_snapshot(Position(60), 1, |out| out.write_all(b"state"))
-        .unwrap();
-    log.write_snapshot(Position(150), 1, |out| out.write_all(b"state"))
-        .unwrap();
-    let refused = log.drop_below(Position(100)).unwrap_err();
-    let sixty = Some(Position(60));
-    assert!(matches!(refused, LogError::NotCovered { covered, .. } if covered == sixty));
-    let before = files(dir.path(), "seg").len();
-    let dropped = log.drop_below(Position(55)).unwrap();
-    assert!(dropped.segments > 0 && dropped.bytes >= 600 * dropped.segments as u64);
-    assert_eq!(files(dir.path(), "seg").len(), before - dropped.segments);
-    let first = log.first();
-    assert!(first.0 > 0 && first.0 <= 55);
-    assert!(matches!(
-        log.read(Position(0)).unwrap_err(),
-        LogError::OutOfRange { .. }
-    ));
-    drop(log);
-    assert_holds(dir.path(), first.0..200);
-    assert_eq!(Log::open(dir.path(), small()).unwrap().1.first, first);
-    // without any snapshot the missing start is an error, not an empty past
-    for snapshot in files(dir.path(), "snap") {
-        std::fs::remove_file(snapshot).unwrap();
-    }
-    let refused = Log::open(dir.path(), small()).unwrap_err();
-    assert!(
-        matches!(refused, LogError::MissingSegment { .. }),
-        "{refused}"
-    );
 }

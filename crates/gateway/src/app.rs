@@ -14,6 +14,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use node::Node;
 use node::mailbox::Level;
 use serde_json::json;
+use tokio::sync::Semaphore;
 use tokio::time::{timeout, timeout_at};
 
 use crate::gate::{self, Admitted};
@@ -36,6 +37,7 @@ pub struct App {
     /// Where the cause of a failure inside is told; it is not told to the client.
     report: fn(&str),
     traces: Traces,
+    model_bodies: Semaphore,
     draining: AtomicBool,
 }
 
@@ -77,6 +79,7 @@ impl App {
             schemas,
             report,
             traces: Traces::new(),
+            model_bodies: Semaphore::new(1),
             draining: AtomicBool::new(false),
         }
     }
@@ -193,6 +196,7 @@ async fn read_body(app: &App, route: &Route, parts: &Parts, body: Body) -> Resul
         Accepts::Lines => limits.batch_bytes_max,
         Accepts::Either if is_batch => limits.batch_bytes_max,
         Accepts::Either => limits.body_bytes_max,
+        Accepts::Model => limits.model_bytes_max,
     };
     if !route.accepts.media(media) {
         return Err(Problem::new(
@@ -208,6 +212,14 @@ async fn read_body(app: &App, route: &Route, parts: &Parts, body: Body) -> Resul
             format!("the body must be at most {max} bytes"),
         )
         .with_detail(json!({ "bytes_max": max }))
+    };
+    // A model file is large: one is in memory at a time.
+    let _alone = match route.accepts {
+        Accepts::Model => Some(app.model_bodies.try_acquire().map_err(|_| {
+            let message = "another model file is being taken in";
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "upload_busy", message).after(1)
+        })?),
+        _ => None,
     };
     let stated = parts.headers.get(header::CONTENT_LENGTH);
     let stated = stated.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());

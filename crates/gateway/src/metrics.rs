@@ -71,7 +71,7 @@ impl Out {
 type Read = fn(&Counters) -> &Count;
 
 #[rustfmt::skip]
-const BY_TENANT: [(&str, &str, Read); 12] = [
+const BY_TENANT: [(&str, &str, Read); 18] = [
     ("ringfence_duplicates_total", "Requests that were there already.", |it| &it.duplicates),
     ("ringfence_refused_total", "Requests whose content was refused by the tenant.", |it| &it.refused),
     ("ringfence_expired_total", "Requests whose deadline passed before their turn.", |it| &it.expired),
@@ -83,6 +83,12 @@ const BY_TENANT: [(&str, &str, Read); 12] = [
     ("ringfence_groups_total", "Group commits.", |it| &it.groups),
     ("ringfence_records_total", "Log records appended.", |it| &it.records),
     ("ringfence_fsyncs_total", "Fsyncs of the log.", |it| &it.fsync.count),
+    ("ringfence_segments_retired_total", "Log segments that retention removed.", |it| &it.segments_retired),
+    ("ringfence_bytes_retired_total", "Bytes of log segments that retention removed.", |it| &it.bytes_retired),
+    ("ringfence_retire_failures_total", "Removals that failed; the files stay until the next start.", |it| &it.retire_failures),
+    ("ringfence_log_first_position", "Oldest record of the log.", |it| &it.log_first),
+    ("ringfence_activations_total", "Models that entered service.", |it| &it.activations),
+    ("ringfence_switch_pause_us_max", "Longest stop for a model to enter service, microseconds.", |it| &it.switch_pause_us_max),
     ("ringfence_snapshot_pause_us_max", "Longest stop for a copy of the state, microseconds.", |it| &it.snapshot_pause_us_max),
 ];
 

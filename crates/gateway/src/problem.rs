@@ -132,6 +132,7 @@ impl From<Failed> for Problem {
                     "the deadline passed before an answer was ready; asking again with the same id is safe",
                 )
             },
+            Failed::Internal(cause) => Problem::internal(cause),
             Failed::Storage(_) => unavailable(
                 "the disk failed; whether this was recorded is unknown: ask again with the same id",
                 5,
@@ -148,6 +149,13 @@ fn refused(error: NodeError) -> Problem {
             Problem::new(StatusCode::CONFLICT, code, message)
                 .with_detail(json!({ "field": "event_id", "position": position.0 }))
         }
+        // What is wrong with a model file: of its content, and with no path.
+        NodeError::Model(_) | NodeError::EchoingProducer { .. } => Problem::bad(code, message),
+        NodeError::HistoryRemoved { .. } => Problem::new(StatusCode::CONFLICT, code, message),
+        NodeError::ChannelBehind { .. } => Problem {
+            retryable: true,
+            ..Problem::new(StatusCode::CONFLICT, code, message)
+        },
         NodeError::UnknownEvent { .. } => Problem::new(StatusCode::NOT_FOUND, code, message)
             .with_detail(json!({ "field": "event_id" })),
         NodeError::Policy(_) | NodeError::Schema(_) | NodeError::TenantName(_) => {

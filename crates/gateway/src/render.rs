@@ -241,19 +241,22 @@ fn risk_level(decision: &Decision) -> &'static str {
 }
 
 fn model_version(decision: &Decision, starter: bool) -> Option<String> {
-    if decision.model.0 == [0; 8] {
-        return None;
-    }
+    (decision.model.0 != [0; 8]).then(|| version_text(&decision.model.0, starter))
+}
+
+/// What decisions of a model carry as its version.
+pub fn version_text(version: &[u8; 8], starter: bool) -> String {
     // The first 12 digits of the model file's SHA-256, as `ringfence models list` prints them.
-    let short: String = decision.model.0[..6]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    Some(if starter {
+    let short = hex(&version[..6]);
+    if starter {
         format!("starter-{short}")
     } else {
         short
-    })
+    }
+}
+
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn seen_event(position: Position, event: &Event, schema: &Schema) -> Value {

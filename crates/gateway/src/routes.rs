@@ -1,12 +1,13 @@
 //! Every route there is, with what it takes and who may use it. A test walks this table; nothing is reachable
 //! that is not in it.
 
-mod batch;
+pub mod batch;
 mod config;
 mod decisions;
 mod entities;
 mod events;
 mod health;
+mod models;
 mod reports;
 mod tenants;
 
@@ -43,6 +44,8 @@ pub enum Accepts {
     Lines,
     /// One of them, as Content-Type says.
     Either,
+    /// The bytes of a model file.
+    Model,
 }
 
 pub struct Route {
@@ -57,6 +60,7 @@ pub struct Route {
 
 pub const JSON: &str = "application/json";
 pub const NDJSON: &str = "application/x-ndjson";
+const BYTES: &str = "application/octet-stream";
 
 impl Accepts {
     /// Without a Content-Type a body is what the route takes.
@@ -70,6 +74,7 @@ impl Accepts {
             Accepts::One => is(JSON),
             Accepts::Lines => is(NDJSON),
             Accepts::Either => is(JSON) || is(NDJSON),
+            Accepts::Model => is(BYTES),
         }
     }
 
@@ -79,6 +84,7 @@ impl Accepts {
             Accepts::One => JSON,
             Accepts::Lines => NDJSON,
             Accepts::Either => "application/json or application/x-ndjson",
+            Accepts::Model => BYTES,
         }
     }
 }
@@ -112,6 +118,9 @@ pub const ALL: &[Route] = &[
     route!(GET "/v1/schema", Tenant(Role::Engineer), Nothing, L3, config::schema),
     route!(GET "/v1/policy", Tenant(Role::Engineer), Nothing, L3, config::policy),
     route!(PUT "/v1/policy", Tenant(Role::Engineer), One, L2, config::set_policy),
+    route!(GET "/v1/models", Tenant(Role::Engineer), Nothing, L3, models::list),
+    route!(POST "/v1/models", Tenant(Role::Engineer), Model, L3, models::take),
+    route!(POST "/v1/models/{model}/activate", Tenant(Role::Engineer), Nothing, L2, models::activate),
     route!(GET "/v1/tenants", Node(Role::Admin), Nothing, L3, tenants::list),
     route!(POST "/v1/tenants", Node(Role::Admin), One, L3, tenants::create),
     route!(POST "/v1/tenants/{name}/suspend", Node(Role::Admin), Nothing, L3, tenants::suspend),

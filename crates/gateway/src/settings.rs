@@ -23,6 +23,9 @@ pub struct Limits {
     pub body_bytes_max: usize,
     pub batch_bytes_max: usize,
     pub batch_lines_max: usize,
+    /// One model file, and how many a tenant's folder may hold.
+    pub model_bytes_max: usize,
+    pub models_max: usize,
     /// From the head of a request to its answer, unless the request asks for less.
     pub deadline: Duration,
     pub connections_max: usize,

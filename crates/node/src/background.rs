@@ -1,19 +1,28 @@
-//! One thread for what may take long and serves nobody: snapshots and indexes of sealed segments.
+//! One thread for what may take long and serves nobody: snapshots, indexes of sealed segments, files
+//! that are let go.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use engine::Engine;
-use log::{IndexJob, LogError, SnapshotJob};
+use log::{Coverage, IndexJob, LogError, SnapshotJob};
 
 use crate::counters::Counters;
+use crate::owner::Shared;
+use crate::retention::Retirement;
 
 #[derive(Debug)]
 pub enum Chore {
     Snapshot {
         job: SnapshotJob,
         state: Box<Engine>,
+        counters: Arc<Counters>,
+        /// Where it is told what snapshots stand for, when something is to be let go.
+        covers: Option<Box<(Coverage, Arc<Shared>)>>,
+    },
+    Retire {
+        retirement: Retirement,
         counters: Arc<Counters>,
     },
     Index {
@@ -52,6 +61,7 @@ fn work(todo: &Receiver<Chore>) {
                 job,
                 state,
                 counters,
+                covers,
             } => {
                 let done: Result<(), LogError> = job.run(|to| state.write_snapshot(to));
                 match done {
@@ -59,7 +69,26 @@ fn work(todo: &Receiver<Chore>) {
                     // The log is the truth: without the snapshot the next start replays more of it.
                     Err(_) => counters.snapshot_failures.add(1),
                 }
+                drop(state);
+                if let Some(covers) = covers {
+                    let (coverage, shared) = *covers;
+                    match coverage.run() {
+                        Ok(covered) => shared.set_covered(covered),
+                        Err(_) => counters.retire_failures.add(1),
+                    }
+                }
             }
+            // What is left of it goes after the next start: the log forgets it again then.
+            Chore::Retire {
+                retirement,
+                counters,
+            } => match retirement.run() {
+                Ok(retired) => {
+                    counters.segments_retired.add(retired.segments as u64);
+                    counters.bytes_retired.add(retired.bytes);
+                }
+                Err(_) => counters.retire_failures.add(1),
+            },
             // Without its file the index is rebuilt when it is needed; the segment is whole.
             Chore::Index { job, counters } => {
                 if job.run().is_err() {

@@ -3,7 +3,7 @@
 use event::record::{ModelVersion, ReasonCode};
 use graph::sample::{self, Sample};
 use graph::{FeatureGroup, FeatureList};
-use model::artifact::Artifact;
+use model::artifact::{Artifact, Header, Identity};
 use model::hybrid::{Input, shape};
 use model::score::{score_of_log_odds, sigmoid};
 use model::scorer::Scorer;
@@ -58,19 +58,29 @@ impl Champion {
         features: &FeatureList,
     ) -> Result<Champion, NodeError> {
         let (artifact, identity) = Artifact::load(path)?;
+        Champion::of(&artifact, &identity, schema, features)
+    }
+
+    /// A model that has been read; refused as by [`Champion::load`].
+    pub fn of(
+        artifact: &Artifact,
+        identity: &Identity,
+        schema: &Schema,
+        features: &FeatureList,
+    ) -> Result<Champion, NodeError> {
         let (names, roles) = (features.names(), schema.roles.len());
         artifact.fits(&schema.hash().hex(), &names, roles)?;
         if let Some(producer) = &artifact.producer
             && producer.reads(|at| features.features()[at].group == FeatureGroup::Suspicion)
         {
             return Err(NodeError::EchoingProducer {
-                path: path.to_path_buf(),
+                model: identity.short().to_owned(),
             });
         }
         Ok(Champion {
             artifact: identity.bytes(),
-            scorer: Scorer::new(&artifact),
-            voice: Voice::of(&artifact),
+            scorer: Scorer::new(artifact),
+            voice: Voice::of(artifact),
             features: names.len(),
             roles,
         })
@@ -144,6 +154,23 @@ impl Champion {
         })
         .collect()
     }
+}
+
+/// The policy that a model asks for: its thresholds, the first event type's as the default. `None`: it has
+/// none, and the policy stays.
+pub fn policy_of(header: &Header) -> Option<String> {
+    let mut text = String::from("fallback = \"review\"\n");
+    for (at, (name, it)) in header.thresholds.iter().enumerate() {
+        let line = format!(
+            "challenge = {}\nreview = {}\ndecline = {}\n",
+            it.challenge, it.review, it.decline
+        );
+        if at == 0 {
+            text.push_str(&format!("\n[thresholds]\n{line}"));
+        }
+        text.push_str(&format!("\n[event_types.{name}]\n{line}"));
+    }
+    (!header.thresholds.is_empty()).then_some(text)
 }
 
 fn input(sample: &Sample) -> Input<'_> {

@@ -31,6 +31,14 @@ pub struct Counters {
     pub index_failures: Count,
     /// Longest stop of the owner for a copy of the state, microseconds.
     pub snapshot_pause_us_max: Count,
+    /// Segments that retention let go, and the oldest record that stays.
+    pub segments_retired: Count,
+    pub bytes_retired: Count,
+    pub retire_failures: Count,
+    pub log_first: Count,
+    /// Models that entered service, and the longest stop of the owner for one, microseconds.
+    pub activations: Count,
+    pub switch_pause_us_max: Count,
     pub groups: Count,
     pub records: Count,
     pub fsync: Times,
@@ -51,6 +59,10 @@ pub struct Times {
 impl Count {
     pub fn add(&self, more: u64) {
         self.0.fetch_add(more, Ordering::Relaxed);
+    }
+
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
     }
 
     pub fn raise_to(&self, value: u64) {

@@ -31,6 +31,11 @@ pub enum NodeError {
     },
     #[error("the log's first record must be a schema, got {got}")]
     NoSchema { got: String },
+    /// What needs every record (training, another producer's channel) cannot be done any more.
+    #[error(
+        "this needs the whole history, and the log begins at position {}: retention removed what came before", first.0
+    )]
+    HistoryRemoved { first: Position },
     #[error(transparent)]
     Schema(#[from] event::schema::SchemaError),
     #[error(transparent)]
@@ -47,8 +52,13 @@ pub enum NodeError {
         path.display()
     )]
     Channel { path: PathBuf, fault: Fault },
-    #[error("{}: its producer of suspicion reads suspicion itself, what it says would depend on who spoke before", path.display())]
-    EchoingProducer { path: PathBuf },
+    #[error(
+        "model {model}: its producer of suspicion reads suspicion itself, what it says would depend on who spoke before"
+    )]
+    EchoingProducer { model: String },
+    /// The log grew while its channel was rebuilt; nothing was changed.
+    #[error("the model's channel has {left} records of the log left to hear: activate it again")]
+    ChannelBehind { left: u64 },
     #[error("event_id {event_id:?} is already at position {} with other content", position.0)]
     Conflict {
         event_id: String,
@@ -64,6 +74,11 @@ pub enum NodeError {
     UnknownEvent { event_id: String },
     #[error(transparent)]
     Invalid(#[from] Invalid),
+    #[error("backup {} {fault}", path.display())]
+    Backup {
+        path: PathBuf,
+        fault: crate::backup::Fault,
+    },
     #[error("this machine's clock stands before 1970")]
     Clock,
     #[error("cannot {what} {}: {source}", path.display())]
@@ -85,6 +100,7 @@ impl NodeError {
             NodeError::Log(_) => "log",
             NodeError::Record { .. } => "record_unreadable",
             NodeError::NoSchema { .. } => "no_schema",
+            NodeError::HistoryRemoved { .. } => "history_removed",
             NodeError::Schema(_) => "schema",
             NodeError::Policy(_) => "policy",
             NodeError::Restore(_) => "snapshot_unusable",
@@ -92,10 +108,12 @@ impl NodeError {
             NodeError::OtherModel { .. } => "other_model",
             NodeError::Channel { .. } => "channel_unusable",
             NodeError::EchoingProducer { .. } => "model_unusable",
+            NodeError::ChannelBehind { .. } => "channel_behind",
             NodeError::Conflict { .. } => "event_id_conflict",
             NodeError::Undecided { .. } => "event_is_history",
             NodeError::UnknownEvent { .. } => "unknown_event",
             NodeError::Invalid(invalid) => invalid.code(),
+            NodeError::Backup { .. } => "backup",
             NodeError::Clock => "clock",
             NodeError::Io { .. } => "io",
         }

@@ -4,10 +4,12 @@ use std::ops::ControlFlow;
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
+use engine::{ENGINE_SEMANTICS, Engine};
 use event::{Position, Record, Schema};
 use log::{Reader, Records};
 
 use crate::journal::schema_of;
+use crate::retention::read_schema;
 use crate::{NodeError, Place};
 
 pub struct History {
@@ -33,6 +35,11 @@ impl History {
             });
         }
         let reader = Reader::open(&place.log())?;
+        let first = Position(reader.first().0);
+        if first.0 > 0 {
+            let schema = read_schema(place, first)?;
+            return Ok(History { reader, schema });
+        }
         let mut records = HistoryRecords {
             records: reader.iter_from(log::Position(0))?,
         };
@@ -49,12 +56,36 @@ impl History {
         &self.schema
     }
 
+    /// Oldest record still there: retention may have removed earlier ones.
+    pub fn first(&self) -> Position {
+        Position(self.reader.first().0)
+    }
+
     /// End of what is committed, exclusive.
     pub fn end(&self) -> Position {
         Position(self.reader.end().0)
     }
 
+    pub(crate) fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// Where a replay of all that is left begins: nothing, or the oldest snapshot where records are gone.
+    pub fn start(&self) -> Result<Engine, NodeError> {
+        let first = self.first();
+        if first.0 == 0 {
+            return Ok(Engine::new(&self.schema));
+        }
+        let snapshot = self.reader.oldest_snapshot(ENGINE_SEMANTICS)?;
+        let mut snapshot = snapshot.ok_or(NodeError::HistoryRemoved { first })?;
+        Ok(Engine::read_snapshot(&self.schema, &mut snapshot)?)
+    }
+
     pub fn iter_from(&self, position: Position) -> Result<HistoryRecords, NodeError> {
+        let first = self.first();
+        if position < first {
+            return Err(NodeError::HistoryRemoved { first });
+        }
         Ok(HistoryRecords {
             records: self.reader.iter_from(log::Position(position.0))?,
         })

@@ -1,7 +1,8 @@
 //! The log with records instead of bytes, and idempotent intake.
 //!
-//! An event is keyed by its id, a label, an outcome and a decision by the id of their event in a space of
-//! their own. The log index answers with candidates; the record itself decides.
+//! An event is keyed by its id, a label and an outcome by the id of their event in a space of their own, and a
+//! decision by its account: it stands right behind its event, in the same group. The log index answers with
+//! candidates; the record itself decides.
 
 pub mod behind;
 pub mod lookup;
@@ -10,15 +11,18 @@ mod reports;
 use compact_str::CompactString;
 use event::ids::text_key;
 use event::record::{Config, ConfigSection, Decision, Record};
+use event::schema::Part;
 use event::{Event, EventId, EventTime, Position, Schema};
-use log::{Log, LogError, LogOptions, Recovery};
+use log::{Log, LogError, LogOptions, Page, Recovery};
 
+use crate::retention::read_schema;
 use crate::{NodeError, Place};
 
 /// Spaces of the key index.
 const LABELS: u64 = 2;
-const DECISIONS: u64 = 3;
 const OUTCOMES: u64 = 4;
+/// Of decisions, by account. (3 held decisions by event id before any release.)
+const ACCOUNTS: u64 = 5;
 
 /// Bytes a group may hold at least; half of it holds any event and decision many times over.
 const GROUP_BYTES: usize = 8 << 20;
@@ -116,8 +120,10 @@ impl Journal {
                 path: place.root().to_path_buf(),
             });
         }
-        let first = decode(&mut log, Position(0))?;
-        let schema = schema_of(&first)?;
+        let schema = match Position(log.first().0) {
+            Position(0) => schema_of(&decode(&mut log, Position(0))?)?,
+            first => read_schema(place, first)?,
+        };
         let newest = log
             .newest_ms()
             .map_or(EventTime::MIN, EventTime::from_millis);
@@ -159,6 +165,11 @@ impl Journal {
 
     pub fn next(&self) -> Position {
         Position(self.log.next().0)
+    }
+
+    /// Oldest record still there.
+    pub fn first(&self) -> Position {
+        Position(self.log.first().0)
     }
 
     pub fn committed(&self) -> Position {
@@ -207,16 +218,20 @@ impl Journal {
         Ok(Position(position.0))
     }
 
-    /// Appends the decision of an event, findable by the event's id.
+    /// Appends the decision of the event that was appended last, findable by its account.
     pub fn append_decision(
         &mut self,
-        event_id: &EventId,
+        event: &Event,
         decision: &Decision,
     ) -> Result<Position, NodeError> {
         self.buffer.clear();
         event::codec::encode(&Record::Decision(decision.clone()), &mut self.buffer);
-        let key = Some(text_key(event_id.as_str(), DECISIONS));
-        self.append_bytes(decision.decided_at, key)
+        let account = self.schema.part(Part::Subject);
+        let account = account.and_then(|role| event.entity(role));
+        let key = account.map(|id| text_key(id.as_str(), ACCOUNTS));
+        let position = self.append_bytes(decision.decided_at, key)?;
+        debug_assert_eq!(position.0, decision.event_position.0 + 1);
+        Ok(position)
     }
 
     pub fn read(&mut self, position: Position) -> Result<Record, NodeError> {
@@ -271,24 +286,29 @@ impl Journal {
         }
     }
 
-    /// The decision that was taken for an event.
-    pub fn find_decision(
-        &mut self,
-        event_id: &EventId,
-        event_at: Position,
-        since: EventTime,
-    ) -> Result<Option<Decision>, NodeError> {
-        for at in self
-            .log
-            .find(text_key(event_id.as_str(), DECISIONS), since.millis())?
-        {
-            if let Record::Decision(held) = decode(&mut self.log, Position(at.0))?
-                && held.event_position == event_at
-            {
-                return Ok(Some(held));
-            }
+    /// The decision that was taken for an event, which stands right behind it.
+    pub fn decision_of(&mut self, event_at: Position) -> Result<Option<Decision>, NodeError> {
+        let at = Position(event_at.0 + 1);
+        if at >= self.next() || at < self.first() {
+            return Ok(None);
         }
-        Ok(None)
+        match decode(&mut self.log, at)? {
+            Record::Decision(held) if held.event_position == event_at => Ok(Some(held)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Positions of an account's decisions, and of others whose account has the same key by chance.
+    pub fn decisions_for(
+        &mut self,
+        account: &str,
+        since: EventTime,
+        before: Position,
+        max: usize,
+    ) -> Result<Page, NodeError> {
+        let key = text_key(account, ACCOUNTS);
+        let before = log::Position(before.0);
+        Ok(self.log.find_page(key, since.millis(), before, max)?)
     }
 }
 

@@ -14,12 +14,15 @@ pub mod request;
 
 pub mod tenant;
 
+pub mod backup;
 pub mod champion;
 pub mod channel;
 pub mod clock;
 pub mod history;
 pub mod journal;
+pub mod models;
 pub mod place;
+pub mod retention;
 
 mod error;
 

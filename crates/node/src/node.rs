@@ -1,5 +1,6 @@
 //! All tenants of one process: opened, asked, made, suspended, erased, drained.
 
+pub mod activation;
 mod erase;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use event::Span;
 use log::{LogError, LogOptions};
 use thiserror::Error;
 use tokio::sync::oneshot;
@@ -20,11 +22,14 @@ use crate::owner::{self, OwnerSettings, Shape, Shared};
 use crate::request::{Answer, Failed, Letter, NotServing, Request};
 use crate::{Journal, NodeError, Place};
 
+pub use activation::Activation;
 pub use erase::Erased;
 
 #[derive(Clone, Debug)]
 pub struct NodeSettings {
+    /// Of every tenant; `keep` where `keep_of` names another for one.
     pub owner: OwnerSettings,
+    pub keep_of: BTreeMap<String, Option<Span>>,
     pub tenants_max: usize,
 }
 
@@ -42,8 +47,12 @@ pub struct Node {
 #[derive(Debug)]
 pub struct TenantHandle {
     pub name: String,
+    place: Place,
     shared: Arc<Shared>,
     suspended: AtomicBool,
+    /// The activation asked for last; and held while one begins.
+    activation: Mutex<Option<Activation>>,
+    activating: Mutex<()>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -104,13 +113,19 @@ impl Node {
             return Err(ManageError::TooMany(tenants.len()));
         }
         let suspended = place.root().join(SUSPENDED).exists();
-        let settings = self.settings.owner.clone();
-        let (shared, thread) =
-            owner::start(place, settings, self.background.clone()).map_err(ManageError::Thread)?;
+        let mut settings = self.settings.owner.clone();
+        if let Some(keep) = self.settings.keep_of.get(name) {
+            settings.keep = *keep;
+        }
+        let (shared, thread) = owner::start(place.clone(), settings, self.background.clone())
+            .map_err(ManageError::Thread)?;
         let handle = TenantHandle {
             name: name.to_owned(),
+            place,
             shared,
             suspended: AtomicBool::new(suspended),
+            activation: Mutex::new(None),
+            activating: Mutex::new(()),
             thread: Mutex::new(Some(thread)),
         };
         tenants.insert(name.to_owned(), Arc::new(handle));
@@ -205,6 +220,10 @@ impl TenantHandle {
     /// `None` until the tenant has been opened once.
     pub fn shape(&self) -> Option<&Shape> {
         self.shared.shape.get()
+    }
+
+    pub fn place(&self) -> &Place {
+        &self.place
     }
 
     pub fn counters(&self) -> &crate::counters::Counters {

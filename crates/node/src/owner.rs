@@ -7,6 +7,7 @@
 //! writes again the tenant answers questions only.
 
 mod health;
+mod retention;
 mod work;
 
 use std::collections::VecDeque;
@@ -16,14 +17,15 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use engine::Engine;
-use event::{Position, Schema};
+use event::{Position, Schema, Span};
 use graph::FeatureList;
-use log::{LogOptions, Unsynced};
+use log::{Covered, LogOptions, Unsynced};
 
 use crate::background::{Background, Chore};
 use crate::counters::Counters;
 use crate::mailbox::{BoxLimits, Found, Mailbox, Wanted};
 use crate::request::{Answer, Failed, Letter, NotServing, Reply};
+use crate::retention::Retirement;
 use crate::{NodeError, Place, Tenant};
 
 /// When what is acknowledged is on disk.
@@ -47,6 +49,8 @@ pub struct OwnerSettings {
     pub tick: Duration,
     /// First pause before a failed disk is tried again; doubles up to a minute.
     pub retry: Duration,
+    /// Event time after which records may go; `None`: never.
+    pub keep: Option<Span>,
     pub log: LogOptions,
 }
 
@@ -57,6 +61,8 @@ pub struct Shared {
     pub counters: Arc<Counters>,
     pub shape: OnceLock<Shape>,
     status: Mutex<Option<NotServing>>,
+    /// What snapshots stand for, as the background last found it.
+    covered: Mutex<Option<Covered>>,
 }
 
 /// What does not change while a tenant lives.
@@ -71,6 +77,17 @@ impl Shared {
     pub fn status(&self) -> Option<NotServing> {
         let status = self.status.lock();
         status.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn take_covered(&self) -> Option<Covered> {
+        self.covered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+
+    pub(crate) fn set_covered(&self, covered: Option<Covered>) {
+        *self.covered.lock().unwrap_or_else(PoisonError::into_inner) = covered;
     }
 
     fn set_status(&self, status: Option<NotServing>) {
@@ -106,6 +123,8 @@ struct Owner {
     retry_at: Option<(Instant, Duration)>,
     snapshot_at: Position,
     copy: Option<(Position, Box<Engine>)>,
+    /// Forgotten, but not yet handed to the background.
+    retirement: Option<Retirement>,
 }
 
 /// Why the loop was left.
@@ -131,6 +150,7 @@ pub fn start(
         counters: Arc::new(Counters::default()),
         shape: OnceLock::new(),
         status: Mutex::new(Some(NotServing::Starting)),
+        covered: Mutex::new(None),
     });
     let (committer, groups) = sync_channel(1);
     let for_committer = shared.clone();
@@ -156,6 +176,7 @@ pub fn start(
                 retry_at: Some((now, settings.retry)),
                 snapshot_at: Position(0),
                 copy: None,
+                retirement: None,
                 settings,
             };
             owner.run();
@@ -292,6 +313,7 @@ impl Owner {
             }
         }
         self.snapshot_if_due(committed);
+        self.retire_if_due();
     }
 
     fn send(&self, held: Waiting) {
@@ -338,11 +360,14 @@ impl Owner {
         }
         if let Some((position, state)) = self.copy.take_if(|(position, _)| *position <= committed) {
             let counters = self.shared.counters.clone();
+            let keeps_all = self.settings.keep.is_none();
+            let covers = (!keeps_all).then(|| Box::new((tenant.coverage(), self.shared.clone())));
             let done = tenant.snapshot_job(position).map(|job| {
                 let chore = Chore::Snapshot {
                     job,
                     state,
                     counters,
+                    covers,
                 };
                 self.background.hand_over(chore).is_ok()
             });

@@ -50,6 +50,11 @@ impl Place {
         self.channels().join(name)
     }
 
+    /// The log's first record, written apart before retention removes it.
+    pub fn schema(&self) -> PathBuf {
+        self.root.join("schema.toml")
+    }
+
     pub fn exists(&self) -> bool {
         self.log().is_dir()
     }

@@ -8,6 +8,7 @@ use thiserror::Error;
 use tokio::sync::oneshot;
 
 use crate::journal::lookup::Found;
+use crate::tenant::activation::{ReadyModel, Serving};
 use crate::tenant::around::{EntityView, Neighbourhood, Page};
 use crate::tenant::serving::Linked;
 use crate::{Accepted, Decided, NodeError};
@@ -28,6 +29,9 @@ pub enum Request {
         author: String,
     },
     Policy,
+    /// Which model serves, and what one that is to follow it must know.
+    Serving,
+    Activate(Box<ReadyModel>),
     Decision(EventId),
     Decisions {
         account: String,
@@ -54,6 +58,11 @@ pub enum Answer {
         version: u32,
         body: String,
     },
+    Serving(Serving),
+    Activated {
+        position: Position,
+        policy_version: u32,
+    },
     Decision(Box<Found>, Vec<Linked>),
     Decisions(Page),
     Entity(Box<EntityView>),
@@ -77,6 +86,8 @@ pub enum Failed {
     /// Written, but whether it is on disk is not known: ask again with the same id.
     #[error("the disk failed while this was written: {0}")]
     Storage(String),
+    #[error("{0}")]
+    Internal(&'static str),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -102,6 +113,7 @@ impl Request {
                 | Request::Label(..)
                 | Request::Outcome(..)
                 | Request::SetPolicy { .. }
+                | Request::Activate(_)
         )
     }
 }
@@ -119,6 +131,7 @@ impl Failed {
             Failed::NotServing(NotServing::Draining) => "draining",
             Failed::Expired => "deadline_exceeded",
             Failed::Storage(_) => "storage_failed",
+            Failed::Internal(_) => "internal",
         }
     }
 }

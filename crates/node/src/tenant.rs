@@ -1,6 +1,6 @@
 //! The tenant's owner: one record after the other into log and engine, decisions out.
 
-mod activation;
+pub mod activation;
 pub mod around;
 pub mod serving;
 
@@ -119,6 +119,10 @@ impl Tenant {
         self.journal.schema()
     }
 
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
     pub fn engine(&self) -> &Engine {
         &self.engine
     }
@@ -164,7 +168,7 @@ impl Tenant {
         {
             decision.reasons = champion.reasons(&self.sample);
         }
-        let at = self.journal.append_decision(&event.event_id, &decision)?;
+        let at = self.journal.append_decision(event, &decision)?;
         self.engine.apply(at, &Record::Decision(decision.clone()));
         Ok(Decided {
             position,
@@ -204,11 +208,7 @@ impl Tenant {
 
     /// The same event again: the same answer (I5). An imported event has none to repeat.
     fn decided_before(&mut self, event: Event, position: Position) -> Result<Decided, NodeError> {
-        let since = event.event_timestamp.minus(self.schema().time.dedup_window);
-        if let Some(decision) = self
-            .journal
-            .find_decision(&event.event_id, position, since)?
-        {
+        if let Some(decision) = self.journal.decision_of(position)? {
             return Ok(Decided {
                 position,
                 decision,

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod evaluate;
+mod log;
 mod serve;
 mod train;
 
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use evaluate::{AuditArgs, AuditPart, EvaluateArgs};
+pub use log::{BackupArgs, Log, LogArgs, RecordKind, RestoreArgs};
 pub use serve::{ServeArgs, Tenants, TenantsArgs, TokenArgs};
 pub use train::{CalibrationName, ModelKind, TrainArgs};
 
@@ -72,6 +74,9 @@ pub enum Command {
     Decide(DecideArgs),
     Replay(ReplayArgs),
     Inspect(InspectArgs),
+    Log(LogArgs),
+    Backup(BackupArgs),
+    Restore(RestoreArgs),
     Simulate(SimulateArgs),
     Serve(ServeArgs),
     Tenants(TenantsArgs),
@@ -164,6 +169,7 @@ pub struct SamplesArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ringfence models list
+  ringfence models activate 3f2a --to http://127.0.0.1:7878 --token $(ringfence token)
   ringfence models export model.txt              the serving model, for Python's lightgbm.Booster
   ringfence models export --onnx model.onnx      all of it, for any ONNX runtime
   ringfence models import model.txt              trained in Python on the file of `ringfence samples`")]
@@ -180,6 +186,12 @@ pub enum Models {
     Activate {
         /// Model version, or its first digits.
         model: String,
+        /// Hand it to this running server, which swaps between two decisions.
+        #[arg(long)]
+        to: Option<String>,
+        /// With --to, a token with the role engineer.
+        #[arg(long, env = "RINGFENCE_TOKEN", hide_env_values = true)]
+        token: Option<String>,
     },
     /// Train the starter model that is built into this program: `make starter`.
     #[command(hide = true)]
@@ -261,7 +273,7 @@ pub struct ReplayArgs {
   ringfence inspect event EVENT_ID
   ringfence inspect sample EVENT_ID --full
   ringfence inspect entity device DEVICE_ID
-  ringfence inspect log --verify --last 20
+  ringfence inspect log --last 20
   ringfence inspect features")]
 pub struct InspectArgs {
     #[command(subcommand)]
@@ -281,11 +293,8 @@ pub enum Inspect {
     },
     /// An entity as it stands now.
     Entity { kind: String, id: String },
-    /// The log: its size, its records, its health.
+    /// The log: its size, its records; `ringfence log verify` tells whether it is sound.
     Log {
-        /// Check every checksum of every segment.
-        #[arg(long)]
-        verify: bool,
         /// Print this many of the last records.
         #[arg(long, default_value_t = 0)]
         last: u64,

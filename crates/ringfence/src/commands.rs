@@ -1,6 +1,7 @@
 //! One file per command; this one only sends them on their way.
 
 mod audit;
+mod backup;
 mod completions;
 mod decide;
 pub mod demo;
@@ -8,6 +9,7 @@ mod evaluate;
 pub mod import;
 mod init;
 mod inspect;
+mod log;
 mod models;
 mod replay;
 mod samples;
@@ -39,6 +41,9 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Decide(args) => decide::run(cli, args),
         Command::Replay(args) => replay::run(cli, args),
         Command::Inspect(args) => inspect::run(cli, args),
+        Command::Log(args) => log::run(cli, args),
+        Command::Backup(args) => backup::take(cli, args),
+        Command::Restore(args) => backup::restore(cli, args),
         Command::Serve(args) => serve::run(cli, args),
         Command::Tenants(args) => tenants::run(cli, args),
         Command::Token(args) => token::run(cli, args),
@@ -54,7 +59,7 @@ fn place(cli: &Cli) -> Result<Place> {
 /// Opens the tenant with a progress bar over the replayed tail; warnings go to standard error.
 fn open_tenant(cli: &Cli, place: &Place) -> Result<Tenant> {
     let bar = show::bar(0, "recover", "records", cli.quiet);
-    let (tenant, recovered) = Tenant::open(place, log::LogOptions::default(), |done, total| {
+    let (tenant, recovered) = Tenant::open(place, ::log::LogOptions::default(), |done, total| {
         bar.set_length(total);
         bar.set_position(done);
     })?;

@@ -16,7 +16,7 @@ use node::node::NodeSettings;
 use node::owner::{Fsync, OwnerSettings};
 use serde::Deserialize;
 
-use units::{Bytes, Time};
+use units::{Bytes, Keep, Time};
 
 /// Every default stands there and nowhere else.
 pub const DEFAULTS: &str = include_str!("../default.toml");
@@ -27,11 +27,14 @@ pub struct Config {
     pub listen: Listen,
     pub tls: TlsSection,
     pub requests: Requests,
+    pub models: Models,
     pub rate: RateSection,
     pub levels: BTreeMap<String, String>,
     pub queue: Queue,
     pub commit: Commit,
     pub snapshot: Snapshot,
+    pub log: Log,
+    pub retention: Retention,
     pub tenants: Tenants,
     pub auth: Auth,
     pub stop: Stop,
@@ -64,6 +67,13 @@ pub struct Requests {
     body_bytes_max: Bytes,
     batch_bytes_max: Bytes,
     batch_lines_max: usize,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Models {
+    bytes_max: Bytes,
+    files_max: usize,
 }
 
 #[derive(Debug, Deserialize)]
@@ -108,6 +118,26 @@ enum FsyncName {
 #[serde(deny_unknown_fields)]
 pub struct Snapshot {
     records: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    segment_bytes: Bytes,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retention {
+    keep: Keep,
+    #[serde(default)]
+    tenants: BTreeMap<String, TenantRetention>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TenantRetention {
+    keep: Keep,
 }
 
 #[derive(Debug, Deserialize)]
@@ -170,6 +200,8 @@ impl Config {
             ("listen.connections_max", self.listen.connections_max),
             ("listen.headers_max", self.listen.headers_max),
             ("requests.batch_lines_max", self.requests.batch_lines_max),
+            ("models.bytes_max", self.models.bytes_max.0),
+            ("models.files_max", self.models.files_max),
             ("queue.requests_max", self.queue.requests_max),
             ("tenants.max", self.tenants.max),
             ("rate.per_second", self.rate.per_second as usize),
@@ -181,6 +213,10 @@ impl Config {
                 bail!("{key} must be above 0");
             }
         }
+        let segment = self.log.segment_bytes.0;
+        if !(4 << 10..=1 << 30).contains(&segment) {
+            bail!("log.segment_bytes must be 4KiB to 1GiB");
+        }
         let tls = &self.tls;
         if tls.certificates.as_os_str().is_empty() != tls.key.as_os_str().is_empty() {
             bail!("tls.certificates and tls.key must both be given, or neither");
@@ -191,6 +227,12 @@ impl Config {
     pub fn node(&self) -> NodeSettings {
         NodeSettings {
             tenants_max: self.tenants.max,
+            keep_of: self
+                .retention
+                .tenants
+                .iter()
+                .map(|(name, it)| (name.clone(), it.keep.0))
+                .collect(),
             owner: OwnerSettings {
                 mailbox: BoxLimits {
                     letters_max: self.queue.requests_max,
@@ -204,7 +246,11 @@ impl Config {
                 snapshot_records: self.snapshot.records,
                 tick: self.tenants.tick.0,
                 retry: self.tenants.retry.0,
-                log: log::LogOptions::default(),
+                keep: self.retention.keep.0,
+                log: log::LogOptions {
+                    segment_bytes: self.log.segment_bytes.0 as u64,
+                    ..log::LogOptions::default()
+                },
             },
         }
     }
@@ -224,6 +270,8 @@ impl Config {
                 body_bytes_max: self.requests.body_bytes_max.0,
                 batch_bytes_max: self.requests.batch_bytes_max.0,
                 batch_lines_max: self.requests.batch_lines_max,
+                model_bytes_max: self.models.bytes_max.0,
+                models_max: self.models.files_max,
                 deadline: self.requests.deadline.0,
                 connections_max: self.listen.connections_max,
                 header_bytes_max: self.listen.header_bytes_max.0,
@@ -332,6 +380,9 @@ mod tests {
             ("[rate]\nburst = 0\n", "rate.burst"),
             ("[tls]\nkey = \"k.pem\"\n", "tls.certificates"),
             ("[commit]\nfsync = \"never\"\n", "fsync"),
+            ("[log]\nsegment_bytes = \"2GiB\"\n", "log.segment_bytes"),
+            ("[retention]\nkeep = \"always\"\n", "keep"),
+            ("[retention.tenants.a]\nkeep = \"0d\"\n", "keep"),
         ] {
             let error = load(text)
                 .err()

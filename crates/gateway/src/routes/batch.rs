@@ -1,7 +1,7 @@
 //! Many lines in one request: all of them are handed over before the first answer is waited for, and each
 //! line gets its own answer, in order.
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use event::EventId;
 use node::node::Pending;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::NDJSON;
 use super::decisions::{answer, event_of, shape, teller};
-use crate::app::{App, Call};
+use crate::app::Call;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::render::body;
@@ -21,7 +21,7 @@ pub async fn decide(call: Call) -> Result<Response<Body>, Problem> {
     Query::parse(call.uri.query(), &[])?;
     let tenant = call.admitted.tenant()?.clone();
     let shape = shape(&tenant)?;
-    let lines = lines(&call.app, &call.body)?;
+    let lines = lines(call.app.settings.limits.batch_lines_max, &call.body)?;
     let mut asked: Vec<(Option<EventId>, Result<Pending, Problem>)> =
         Vec::with_capacity(lines.len());
     for line in lines {
@@ -79,8 +79,7 @@ fn one(
 }
 
 /// The lines of a body that hold anything, as many as are allowed.
-pub fn lines<'a>(app: &App, body: &'a Bytes) -> Result<Vec<&'a str>, Problem> {
-    let max = app.settings.limits.batch_lines_max;
+pub fn lines(max: usize, body: &[u8]) -> Result<Vec<&str>, Problem> {
     let text = std::str::from_utf8(body)
         .map_err(|error| Problem::bad("not_json", format!("the body is no UTF-8: {error}")))?;
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());

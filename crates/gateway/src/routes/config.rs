@@ -6,7 +6,7 @@ use event::schema::{AmountRule, Domain};
 use node::request::{Answer, Request};
 use serde_json::{Value, json};
 
-use super::decisions::{ask, shape};
+use super::decisions::{ask, author, shape};
 use crate::app::Call;
 use crate::problem::Problem;
 use crate::query::Query;
@@ -74,15 +74,10 @@ pub async fn set_policy(call: Call) -> Result<Response<Body>, Problem> {
             format!("the policy is no table of tables: {words}"),
         )
     })?;
-    let claims = call.admitted.claims.as_ref();
-    let author = claims.map_or("", |claims| claims.sub.as_str());
-    let author: String = author.chars().take(AUTHOR_CHARS_MAX).collect();
+    let author = author(&call);
     let request = Request::SetPolicy { body, author };
     told(ask(&call, tenant, request).await?)
 }
-
-/// A subject claim may be longer than a log record needs.
-const AUTHOR_CHARS_MAX: usize = 64;
 
 fn told(answer: Answer) -> Result<Response<Body>, Problem> {
     let Answer::Policy { version, body } = answer else {

@@ -140,6 +140,15 @@ pub fn shape(tenant: &TenantHandle) -> Result<&Shape, Problem> {
     })
 }
 
+/// Who asks, as the log keeps it.
+pub fn author(call: &Call) -> String {
+    /// A subject claim may be longer than a log record needs.
+    const CHARS_MAX: usize = 64;
+    let claims = call.admitted.claims.as_ref();
+    let author = claims.map_or("", |claims| claims.sub.as_str());
+    author.chars().take(CHARS_MAX).collect()
+}
+
 pub fn teller<'a>(app: &App, shape: &'a Shape) -> Teller<'a> {
     let starter = app.settings.starter;
     Teller { shape, starter }

@@ -45,7 +45,7 @@ pub async fn take(call: Call, kind: Kind) -> Result<Response<Body>, Problem> {
         return Ok(json_body(StatusCode::OK, &value));
     }
     let mut asked = Vec::new();
-    for line in lines(&call.app, &call.body)? {
+    for line in lines(call.app.settings.limits.batch_lines_max, &call.body)? {
         asked.push(match hand_over(&call, shape, kind, line) {
             Ok((event_id, pending)) => (Some(event_id), Ok(pending)),
             Err(problem) => (id_in(line), Err(problem)),

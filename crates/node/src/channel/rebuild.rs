@@ -88,7 +88,7 @@ impl Rebuild {
 pub fn renew(place: &Place, mut progress: impl FnMut(u64, u64)) -> Result<usize, NodeError> {
     let history = History::open(place)?;
     let mut lost = Vec::new();
-    let mut records = history.iter_from(Position(0))?;
+    let mut records = history.iter_from(history.first())?;
     while let Some((position, record)) = records.next_record()? {
         if let Record::Activation(activation) = record
             && let Channel::Rebuilt { producer, scores } = activation.channel

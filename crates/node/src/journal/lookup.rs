@@ -33,7 +33,7 @@ impl Journal {
             return Ok(None);
         }
         let (position, event) = held.swap_remove(0);
-        let decision = self.find_decision(event_id, position, EventTime::MIN)?;
+        let decision = self.decision_of(position)?;
         let mut found = Found {
             position,
             evidence: Vec::new(),
@@ -74,6 +74,19 @@ impl Journal {
         newest
             .map(|at| Ok((Position(at.0), decode(&mut self.log, Position(at.0))?)))
             .collect()
+    }
+
+    /// The decision at a position with its event; `None` when something else stands there, or the event is gone.
+    pub fn decided_at(
+        &mut self,
+        at: Position,
+    ) -> Result<Option<(Position, Decision, Event)>, NodeError> {
+        let Record::Decision(decision) = decode(&mut self.log, at)? else {
+            return Ok(None);
+        };
+        let position = decision.event_position;
+        let event = self.event_at(position)?;
+        Ok(event.map(|event| (position, decision, event)))
     }
 
     /// The event at a position; `None` when retention has dropped it, or when something else stands there.

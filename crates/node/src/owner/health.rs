@@ -36,6 +36,8 @@ impl Owner {
         }
         self.tenant = None;
         self.copy = None;
+        self.retirement = None;
+        self.shared.set_covered(None);
         self.letters = 0;
         for mut held in std::mem::take(&mut self.waiting) {
             held.answer = Err(Failed::Storage(why.clone()));
@@ -73,7 +75,11 @@ impl Owner {
 
     fn open(&mut self) -> Result<(), NodeError> {
         let options = self.settings.log.clone();
-        let (tenant, recovered) = Tenant::open(&self.place, options, |_, _| {})?;
+        let (mut tenant, recovered) = Tenant::open(&self.place, options, |_, _| {})?;
+        self.shared
+            .counters
+            .log_first
+            .set(tenant.journal().first().0);
         self.snapshot_at = recovered.snapshot.unwrap_or_default();
         self.shared.shape.get_or_init(|| Shape {
             schema: tenant.schema().clone(),
@@ -90,17 +96,24 @@ impl Owner {
         }
     }
 
-    fn settle(&mut self) -> Result<(), NodeError> {
+    /// Waits for the group that is on its way.
+    pub(super) fn await_disk(&mut self) -> Result<(), NodeError> {
         while self.in_flight {
             let until = Instant::now() + RETRY_MAX;
             if let Found::Synced(synced) = self.shared.mailbox.take(Wanted::SyncedOnly, Some(until))
             {
                 self.in_flight = false;
                 if let Some(tenant) = &mut self.tenant {
-                    tenant.synced(synced)?;
+                    let committed = tenant.synced(synced)?;
+                    self.release(committed);
                 }
             }
         }
+        Ok(())
+    }
+
+    fn settle(&mut self) -> Result<(), NodeError> {
+        self.await_disk()?;
         let Some(tenant) = &mut self.tenant else {
             return Ok(());
         };

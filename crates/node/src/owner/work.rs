@@ -27,6 +27,13 @@ impl Owner {
             self.reply(letter.reply, Err(Failed::NotServing(status)), None);
             return Ok(());
         }
+        let switches = matches!(letter.request, Request::Activate(_));
+        // A channel's last records are read from the log, so all of it must be there.
+        if switches && let Err(error) = self.await_disk() {
+            let failed = Failed::Storage(error.to_string());
+            self.reply(letter.reply, Err(failed), None);
+            return Err(Left::Disk(error));
+        }
         let Some(tenant) = &mut self.tenant else {
             self.reply(
                 letter.reply,
@@ -42,6 +49,11 @@ impl Owner {
         let before = tenant.next();
         match answer(tenant, letter.request) {
             Ok(answer) => {
+                if switches {
+                    let pause = now.elapsed().as_micros() as u64;
+                    counters.activations.add(1);
+                    counters.switch_pause_us_max.raise_to(pause);
+                }
                 counters.records.add(tenant.next().0 - before.0);
                 self.count(&answer);
                 self.reply(letter.reply, Ok(answer), since);
@@ -116,6 +128,15 @@ fn answer(tenant: &mut Tenant, request: Request) -> Result<Answer, NodeError> {
             policy(tenant)
         }
         Request::Policy => policy(tenant),
+        Request::Serving => Answer::Serving(tenant.serving()),
+        Request::Activate(ready) => {
+            let position = tenant.enter_service(*ready)?;
+            let policy_version = tenant.engine().policy_version();
+            Answer::Activated {
+                position,
+                policy_version,
+            }
+        }
         Request::Decision(event_id) => match tenant.journal().look_up(&event_id)? {
             None => Answer::Unknown,
             Some(found) => {

@@ -1,5 +1,6 @@
 //! A model enters service, with the channel of its producer.
 
+use engine::Policy;
 use event::Position;
 use event::record::{Activation, Channel, Record, ServingPart};
 
@@ -8,11 +9,56 @@ use crate::channel::{Rebuild, Scores, Voice};
 use crate::place::hex;
 use crate::{Champion, NodeError};
 
+/// A model read and checked away from the tenant's thread.
+#[derive(Debug)]
+pub struct ReadyModel {
+    pub champion: Champion,
+    /// Set with it; `None`: the policy stays.
+    pub policy: Option<String>,
+    pub author: String,
+    /// What its producer says of the log so far, where that has to be made anew.
+    pub rebuilt: Option<Rebuild>,
+}
+
+/// What serves as of a position of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Serving {
+    /// SHA-256 of the model file; `None`: no model serves.
+    pub artifact: Option<[u8; 32]>,
+    /// SHA-256 of the producer that speaks.
+    pub producer: Option<[u8; 32]>,
+    /// Events that it has missed.
+    pub unheard: u64,
+    /// Oldest record of the log: a channel is made from position 0 on.
+    pub first: Position,
+    pub next: Position,
+}
+
+impl Serving {
+    /// Whether a model with this producer needs its channel made anew.
+    pub fn lacks(&self, producer: [u8; 32]) -> bool {
+        self.producer != Some(producer) || self.unheard > 0
+    }
+}
+
+/// Records a switch may still have to hear: some tens of milliseconds.
+pub const LEFT_MAX: u64 = 2_000;
+
 impl Tenant {
     /// Puts a model of the tenant's model folder into service. Where its producer is not the one that
     /// speaks, what it says of all history so far is made first, which takes a replay.
     pub fn activate(&mut self, artifact: [u8; 32]) -> Result<Position, NodeError> {
         self.activate_with(artifact, None)
+    }
+
+    pub fn serving(&self) -> Serving {
+        Serving {
+            first: self.journal.first(),
+            artifact: self.engine.champion(),
+            producer: self.engine.channel(),
+            unheard: self.engine.unheard(),
+            next: self.next(),
+        }
     }
 
     /// The channel that has to be rebuilt before this model can serve; `None` when there is none to
@@ -24,8 +70,8 @@ impl Tenant {
 
     fn rebuild(&self, champion: &Champion) -> Option<Rebuild> {
         let voice: &Voice = champion.voice()?;
-        let speaks = self.engine.channel() == Some(voice.producer);
-        (!speaks || self.engine.unheard() > 0).then(|| Rebuild::new(self.schema(), voice.clone()))
+        let lacks = self.serving().lacks(voice.producer);
+        lacks.then(|| Rebuild::new(self.schema(), voice.clone()))
     }
 
     /// The same with a channel that has been rebuilt for the most part: only the rest of the log is left.
@@ -35,6 +81,37 @@ impl Tenant {
         rebuilt: Option<Rebuild>,
     ) -> Result<Position, NodeError> {
         let champion = self.load(artifact)?;
+        self.switch(champion, rebuilt)
+    }
+
+    /// Puts a model that was made ready elsewhere into service between two decisions, with its policy, in one
+    /// group of the log. Refused, with nothing changed, when more of its channel is left to hear than a tenant
+    /// can be stopped for.
+    pub fn enter_service(&mut self, ready: ReadyModel) -> Result<Position, NodeError> {
+        if let Some(policy) = &ready.policy {
+            Policy::parse(policy, self.schema())?;
+        }
+        if let Some(fresh) = self.rebuild(&ready.champion) {
+            let rebuilt = ready.rebuilt.as_ref();
+            let heard = rebuilt.filter(|it| it.producer() == fresh.producer());
+            let left = self.next().0 - heard.map_or(0, |it| it.next().0);
+            if left > LEFT_MAX {
+                return Err(NodeError::ChannelBehind { left });
+            }
+        }
+        let position = self.switch(ready.champion, ready.rebuilt)?;
+        if let Some(policy) = &ready.policy {
+            self.set_policy(policy, &ready.author)?;
+        }
+        Ok(position)
+    }
+
+    fn switch(
+        &mut self,
+        champion: Champion,
+        rebuilt: Option<Rebuild>,
+    ) -> Result<Position, NodeError> {
+        let artifact = champion.artifact();
         let mut said = None;
         let channel = match (champion.voice(), self.rebuild(&champion)) {
             (None, _) => Channel::Empty,

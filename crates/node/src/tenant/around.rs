@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use event::record::Decision;
 use event::schema::Part;
-use event::{Event, EventTime, EventTypeIx, KindIx, Position, RoleIx};
+use event::{Event, EventTime, EventTypeIx, KindIx, Position, RoleIx, Span};
 
 use super::Tenant;
 use crate::NodeError;
@@ -89,6 +89,8 @@ const NODES_MAX: usize = 128;
 const EXPANDED_MAX: usize = 24;
 const EVENTS_PER_NODE: usize = 8;
 pub const PAGE_MAX: usize = 50;
+/// Decisions that are read for one page, which has those of late events and of other times among them.
+const EXAMINED_MAX: usize = 200;
 
 impl Tenant {
     /// `None`: unknown, or idle for longer than the schema's `time.idle_expiry`.
@@ -204,8 +206,9 @@ impl Tenant {
         })
     }
 
-    /// What was decided for an account, newest first, from `from` on and before `before`. It reaches as far
-    /// back as the graph remembers the account's interactions; what is older is in the log alone.
+    /// What was decided for an account, newest first in the order of the log, of events from `from` on and
+    /// before position `before`, as far back as the log reaches. A page may hold less than `limit` and still have
+    /// a next one: what is read for one is bounded.
     pub fn decisions_of(
         &mut self,
         account: &str,
@@ -217,32 +220,25 @@ impl Tenant {
         let Some(subject) = self.schema().part(Part::Subject) else {
             return Ok(page);
         };
-        let kind = self.schema().roles[subject.index()].kind;
-        let Some(view) = self.engine.graph().view(kind, account) else {
-            return Ok(page);
-        };
-        let mut positions: Vec<Position> = view
-            .interactions
-            .iter()
-            .filter(|item| item.role() == subject && item.time >= from)
-            .map(|item| item.position())
-            .filter(|position| before.is_none_or(|before| *position < before))
-            .collect();
-        // Late events stand among the interactions by their time.
-        positions.sort_unstable_by(|a, b| b.cmp(a));
-        for position in positions {
-            if page.decisions.len() == limit.min(PAGE_MAX) {
+        // A decision is stamped by the clock, which its event may be ahead of.
+        let since = from.minus(Span::MAX_FUTURE);
+        let before = before.unwrap_or(self.next());
+        let limit = limit.min(PAGE_MAX);
+        let found = self
+            .journal
+            .decisions_for(account, since, before, EXAMINED_MAX)?;
+        for at in found.positions {
+            if page.decisions.len() == limit {
                 page.next = page.decisions.last().map(|listed| listed.position);
-                break;
+                return Ok(page);
             }
-            let Some(event) = self.journal.event_at(position)? else {
+            let Some((position, decision, event)) = self.journal.decided_at(Position(at.0))? else {
                 continue;
             };
-            let since = EventTime::MIN;
-            if let Some(decision) = self
-                .journal
-                .find_decision(&event.event_id, position, since)?
-            {
+            let is_its = event
+                .entity(subject)
+                .is_some_and(|held| held.as_str() == account);
+            if is_its && event.event_timestamp >= from {
                 page.decisions.push(Listed {
                     position,
                     event,
@@ -250,6 +246,7 @@ impl Tenant {
                 });
             }
         }
+        page.next = found.rest.map(|rest| Position(rest.0));
         Ok(page)
     }
 }

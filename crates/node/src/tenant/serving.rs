@@ -5,7 +5,7 @@ use engine::{ENGINE_SEMANTICS, Engine};
 use event::record::{DecisionKind, DecisionSource, Record};
 use event::schema::Part;
 use event::{EntityId, Event, Position, RoleIx};
-use log::{SnapshotJob, Synced, Unsynced};
+use log::{Coverage, SnapshotJob, Synced, Unsynced};
 
 use super::{Decided, Tenant};
 use crate::{Accepted, NodeError};
@@ -59,6 +59,11 @@ impl Tenant {
     pub fn snapshot_job(&mut self, position: Position) -> Result<SnapshotJob, NodeError> {
         let at = log::Position(position.0);
         Ok(self.journal.log().snapshot_job(at, ENGINE_SEMANTICS)?)
+    }
+
+    /// What looks through this log's snapshots for those that this build can start from.
+    pub fn coverage(&mut self) -> Coverage {
+        self.journal.log().coverage(ENGINE_SEMANTICS)
     }
 
     /// The state as it stands, which may run ahead of the disk.

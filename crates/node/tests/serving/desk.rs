@@ -22,6 +22,7 @@ pub const SOON: Duration = Duration::from_secs(20);
 pub fn settings() -> NodeSettings {
     NodeSettings {
         tenants_max: 8,
+        keep_of: Default::default(),
         owner: OwnerSettings {
             mailbox: BoxLimits {
                 letters_max: 1000,
@@ -32,6 +33,7 @@ pub fn settings() -> NodeSettings {
             snapshot_records: 1 << 30,
             tick: Duration::from_secs(3600),
             retry: Duration::from_millis(20),
+            keep: None,
             log: LogOptions::default(),
         },
     }
@@ -45,9 +47,13 @@ pub struct Desk {
 
 impl Desk {
     pub fn with(settings: NodeSettings) -> Desk {
+        Desk::with_schema(settings, SCHEMA)
+    }
+
+    pub fn with_schema(settings: NodeSettings, schema: &str) -> Desk {
         let dir = TempDir::new().unwrap();
         let node = Node::open(dir.path(), settings.clone()).unwrap();
-        node.create("acme", SCHEMA, |_| Ok(())).unwrap();
+        node.create("acme", schema, |_| Ok(())).unwrap();
         let desk = Desk {
             dir,
             settings,

@@ -87,6 +87,11 @@ fn format_of(name: FormatName) -> Format {
 /// The schema file as it was given when the tenant was made, its `[import]` table included.
 fn held_schema(place: &node::Place) -> Result<String> {
     let history = node::History::open(place).context("give --schema to make a tenant")?;
+    if history.first().0 > 0 {
+        let path = place.schema();
+        return fs::read_to_string(&path)
+            .with_context(|| format!("cannot read {}", path.display()));
+    }
     match history.iter_from(event::Position(0))?.next_record()? {
         Some((_, Record::Config(config))) => Ok(config.body),
         _ => bail!("the tenant's log does not start with a schema"),

@@ -13,9 +13,10 @@ use graph::sample::{
     STEP_WIDTH, SampleParts,
 };
 use graph::{FeatureList, Sample};
-use node::{History, Place};
+use node::{History, NodeError, Place};
 use serde_json::{Map, Value, json};
 
+use super::log::kind_of;
 use crate::cli::{Cli, Inspect, InspectArgs};
 use crate::show;
 
@@ -25,7 +26,7 @@ pub fn run(cli: &Cli, args: &InspectArgs) -> Result<ExitCode> {
         Inspect::Event { event_id } => event(cli, &place, event_id)?,
         Inspect::Sample { event_id, full } => sample(cli, &place, event_id, *full)?,
         Inspect::Entity { kind, id } => entity(cli, &place, kind, id)?,
-        Inspect::Log { verify, last } => log(cli, &place, *verify, *last)?,
+        Inspect::Log { last } => log(cli, &place, *last)?,
         Inspect::Features => features(cli, &place)?,
     }
     Ok(ExitCode::SUCCESS)
@@ -42,7 +43,7 @@ struct Found {
 fn find(history: &History, event_id: &str) -> Result<Found> {
     let wanted = EventId::parse("event_id", event_id)?;
     let mut found: Option<Found> = None;
-    let mut records = history.iter_from(Position(0))?;
+    let mut records = history.iter_from(history.first())?;
     while let Some((position, record)) = records.next_record()? {
         match record {
             Record::Event(event) if event.event_id == wanted => {
@@ -141,8 +142,12 @@ fn tell(value: &Value, depth: usize) -> Result<()> {
 
 /// The state before a position.
 fn replayed(cli: &Cli, place: &Place, history: &History, until: Position) -> Result<Engine> {
-    let mut engine = Engine::new(history.schema());
-    let mut records = history.iter_from(Position(0))?;
+    let mut engine = history.start()?;
+    if until < engine.next() {
+        let first = engine.next();
+        return Err(NodeError::HistoryRemoved { first }.into());
+    }
+    let mut records = history.iter_from(engine.next())?;
     let bar = show::bar(until.0, "replay", "records", cli.quiet);
     while engine.next() < until {
         let Some((position, record)) = records.next_record()? else {
@@ -291,13 +296,13 @@ fn entity(cli: &Cli, place: &Place, kind: &str, id: &str) -> Result<()> {
     }
 }
 
-fn log(cli: &Cli, place: &Place, verify: bool, last: u64) -> Result<()> {
+fn log(cli: &Cli, place: &Place, last: u64) -> Result<()> {
     let history = History::open(place)?;
     let mut counts: Map<String, Value> = Map::new();
-    let mut records = history.iter_from(Position(0))?;
+    let mut records = history.iter_from(history.first())?;
     let mut tail = Vec::new();
     while let Some((position, record)) = records.next_record()? {
-        let kind = kind_name(&record);
+        let kind = kind_of(&record).name();
         let held = counts.get(kind).and_then(Value::as_u64).unwrap_or(0);
         counts.insert(kind.to_owned(), json!(held + 1));
         if position.0.saturating_add(last) >= history.end().0 {
@@ -308,54 +313,18 @@ fn log(cli: &Cli, place: &Place, verify: bool, last: u64) -> Result<()> {
             }));
         }
     }
-    let report = if verify {
-        Some(::log::verify(&place.log())?)
-    } else {
-        None
-    };
-    if let Some(report) = report.as_ref().filter(|report| !report.is_sound()) {
-        let problems: Vec<String> = report.problems.iter().map(ToString::to_string).collect();
-        bail!(
-            "the log is damaged in {} places; intact up to position {}:\n{}",
-            problems.len(),
-            report.end.0,
-            problems.join("\n")
-        );
-    }
-    let checked = report.map(|report| {
-        json!({
-            "segments": report.segments,
-            "records": report.records,
-            "indexes": report.indexes,
-            "indexes_to_rebuild": report.indexes_to_rebuild.len(),
-            "snapshots": report.snapshots,
-            "torn_tail_bytes": report.torn_tail_bytes,
-        })
-    });
     let value = json!({
         "schema": history.schema().name,
         "schema_hash": history.schema().hash().hex(),
-        "records": history.end().0,
+        "first": history.first().0,
+        "records": history.end().0 - history.first().0,
         "by_kind": counts,
-        "verified": checked,
         "last": tail,
     });
     if cli.json {
         Ok(show::json(&value)?)
     } else {
         tell(&value, 0)
-    }
-}
-
-fn kind_name(record: &Record) -> &'static str {
-    match record {
-        Record::Event(_) => "event",
-        Record::Label(_) => "label",
-        Record::Outcome(_) => "outcome",
-        Record::Decision(_) => "decision",
-        Record::Tick(_) => "tick",
-        Record::Config(_) => "config",
-        Record::Activation(_) => "activation",
     }
 }
 

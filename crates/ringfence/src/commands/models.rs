@@ -1,5 +1,7 @@
 //! `ringfence models`: model files, and their exchange with LightGBM and ONNX.
 
+mod remote;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
@@ -26,7 +28,13 @@ pub fn run(cli: &Cli, args: &ModelsArgs) -> Result<ExitCode> {
     match &args.what {
         Models::List => list(cli, &place)?,
         Models::Starter { file } => super::starter::make(cli, file)?,
-        Models::Activate { model } => switch(cli, &place, model)?,
+        Models::Activate { model, to, token } => match to {
+            Some(to) => {
+                let (hash, _) = the_one(&place, model)?;
+                remote::activate(cli, &place, &hash, to, token.as_deref())?;
+            }
+            None => switch(cli, &place, model)?,
+        },
         Models::Rebuild => rebuild(cli, &place)?,
         Models::Export { file, onnx, model } => {
             export(cli, &place, file, *onnx, model.as_deref())?;
@@ -71,8 +79,9 @@ fn files(place: &Place) -> Result<BTreeMap<String, Artifact>> {
 
 /// Hash of the model that serves at the end of the log.
 fn serving(history: &History) -> Result<Option<String>> {
-    let mut serving = None;
-    let mut records = history.iter_from(event::Position(0))?;
+    let start = history.start()?;
+    let mut serving = start.champion();
+    let mut records = history.iter_from(start.next())?;
     while let Some((_, record)) = records.next_record()? {
         if let Record::Activation(activation) = record
             && activation.part == ServingPart::Champion

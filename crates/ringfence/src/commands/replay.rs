@@ -5,8 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Result;
-use engine::Engine;
-use event::{Position, Record};
+use event::Record;
 use graph::Sample;
 use graph::sample::SampleParts;
 use learning::sample_digest::SampleDigest;
@@ -22,12 +21,12 @@ pub fn run(cli: &Cli, args: &ReplayArgs) -> Result<ExitCode> {
     let end = args
         .until
         .map_or(history.end().0, |until| until.min(history.end().0));
-    let mut engine = Engine::new(history.schema());
+    let mut engine = history.start()?;
     let mut sample = Sample::default();
     let mut samples = SampleDigest::default();
     let bar = show::bar(end, "replay", "records", cli.quiet);
     let started = Instant::now();
-    let mut records = history.iter_from(Position(0))?;
+    let mut records = history.iter_from(engine.next())?;
     while engine.next().0 < end {
         let Some((position, record)) = records.next_record()? else {
             break;

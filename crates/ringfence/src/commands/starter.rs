@@ -14,13 +14,14 @@ use ingest::{Mapping, Options, Source};
 use learning::neural::config::NeuralConfig;
 use log::LogOptions;
 use model::artifact::Artifact;
+use node::champion::policy_of;
 use node::{Journal, NodeError, Place, Tenant};
 use serde_json::{Map, Value};
 use simulator::{LineBuffer, Names, Params, SimulateError};
 
 use super::import::Import;
 use super::init::DEFAULT_SCHEMA;
-use super::train::{policy_of, train};
+use super::train::train;
 use crate::cli::{CalibrationName, Cli, ModelKind, TrainArgs};
 use crate::show;
 
@@ -53,10 +54,10 @@ pub fn furnish(place: &Place) -> Result<(), NodeError> {
         source,
     })?;
     artifact.save(&place.model(&identity.bytes()))?;
-    let thresholds = artifact.header.thresholds.iter();
-    let body = policy_of(thresholds.map(|(name, it)| (name.as_str(), *it)));
     tenant.activate(identity.bytes())?;
-    tenant.set_policy(&body, "starter model")?;
+    if let Some(body) = policy_of(&artifact.header) {
+        tenant.set_policy(&body, "starter model")?;
+    }
     tenant.commit()?;
     Ok(())
 }

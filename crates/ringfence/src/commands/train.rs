@@ -19,7 +19,8 @@ use learning::calibrate::Method;
 use learning::dataset::{Rows, Survey};
 use learning::fit::{FOREVER, Fitted, Plan, check_classes, fit};
 use log::LogOptions;
-use model::artifact::{Artifact, Identity, Thresholds};
+use model::artifact::{Artifact, Identity};
+use node::champion::policy_of;
 use node::{History, Journal, Place, Tenant};
 pub use rows::replay;
 
@@ -203,13 +204,6 @@ pub fn activate(
     artifact: &Artifact,
     identity: &Identity,
 ) -> Result<()> {
-    let header = &artifact.header;
-    let body = policy_of(
-        header
-            .thresholds
-            .iter()
-            .map(|(name, it)| (name.as_str(), *it)),
-    );
     let mut rebuild = tenant.rebuild_for(identity.bytes())?;
     if let Some(rebuild) = &mut rebuild {
         // What the producer says of all history; the tenant has it to itself, so nothing is left to catch up.
@@ -222,25 +216,9 @@ pub fn activate(
         bar.finish_and_clear();
     }
     tenant.activate_with(identity.bytes(), rebuild)?;
-    tenant.set_policy(&body, &format!("model {}", identity.short()))?;
+    if let Some(body) = policy_of(&artifact.header) {
+        tenant.set_policy(&body, &format!("model {}", identity.short()))?;
+    }
     tenant.commit()?;
     Ok(())
-}
-
-/// A policy document; the first event type's thresholds serve as the default.
-pub fn policy_of<'a>(thresholds: impl Iterator<Item = (&'a str, Thresholds)>) -> String {
-    let mut text = String::from("fallback = \"review\"\n");
-    let mut default_written = false;
-    for (name, it) in thresholds {
-        let line = format!(
-            "challenge = {}\nreview = {}\ndecline = {}\n",
-            it.challenge, it.review, it.decline
-        );
-        if !default_written {
-            text.push_str(&format!("\n[thresholds]\n{line}"));
-            default_written = true;
-        }
-        text.push_str(&format!("\n[event_types.{name}]\n{line}"));
-    }
-    text
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use event::Span;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
@@ -12,6 +13,25 @@ pub struct Time(pub Duration);
 /// "512B", "64KiB", "2MiB", "1GiB".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bytes(pub usize);
+
+/// "400d", or "forever".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keep(pub Option<Span>);
+
+impl<'de> Deserialize<'de> for Keep {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Keep, D::Error> {
+        let text = String::deserialize(from)?;
+        if text == "forever" {
+            return Ok(Keep(None));
+        }
+        let days = number(&text, &[("d", 1)], "\"forever\" or days such as \"400d\"");
+        let days = days.map_err(D::Error::custom)?;
+        match i64::try_from(days) {
+            Ok(days @ 1..=36_500) => Ok(Keep(Some(Span::days(days)))),
+            _ => Err(D::Error::custom("keep must be 1d to 36500d, or forever")),
+        }
+    }
+}
 
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Time, D::Error> {

@@ -24,6 +24,7 @@ mod hybrid;
 mod idempotency;
 mod kills;
 mod lightgbm;
+mod log;
 mod models;
 mod onnx;
 mod refusals;

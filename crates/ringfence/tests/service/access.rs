@@ -9,6 +9,7 @@ use crate::server::{Server, minute, payment};
 
 fn target(path: &str) -> String {
     path.replace("{event_id}", "e1")
+        .replace("{model}", &"0".repeat(64))
         .replace("{kind}", "account")
         .replace("{id}", "a1")
         .replace("{name}", "nobody")

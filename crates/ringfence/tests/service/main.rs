@@ -11,13 +11,16 @@ mod client;
 mod server;
 
 mod access;
+mod backup;
 mod disk;
 mod documented;
 mod kills;
 mod limits;
+mod models;
 mod neighbours;
 mod play;
 mod quick_start;
+mod retention;
 mod schemathesis;
 mod stop;
 mod tls;

@@ -33,6 +33,13 @@ impl Server {
 
     /// With settings beside a roomy rate.
     pub fn with(settings: &str) -> Server {
+        let mut server = Server::set_up(settings);
+        server.launch();
+        server
+    }
+
+    /// Not started yet.
+    pub fn set_up(settings: &str) -> Server {
         let text = if settings.contains("[rate]") {
             settings.to_owned()
         } else {
@@ -41,14 +48,12 @@ impl Server {
         let dir = TempDir::new().unwrap();
         let config = dir.path().join("config.toml");
         fs::write(&config, text).unwrap();
-        let mut server = Server {
+        Server {
             dir,
             child: None,
             address: String::new(),
             config,
-        };
-        server.launch();
-        server
+        }
     }
 
     pub fn data(&self) -> PathBuf {

@@ -26,7 +26,7 @@ pub enum Role {
     Label,
     /// Look at decisions, entities and what is around them.
     Analyst,
-    /// Read and change policy, read the schema.
+    /// Read and change policy, read the schema, hand in models and put them into service.
     Engineer,
     /// Make, suspend and erase tenants; read metrics.
     Admin,

@@ -50,8 +50,8 @@ fn sharper() -> Vec<u8> {
     })
 }
 
-/// With a producer that tells large amounts from small ones, and speaks of all times.
-fn speaking() -> Vec<u8> {
+/// For a schema, with a producer that tells large amounts from small ones, and speaks of all times.
+pub fn speaking(schema_hash: &str) -> Vec<u8> {
     let leaf = |value| Leaf { value, cover: 10 };
     let split = Split {
         feature: 0,
@@ -66,6 +66,7 @@ fn speaking() -> Vec<u8> {
         leaves: vec![leaf(-1.25), leaf(0.5)],
     };
     variant(|it| {
+        it.header.schema_hash = schema_hash.to_owned();
         it.header.training_window.from = it.header.training_window.from.max(0);
         it.producer = Some(Producer {
             trees: Trees::new(it.header.features.len(), &[tree]).unwrap(),
@@ -75,12 +76,12 @@ fn speaking() -> Vec<u8> {
     })
 }
 
-fn upload(client: &mut Client, bytes: &[u8]) -> Answer {
+pub fn upload(client: &mut Client, bytes: &[u8]) -> Answer {
     let sent = client.send("POST", "/v1/models", &BYTES, Some(bytes));
     sent.unwrap()
 }
 
-fn activate(client: &mut Client, model: &str) -> Answer {
+pub fn activate(client: &mut Client, model: &str) -> Answer {
     client.post(&format!("/v1/models/{model}/activate"), "")
 }
 
@@ -304,7 +305,11 @@ fn a_model_with_another_producer_gets_its_channel_while_the_server_decides() {
             .collect();
         client.post_lines("/v1/decisions:batch", &lines.join("\n"));
     }
-    let model = speaking();
+    let hash = client.get("/v1/schema").ok()["hash"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let model = speaking(&hash);
     assert_eq!(upload(&mut client, &model).status, 201);
     let stop = Arc::new(AtomicBool::new(false));
     let sender = {

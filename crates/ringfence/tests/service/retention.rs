@@ -8,6 +8,7 @@ use node::{History, Place, Tenant};
 use serde_json::{Value, json};
 
 use crate::client::Client;
+use crate::models;
 use crate::server::{Server, minute};
 
 const SETTINGS: &str = "[snapshot]\nrecords = 60\n[log]\nsegment_bytes = \"8KiB\"\n[retention.tenants.default]\nkeep = \"2d\"\n";
@@ -73,6 +74,20 @@ fn kills_while_segments_go_lose_nothing_that_is_kept() {
         }
     }
     assert!(kills >= 3, "{kills}");
+    // A model whose channel would need what is gone says so, and nothing is changed.
+    let mut client = server.client();
+    let hash = client.get("/v1/schema").ok()["hash"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let model = models::speaking(&hash);
+    assert_eq!(models::upload(&mut client, &model).status, 201);
+    let refused = models::activate(&mut client, &models::identity(&model));
+    assert_eq!(
+        (refused.status, refused.code().as_str()),
+        (409, "history_removed")
+    );
+    assert!(client.get("/v1/models").ok()["activation"].is_null());
     server.stop();
     let place = Place::new(&server.data(), "default").unwrap();
     let first = History::open(&place).unwrap().first();

@@ -14,7 +14,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use node::Node;
 use node::mailbox::Level;
 use serde_json::json;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{timeout, timeout_at};
 
 use crate::gate::{self, Admitted};
@@ -37,7 +37,8 @@ pub struct App {
     /// Where the cause of a failure inside is told; it is not told to the client.
     report: fn(&str),
     traces: Traces,
-    model_bodies: Semaphore,
+    /// A model file is large: one is read at a time.
+    pub model_files: Arc<Semaphore>,
     draining: AtomicBool,
 }
 
@@ -55,6 +56,8 @@ pub struct Call {
     pub uri: Uri,
     pub headers: HeaderMap,
     pub body: Bytes,
+    /// The right to have a model file in memory, of a request that brings one.
+    pub model_file: Option<OwnedSemaphorePermit>,
     pub trace: Trace,
     pub started: Instant,
 }
@@ -79,7 +82,7 @@ impl App {
             schemas,
             report,
             traces: Traces::new(),
-            model_bodies: Semaphore::new(1),
+            model_files: Arc::new(Semaphore::new(1)),
             draining: AtomicBool::new(false),
         }
     }
@@ -159,6 +162,13 @@ async fn serve(
     let params = params(&mut request).await?;
     let (parts, body) = request.into_parts();
     let admitted = gate::admit(app, route, &parts, started)?;
+    let model_file = match route.accepts {
+        Accepts::Model => Some(app.model_files.clone().try_acquire_owned().map_err(|_| {
+            let message = "another model file is being read";
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "upload_busy", message).after(1)
+        })?),
+        _ => None,
+    };
     let body = read_body(app, route, &parts, body).await?;
     let deadline = tokio::time::Instant::from_std(admitted.deadline);
     let call = Call {
@@ -168,6 +178,7 @@ async fn serve(
         uri: parts.uri,
         headers: parts.headers,
         body,
+        model_file,
         trace,
         started,
     };
@@ -212,14 +223,6 @@ async fn read_body(app: &App, route: &Route, parts: &Parts, body: Body) -> Resul
             format!("the body must be at most {max} bytes"),
         )
         .with_detail(json!({ "bytes_max": max }))
-    };
-    // A model file is large: one is in memory at a time.
-    let _alone = match route.accepts {
-        Accepts::Model => Some(app.model_bodies.try_acquire().map_err(|_| {
-            let message = "another model file is being taken in";
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "upload_busy", message).after(1)
-        })?),
-        _ => None,
     };
     let stated = parts.headers.get(header::CONTENT_LENGTH);
     let stated = stated.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());

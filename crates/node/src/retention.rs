@@ -8,7 +8,7 @@ use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use event::record::Record;
-use event::{Position, Schema, Span};
+use event::{EventTime, Position, Schema, Span};
 use log::{Covered, RetireJob, Retired};
 
 use crate::{NodeError, Place, Tenant};
@@ -23,16 +23,18 @@ pub struct Retirement {
 }
 
 impl Tenant {
-    /// Forgets what is older than `keep`, or than a label or a repeated event may still speak of.
+    /// Forgets what is older than `keep`, or than a label or a repeated event may still speak of. Age counts back
+    /// from the newest record, or from `now` when that is before it: one event dated far ahead ages nothing.
     pub fn retire(
         &mut self,
         covered: Covered,
         keep: Span,
+        now: EventTime,
     ) -> Result<Option<Retirement>, NodeError> {
         let schema = self.schema();
         let floor = schema.labels.horizon.max(schema.time.dedup_window);
         let keep = keep.max(floor);
-        let older_than = self.journal().newest().minus(keep);
+        let older_than = self.journal().newest().min(now).minus(keep);
         let schema = match self.journal().first().0 {
             0 => self.schema_record()?,
             _ => None,

@@ -7,6 +7,7 @@ use node::node::TenantHandle;
 use node::node::activation::{Activation, Refused, State};
 use node::request::{Answer, Failed, Request};
 use serde_json::{Value, json};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::spawn_blocking;
 
 use super::decisions::{ask, author, shape};
@@ -25,7 +26,9 @@ pub async fn list(call: Call) -> Result<Response<Body>, Problem> {
         ));
     };
     let reader = tenant.clone();
+    let alone = turn(&call).await?;
     let read = spawn_blocking(move || {
+        let _alone = alone;
         let shape = shape(&reader)?;
         models::list(reader.place(), shape).map_err(Problem::internal)
     });
@@ -45,11 +48,19 @@ pub async fn list(call: Call) -> Result<Response<Body>, Problem> {
     Ok(json_body(StatusCode::OK, &body))
 }
 
-pub async fn take(call: Call) -> Result<Response<Body>, Problem> {
+/// The right to read model files, kept by the thread that reads: it goes on when nobody waits any more.
+async fn turn(call: &Call) -> Result<OwnedSemaphorePermit, Problem> {
+    let turn = call.app.model_files.clone().acquire_owned().await;
+    turn.map_err(Problem::internal)
+}
+
+pub async fn take(mut call: Call) -> Result<Response<Body>, Problem> {
     Query::parse(call.uri.query(), &[])?;
     let tenant = call.admitted.tenant()?.clone();
     let (bytes, max) = (call.body.clone(), call.app.settings.limits.models_max);
+    let alone = call.model_file.take();
     let stored = spawn_blocking(move || {
+        let _alone = alone;
         let shape = shape(&tenant)?;
         writable(&tenant)?;
         let stored = models::store(tenant.place(), &bytes, shape, max);
@@ -81,7 +92,11 @@ pub async fn activate(call: Call) -> Result<Response<Body>, Problem> {
     let tenant = call.admitted.tenant()?.clone();
     let artifact = digest(call.param("model"))?;
     let (author, deadline) = (author(&call), call.admitted.deadline);
-    let begun = spawn_blocking(move || tenant.activate(artifact, author, deadline));
+    let alone = turn(&call).await?;
+    let begun = spawn_blocking(move || {
+        let _alone = alone;
+        tenant.activate(artifact, author, deadline)
+    });
     let state = begun
         .await
         .map_err(Problem::internal)?

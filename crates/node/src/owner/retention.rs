@@ -13,8 +13,9 @@ impl Owner {
         if self.retirement.is_none()
             && let Some(tenant) = &mut self.tenant
             && let Some(covered) = self.shared.take_covered()
+            && let Ok(now) = crate::clock::now()
         {
-            match tenant.retire(covered, keep) {
+            match tenant.retire(covered, keep, now) {
                 Ok(retirement) => self.retirement = retirement,
                 // What could not be read stays.
                 Err(_) => counters.retire_failures.add(1),

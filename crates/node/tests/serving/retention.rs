@@ -157,6 +157,30 @@ fn what_is_old_goes_and_the_state_stays_a_function_of_what_is_left() {
     assert!(matches!(refused, NodeError::NoSchema { .. }), "{refused}");
 }
 
+/// A history may hold a wrong year; nothing gets old by it.
+#[test]
+fn an_event_dated_far_ahead_ages_nothing() {
+    let desk = desk();
+    let tenant = desk.tenant("acme");
+    let now = ringfence_node::clock::now().unwrap();
+    let minutes_ago = |minutes: u32| now.millis() - 60_000 * i64::from(minutes);
+    for at in 0..600 {
+        let when = match at {
+            300 => EventTime::parse_iso("2150-01-01T00:00:00Z").unwrap(),
+            _ => EventTime::from_millis(minutes_ago(600 - at)),
+        };
+        let event = event::Event {
+            event_timestamp: when,
+            received_at: when,
+            ..event(at)
+        };
+        decide(&tenant, event).unwrap();
+    }
+    until(|| tenant.counters().snapshots.get() >= 4);
+    decide(&tenant, event(700)).unwrap();
+    assert_eq!(tenant.counters().segments_retired.get(), 0);
+}
+
 #[test]
 fn the_label_horizon_holds_what_retention_would_let_go() {
     let mut settings = settings();

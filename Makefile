@@ -1,5 +1,5 @@
 # Each target does its own set-up first; `scripts/setup` says what it installs or what is missing.
-.PHONY: demo serve test soak bench bench-service starter fmt
+.PHONY: demo serve test soak fuzz bench bench-service starter fmt
 
 demo:
 	@scripts/setup build
@@ -19,6 +19,13 @@ test:
 soak:
 	@scripts/setup build
 	@RINGFENCE_KILLS=1000 cargo test --release --locked -p ringfence --test service -- kills --nocapture
+
+# Coverage-guided fuzzing of what comes from outside, FUZZ_SECONDS for each target. What it finds that is new stays in
+# target/fuzz-corpus; what breaks is written to target/fuzz-artifacts.
+FUZZ_SECONDS ?= 60
+fuzz:
+	@scripts/setup fuzz
+	@scripts/fuzz $(FUZZ_SECONDS)
 
 bench:
 	@scripts/setup build

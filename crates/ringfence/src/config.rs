@@ -1,5 +1,6 @@
 //! The configuration of `ringfence serve`: `default.toml`, and over it the operator's file.
 
+mod retention;
 mod units;
 
 use std::collections::BTreeMap;
@@ -16,7 +17,8 @@ use node::node::NodeSettings;
 use node::owner::{Fsync, OwnerSettings};
 use serde::Deserialize;
 
-use units::{Bytes, Keep, Time};
+use retention::Retention;
+use units::{Bytes, Time};
 
 /// Every default stands there and nowhere else.
 pub const DEFAULTS: &str = include_str!("../default.toml");
@@ -33,7 +35,6 @@ pub struct Config {
     pub queue: Queue,
     pub commit: Commit,
     pub snapshot: Snapshot,
-    pub log: Log,
     pub retention: Retention,
     pub tenants: Tenants,
     pub auth: Auth,
@@ -105,6 +106,7 @@ pub struct Commit {
     fsync: FsyncName,
     interval: Time,
     group_requests: u32,
+    segment_bytes: Bytes,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -118,26 +120,6 @@ enum FsyncName {
 #[serde(deny_unknown_fields)]
 pub struct Snapshot {
     records: u64,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Log {
-    segment_bytes: Bytes,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Retention {
-    keep: Keep,
-    #[serde(default)]
-    tenants: BTreeMap<String, TenantRetention>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TenantRetention {
-    keep: Keep,
 }
 
 #[derive(Debug, Deserialize)]
@@ -213,9 +195,9 @@ impl Config {
                 bail!("{key} must be above 0");
             }
         }
-        let segment = self.log.segment_bytes.0;
+        let segment = self.commit.segment_bytes.0;
         if !(4 << 10..=1 << 30).contains(&segment) {
-            bail!("log.segment_bytes must be 4KiB to 1GiB");
+            bail!("commit.segment_bytes must be 4KiB to 1GiB");
         }
         let tls = &self.tls;
         if tls.certificates.as_os_str().is_empty() != tls.key.as_os_str().is_empty() {
@@ -227,12 +209,7 @@ impl Config {
     pub fn node(&self) -> NodeSettings {
         NodeSettings {
             tenants_max: self.tenants.max,
-            keep_of: self
-                .retention
-                .tenants
-                .iter()
-                .map(|(name, it)| (name.clone(), it.keep.0))
-                .collect(),
+            keep_of: self.retention.keep_of(),
             owner: OwnerSettings {
                 mailbox: BoxLimits {
                     letters_max: self.queue.requests_max,
@@ -246,9 +223,9 @@ impl Config {
                 snapshot_records: self.snapshot.records,
                 tick: self.tenants.tick.0,
                 retry: self.tenants.retry.0,
-                keep: self.retention.keep.0,
+                keep: self.retention.keep(),
                 log: log::LogOptions {
-                    segment_bytes: self.log.segment_bytes.0 as u64,
+                    segment_bytes: self.commit.segment_bytes.0 as u64,
                     ..log::LogOptions::default()
                 },
             },
@@ -380,7 +357,7 @@ mod tests {
             ("[rate]\nburst = 0\n", "rate.burst"),
             ("[tls]\nkey = \"k.pem\"\n", "tls.certificates"),
             ("[commit]\nfsync = \"never\"\n", "fsync"),
-            ("[log]\nsegment_bytes = \"2GiB\"\n", "log.segment_bytes"),
+            ("[commit]\nsegment_bytes = \"2GiB\"\n", "segment_bytes"),
             ("[retention]\nkeep = \"always\"\n", "keep"),
             ("[retention.tenants.a]\nkeep = \"0d\"\n", "keep"),
         ] {

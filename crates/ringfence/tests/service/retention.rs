@@ -11,7 +11,7 @@ use crate::client::Client;
 use crate::models;
 use crate::server::{Server, minute};
 
-const SETTINGS: &str = "[snapshot]\nrecords = 60\n[log]\nsegment_bytes = \"8KiB\"\n[retention.tenants.default]\nkeep = \"2d\"\n";
+const SETTINGS: &str = "[snapshot]\nrecords = 60\n[commit]\nsegment_bytes = \"8KiB\"\n[retention.tenants.default]\nkeep = \"2d\"\n";
 /// Minutes between events: 24 a day.
 const STEP: i64 = 60;
 

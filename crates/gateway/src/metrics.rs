@@ -1,11 +1,14 @@
 //! What is counted, in the Prometheus text format. The names and help texts stand here and nowhere else.
 
 use std::fmt::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
-use event::record::{DecisionKind, DecisionSource};
+use event::record::{DecisionKind, DecisionSource, degraded};
 use node::counters::{Count, Counters, Times};
+use node::guard::Part;
 use node::mailbox::Level;
+use node::node::TenantHandle;
 
 use crate::app::App;
 use crate::routes;
@@ -86,6 +89,14 @@ const BY_TENANT: [(&str, &str, Read); 12] = [
     ("ringfence_snapshot_pause_us_max", "Longest stop for a copy of the state, microseconds.", |it| &it.snapshot_pause_us_max),
 ];
 
+type ReadBreakers = fn(&Counters) -> &[[Count; 3]; 3];
+
+#[rustfmt::skip]
+const BREAKERS: [(&str, &str, &str, ReadBreakers); 2] = [
+    ("ringfence_breaker_open", "gauge", "1 while calls of a part of the model are kept away.", |it| &it.breaker_open),
+    ("ringfence_breaker_opened_total", "counter", "Times a breaker opened, since the tenant was opened.", |it| &it.breaker_opened),
+];
+
 pub fn text(app: &App) -> String {
     let mut out = Out(String::with_capacity(16 << 10));
     requests(app, &mut out);
@@ -105,6 +116,7 @@ pub fn text(app: &App) -> String {
             }
         }
     }
+    degraded_and_breakers(&tenants, &mut out);
     for (name, help, read) in BY_TENANT {
         let kind = if name.ends_with("_total") {
             "counter"
@@ -164,6 +176,36 @@ pub fn text(app: &App) -> String {
         }
     }
     out.0
+}
+
+fn degraded_and_breakers(tenants: &[Arc<TenantHandle>], out: &mut Out) {
+    let name = "ringfence_degraded_total";
+    out.family(
+        name,
+        "counter",
+        "Decisions taken with less than all, by cause.",
+    );
+    for tenant in tenants {
+        for (count, (_, cause)) in tenant.counters().degraded.iter().zip(degraded::NAMES) {
+            let labels = format!("tenant=\"{}\",cause=\"{cause}\"", tenant.name);
+            out.value(name, &labels, count.get());
+        }
+    }
+    for (name, kind, help, read) in BREAKERS {
+        out.family(name, kind, help);
+        for tenant in tenants {
+            for (part, counts) in Part::ALL.iter().zip(read(tenant.counters())) {
+                for (level, count) in Level::ALL.iter().zip(counts) {
+                    let (part, level) = (part.name(), level.name());
+                    let labels = format!(
+                        "tenant=\"{}\",part=\"{part}\",level=\"{level}\"",
+                        tenant.name
+                    );
+                    out.value(name, &labels, count.get());
+                }
+            }
+        }
+    }
 }
 
 fn requests(app: &App, out: &mut Out) {

@@ -64,6 +64,9 @@ pub enum NodeError {
     UnknownEvent { event_id: String },
     #[error(transparent)]
     Invalid(#[from] Invalid),
+    /// Nothing was recorded.
+    #[error("the deadline passed before the request's turn came")]
+    DeadlinePassed,
     #[error("this machine's clock stands before 1970")]
     Clock,
     #[error("cannot {what} {}: {source}", path.display())]
@@ -96,6 +99,7 @@ impl NodeError {
             NodeError::Undecided { .. } => "event_is_history",
             NodeError::UnknownEvent { .. } => "unknown_event",
             NodeError::Invalid(invalid) => invalid.code(),
+            NodeError::DeadlinePassed => "deadline_exceeded",
             NodeError::Clock => "clock",
             NodeError::Io { .. } => "io",
         }

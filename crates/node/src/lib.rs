@@ -8,7 +8,9 @@ pub mod node;
 pub mod owner;
 
 pub mod background;
+pub mod breaker;
 pub mod counters;
+pub mod guard;
 pub mod mailbox;
 pub mod request;
 

@@ -241,6 +241,7 @@ impl TenantHandle {
         let letter = Letter {
             request,
             reply,
+            level,
             deadline,
         };
         match self.shared.mailbox.post(letter, bytes, level) {

@@ -21,7 +21,9 @@ use graph::FeatureList;
 use log::{LogOptions, Unsynced};
 
 use crate::background::{Background, Chore};
+use crate::clock::Clock;
 use crate::counters::Counters;
+use crate::guard::GuardSettings;
 use crate::mailbox::{BoxLimits, Found, Mailbox, Wanted};
 use crate::request::{Answer, Failed, Letter, NotServing, Reply};
 use crate::{NodeError, Place, Tenant};
@@ -47,6 +49,8 @@ pub struct OwnerSettings {
     pub tick: Duration,
     /// First pause before a failed disk is tried again; doubles up to a minute.
     pub retry: Duration,
+    pub guard: GuardSettings,
+    pub clock: Clock,
     pub log: LogOptions,
 }
 

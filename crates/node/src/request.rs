@@ -7,7 +7,9 @@ use event::{Event, EventId, EventTime, KindIx, Position};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
+use crate::guard::Urgency;
 use crate::journal::lookup::Found;
+use crate::mailbox::Level;
 use crate::tenant::around::{EntityView, Neighbourhood, Page};
 use crate::tenant::serving::Linked;
 use crate::{Accepted, Decided, NodeError};
@@ -128,8 +130,18 @@ impl Failed {
 pub struct Letter {
     pub request: Request,
     pub reply: Reply,
+    pub level: Level,
     /// After this nobody waits for the answer.
     pub deadline: Instant,
+}
+
+impl Letter {
+    pub fn urgency(&self) -> Urgency {
+        Urgency {
+            level: self.level,
+            deadline: Some(self.deadline),
+        }
+    }
 }
 
 pub type Reply = oneshot::Sender<Result<Answer, Failed>>;

@@ -11,6 +11,9 @@ use anyhow::{Context, Result, bail};
 use gateway::settings::{GatewaySettings, Limits, Rate, Rates};
 use gateway::tls::TlsFiles;
 use gateway::token::{KeySource, TokenSettings};
+use node::breaker::BreakerSettings;
+use node::clock::Clock;
+use node::guard::GuardSettings;
 use node::mailbox::{BoxLimits, Level};
 use node::node::NodeSettings;
 use node::owner::{Fsync, OwnerSettings};
@@ -31,6 +34,7 @@ pub struct Config {
     pub levels: BTreeMap<String, String>,
     pub queue: Queue,
     pub commit: Commit,
+    model: ModelSection,
     pub snapshot: Snapshot,
     pub tenants: Tenants,
     pub auth: Auth,
@@ -106,6 +110,30 @@ enum FsyncName {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct ModelSection {
+    deadline: Time,
+    breaker: BreakerSection,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BreakerSection {
+    failures: ByLevel,
+    pause: Time,
+    probes: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(non_snake_case, reason = "levels are written so everywhere")]
+struct ByLevel {
+    L1: u32,
+    L2: u32,
+    L3: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Snapshot {
     records: u64,
 }
@@ -158,6 +186,8 @@ impl Config {
             self.requests.batch_bytes_max.0,
         );
         let queue = self.queue.bytes_max.0;
+        let ByLevel { L1, L2, L3 } = self.model.breaker.failures;
+        let fewest = L1.min(L2).min(L3);
         if body == 0 || body > batch {
             bail!("requests.body_bytes_max must be above 0 and at most requests.batch_bytes_max");
         }
@@ -176,6 +206,9 @@ impl Config {
             ("rate.burst", self.rate.burst as usize),
             ("commit.group_requests", self.commit.group_requests as usize),
             ("snapshot.records", self.snapshot.records as usize),
+            ("model.deadline", self.model.deadline.0.as_micros() as usize),
+            ("model.breaker.probes", self.model.breaker.probes as usize),
+            ("model.breaker.failures", fewest as usize),
         ] {
             if value == 0 {
                 bail!("{key} must be above 0");
@@ -204,8 +237,23 @@ impl Config {
                 snapshot_records: self.snapshot.records,
                 tick: self.tenants.tick.0,
                 retry: self.tenants.retry.0,
+                guard: self.guard(),
+                clock: Clock::default(),
                 log: log::LogOptions::default(),
             },
+        }
+    }
+
+    fn guard(&self) -> GuardSettings {
+        let ModelSection { deadline, breaker } = &self.model;
+        let ByLevel { L1, L2, L3 } = breaker.failures;
+        GuardSettings {
+            deadline: deadline.0,
+            breakers: [L1, L2, L3].map(|failures| BreakerSettings {
+                failures,
+                pause: breaker.pause.0,
+                probes: breaker.probes,
+            }),
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use log::LogError;
 
 use super::{Owner, Shape};
+use crate::guard::Guard;
 use crate::journal::behind::is_disk_failure;
 use crate::mailbox::{Found, Wanted};
 use crate::request::{Failed, NotServing};
@@ -73,7 +74,9 @@ impl Owner {
 
     fn open(&mut self) -> Result<(), NodeError> {
         let options = self.settings.log.clone();
-        let (tenant, recovered) = Tenant::open(&self.place, options, |_, _| {})?;
+        let (mut tenant, recovered) = Tenant::open(&self.place, options, |_, _| {})?;
+        let (guard, clock) = (self.settings.guard, self.settings.clock.clone());
+        tenant.guard_by(Guard::new(guard, clock));
         self.snapshot_at = recovered.snapshot.unwrap_or_default();
         self.shared.shape.get_or_init(|| Shape {
             schema: tenant.schema().clone(),

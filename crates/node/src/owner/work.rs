@@ -5,6 +5,7 @@ use std::time::Instant;
 use event::Position;
 
 use super::{Fsync, Left, Owner, Waiting};
+use crate::guard::Urgency;
 use crate::journal::behind::is_disk_failure;
 use crate::request::{Answer, Failed, Letter, NotServing, Reply, Request};
 use crate::{Accepted, Decided, NodeError, Tenant};
@@ -16,7 +17,7 @@ impl Owner {
             counters.abandoned.add(1);
             return Ok(());
         }
-        let now = Instant::now();
+        let now = self.settings.clock.instant();
         if letter.deadline <= now {
             counters.expired.add(1);
             self.reply(letter.reply, Err(Failed::Expired), None);
@@ -40,7 +41,8 @@ impl Owner {
             self.tick_at = now + self.settings.tick;
         }
         let before = tenant.next();
-        match answer(tenant, letter.request) {
+        let urgency = letter.urgency();
+        match answer(tenant, letter.request, urgency) {
             Ok(answer) => {
                 counters.records.add(tenant.next().0 - before.0);
                 self.count(&answer);
@@ -50,6 +52,10 @@ impl Owner {
                 let failed = Failed::Storage(error.to_string());
                 self.reply(letter.reply, Err(failed), since);
                 return Err(Left::Disk(error));
+            }
+            Err(NodeError::DeadlinePassed) => {
+                counters.expired.add(1);
+                self.reply(letter.reply, Err(Failed::Expired), since);
             }
             Err(error) => {
                 counters.refused.add(1);
@@ -88,7 +94,10 @@ impl Owner {
         match answer {
             Answer::Decided(decided, _) if decided.duplicate => counters.duplicates.add(1),
             Answer::Decided(decided, _) => {
-                counters.decided(decided.decision.verdict, decided.decision.source);
+                counters.decided(&decided.decision);
+                if let Some(guard) = self.tenant.as_ref().and_then(Tenant::guard) {
+                    counters.guarded(guard);
+                }
             }
             Answer::Accepted(Accepted::Duplicate(_)) => counters.duplicates.add(1),
             _ => {}
@@ -96,12 +105,12 @@ impl Owner {
     }
 }
 
-fn answer(tenant: &mut Tenant, request: Request) -> Result<Answer, NodeError> {
+fn answer(tenant: &mut Tenant, request: Request, urgency: Urgency) -> Result<Answer, NodeError> {
     Ok(match request {
         Request::Decide { event, explain } => {
-            let mut decided = tenant.decide(*event)?;
+            let mut decided = tenant.decide_in_time(*event, urgency)?;
             if explain {
-                tenant.explain(&mut decided);
+                tenant.explain(&mut decided, urgency);
             }
             let links = tenant.links(&decided)?;
             Answer::Decided(Box::new(decided), links)

@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 use event::json::{Line, parse_line};
 use event::{Event, Schema};
 use log::LogOptions;
+use ringfence_node::breaker::BreakerSettings;
+use ringfence_node::clock::Clock;
+use ringfence_node::guard::GuardSettings;
 use ringfence_node::mailbox::{BoxLimits, Level};
 use ringfence_node::node::{Node, NodeSettings, TenantHandle};
 use ringfence_node::owner::{Fsync, OwnerSettings};
@@ -32,8 +35,23 @@ pub fn settings() -> NodeSettings {
             snapshot_records: 1 << 30,
             tick: Duration::from_secs(3600),
             retry: Duration::from_millis(20),
+            guard: guard(),
+            clock: Clock::default(),
             log: LogOptions::default(),
         },
+    }
+}
+
+/// So much time that no test is about it by accident.
+fn guard() -> GuardSettings {
+    let breaker = BreakerSettings {
+        failures: 32,
+        pause: Duration::from_secs(1),
+        probes: 1,
+    };
+    GuardSettings {
+        deadline: SOON,
+        breakers: [breaker; 3],
     }
 }
 

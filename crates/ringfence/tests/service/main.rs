@@ -13,6 +13,7 @@ mod server;
 mod access;
 mod disk;
 mod documented;
+mod guarded;
 mod kills;
 mod limits;
 mod neighbours;

@@ -74,7 +74,7 @@ impl Out {
 type Read = fn(&Counters) -> &Count;
 
 #[rustfmt::skip]
-const BY_TENANT: [(&str, &str, Read); 12] = [
+const BY_TENANT: [(&str, &str, Read); 18] = [
     ("ringfence_duplicates_total", "Requests that were there already.", |it| &it.duplicates),
     ("ringfence_refused_total", "Requests whose content was refused by the tenant.", |it| &it.refused),
     ("ringfence_expired_total", "Requests whose deadline passed before their turn.", |it| &it.expired),
@@ -86,6 +86,12 @@ const BY_TENANT: [(&str, &str, Read); 12] = [
     ("ringfence_groups_total", "Group commits.", |it| &it.groups),
     ("ringfence_records_total", "Log records appended.", |it| &it.records),
     ("ringfence_fsyncs_total", "Fsyncs of the log.", |it| &it.fsync.count),
+    ("ringfence_entities", "Entities that the graph remembers.", |it| &it.entities),
+    ("ringfence_entities_max", "Entities that the tenant may hold.", |it| &it.entities_max),
+    ("ringfence_disk_bytes", "Bytes of the log's directory.", |it| &it.disk_bytes),
+    ("ringfence_disk_bytes_max", "Bytes that the log's directory may hold.", |it| &it.disk_bytes_max),
+    ("ringfence_quota_entities_refused_total", "Events refused because of new entities past the quota.", |it| &it.quota_refused[0]),
+    ("ringfence_quota_bytes_refused_total", "Requests refused because the disk quota is used up.", |it| &it.quota_refused[1]),
     ("ringfence_snapshot_pause_us_max", "Longest stop for a copy of the state, microseconds.", |it| &it.snapshot_pause_us_max),
 ];
 

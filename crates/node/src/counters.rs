@@ -38,6 +38,13 @@ pub struct Counters {
     pub index_failures: Count,
     /// Longest stop of the owner for a copy of the state, microseconds.
     pub snapshot_pause_us_max: Count,
+    /// What is held, and what may be.
+    pub entities: Count,
+    pub entities_max: Count,
+    pub disk_bytes: Count,
+    pub disk_bytes_max: Count,
+    /// Refused for want of entities, and of bytes.
+    pub quota_refused: [Count; 2],
     pub groups: Count,
     pub records: Count,
     pub fsync: Times,

@@ -65,6 +65,13 @@ pub enum NodeError {
     #[error(transparent)]
     Invalid(#[from] Invalid),
     /// Nothing was recorded.
+    #[error("the tenant holds {held} of at most {limit} (quota.{quota})")]
+    Quota {
+        quota: &'static str,
+        held: u64,
+        limit: u64,
+    },
+    /// Nothing was recorded.
     #[error("the deadline passed before the request's turn came")]
     DeadlinePassed,
     #[error("this machine's clock stands before 1970")]
@@ -99,6 +106,7 @@ impl NodeError {
             NodeError::Undecided { .. } => "event_is_history",
             NodeError::UnknownEvent { .. } => "unknown_event",
             NodeError::Invalid(invalid) => invalid.code(),
+            NodeError::Quota { .. } => "quota_exceeded",
             NodeError::DeadlinePassed => "deadline_exceeded",
             NodeError::Clock => "clock",
             NodeError::Io { .. } => "io",

@@ -12,6 +12,7 @@ pub mod breaker;
 pub mod counters;
 pub mod guard;
 pub mod mailbox;
+pub mod quota;
 pub mod request;
 
 pub mod tenant;

@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use crate::background::Background;
 use crate::mailbox::{Level, Refused};
 use crate::owner::{self, OwnerSettings, Shape, Shared};
+use crate::quota::Quotas;
 use crate::request::{Answer, Failed, Letter, NotServing, Request};
 use crate::{Journal, NodeError, Place};
 
@@ -25,6 +26,7 @@ pub use erase::Erased;
 #[derive(Clone, Debug)]
 pub struct NodeSettings {
     pub owner: OwnerSettings,
+    pub quotas: Quotas,
     pub tenants_max: usize,
 }
 
@@ -105,8 +107,9 @@ impl Node {
         }
         let suspended = place.root().join(SUSPENDED).exists();
         let settings = self.settings.owner.clone();
-        let (shared, thread) =
-            owner::start(place, settings, self.background.clone()).map_err(ManageError::Thread)?;
+        let quota = self.settings.quotas.of(name);
+        let (shared, thread) = owner::start(place, settings, quota, self.background.clone())
+            .map_err(ManageError::Thread)?;
         let handle = TenantHandle {
             name: name.to_owned(),
             shared,

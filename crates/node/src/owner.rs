@@ -10,6 +10,7 @@ mod health;
 mod work;
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::mpsc::{Receiver, SendError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -25,6 +26,7 @@ use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::guard::GuardSettings;
 use crate::mailbox::{BoxLimits, Found, Mailbox, Wanted};
+use crate::quota::{self, Quota};
 use crate::request::{Answer, Failed, Letter, NotServing, Reply};
 use crate::{NodeError, Place, Tenant};
 
@@ -77,6 +79,14 @@ impl Shared {
         status.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Counts the bytes on disk. A directory that cannot be read leaves the last count: writing to it will
+    /// fail, and say so.
+    fn measure(&self, log: &Path) {
+        if let Ok(bytes) = quota::bytes_in(log) {
+            self.counters.disk_bytes.set(bytes);
+        }
+    }
+
     fn set_status(&self, status: Option<NotServing>) {
         *self.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
     }
@@ -93,6 +103,7 @@ struct Waiting {
 
 struct Owner {
     place: Place,
+    quota: Quota,
     settings: OwnerSettings,
     shared: Arc<Shared>,
     background: Background,
@@ -128,6 +139,7 @@ impl From<NodeError> for Left {
 pub fn start(
     place: Place,
     settings: OwnerSettings,
+    quota: Quota,
     background: Background,
 ) -> std::io::Result<(Arc<Shared>, JoinHandle<()>)> {
     let shared = Arc::new(Shared {
@@ -137,10 +149,10 @@ pub fn start(
         status: Mutex::new(Some(NotServing::Starting)),
     });
     let (committer, groups) = sync_channel(1);
-    let for_committer = shared.clone();
+    let (for_committer, log) = (shared.clone(), place.log());
     let committing = thread::Builder::new()
         .name("ringfence-commit".to_owned())
-        .spawn(move || commit(&groups, &for_committer))?;
+        .spawn(move || commit(&groups, &for_committer, &log))?;
     let for_owner = shared.clone();
     let owner = thread::Builder::new()
         .name("ringfence-owner".to_owned())
@@ -148,6 +160,7 @@ pub fn start(
             let now = Instant::now();
             let owner = Owner {
                 place,
+                quota,
                 shared: for_owner,
                 background,
                 committer,
@@ -172,14 +185,23 @@ pub fn start(
 }
 
 /// Waits for the disk, group by group, until the owner is gone.
-fn commit(groups: &Receiver<Unsynced>, shared: &Shared) {
+fn commit(groups: &Receiver<Unsynced>, shared: &Shared, log: &Path) {
+    let mut measured_at: Option<Instant> = None;
     while let Ok(group) = groups.recv() {
         let started = Instant::now();
         let synced = group.sync();
         shared.counters.fsync.add(started.elapsed());
         shared.mailbox.post_synced(synced);
+        // Here, because it looks at the disk and nobody waits for this thread now.
+        if measured_at.is_none_or(|at| at.elapsed() >= MEASURED_EVERY) {
+            shared.measure(log);
+            measured_at = Some(Instant::now());
+        }
     }
 }
+
+/// How often a tenant that is written to has its bytes on disk counted.
+const MEASURED_EVERY: Duration = Duration::from_secs(1);
 
 impl Owner {
     fn run(mut self) {

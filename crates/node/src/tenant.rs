@@ -17,6 +17,7 @@ use graph::sample::SampleParts;
 use log::LogOptions;
 
 use crate::guard::{Guard, Urgency};
+use crate::quota::Room;
 use crate::{Accepted, Champion, Journal, NodeError, Place, channel};
 
 /// What opening found.
@@ -49,6 +50,7 @@ pub struct Tenant {
     champion: Option<Champion>,
     sample: Sample,
     guard: Option<Guard>,
+    pub(crate) room: Option<Room>,
 }
 
 impl Tenant {
@@ -103,6 +105,7 @@ impl Tenant {
             champion: None,
             sample: Sample::default(),
             guard: None,
+            room: None,
         };
         if let Some(artifact) = tenant.engine.champion()
             && let Err(error) = tenant.load_champion(artifact)
@@ -158,6 +161,7 @@ impl Tenant {
         if self.is_past(urgency) {
             return Err(NodeError::DeadlinePassed);
         }
+        self.check_room_for_event(&event)?;
         self.journal.make_room_for_decision()?;
         self.engine
             .sample(&event, SampleParts::Full, &mut self.sample);
@@ -190,7 +194,10 @@ impl Tenant {
         received_at: EventTime,
     ) -> Result<Accepted, NodeError> {
         match self.journal.resolve_label(line, received_at)? {
-            Some(label) => Ok(Accepted::New(self.append(Record::Label(label))?)),
+            Some(label) => {
+                self.check_room_for_report()?;
+                Ok(Accepted::New(self.append(Record::Label(label))?))
+            }
             None => Ok(Accepted::Duplicate(self.journal.next())),
         }
     }
@@ -201,7 +208,10 @@ impl Tenant {
         received_at: EventTime,
     ) -> Result<Accepted, NodeError> {
         match self.journal.resolve_outcome(line, received_at)? {
-            Some(outcome) => Ok(Accepted::New(self.append(Record::Outcome(outcome))?)),
+            Some(outcome) => {
+                self.check_room_for_report()?;
+                Ok(Accepted::New(self.append(Record::Outcome(outcome))?))
+            }
             None => Ok(Accepted::Duplicate(self.journal.next())),
         }
     }
@@ -214,6 +224,7 @@ impl Tenant {
     /// Sets the policy; refused when it does not parse against the schema.
     pub fn set_policy(&mut self, body: &str, author: &str) -> Result<Position, NodeError> {
         Policy::parse(body, self.schema())?;
+        self.check_room_for_report()?;
         let config = Config {
             at: self.journal.newest(),
             section: ConfigSection::Policy,

@@ -17,6 +17,7 @@ use node::guard::GuardSettings;
 use node::mailbox::{BoxLimits, Level};
 use node::node::NodeSettings;
 use node::owner::{Fsync, OwnerSettings};
+use node::quota::{Quota, Quotas};
 use serde::Deserialize;
 
 use units::{Bytes, Time};
@@ -37,6 +38,7 @@ pub struct Config {
     model: ModelSection,
     pub snapshot: Snapshot,
     pub tenants: Tenants,
+    quota: QuotaSection,
     pub auth: Auth,
     pub stop: Stop,
 }
@@ -148,6 +150,22 @@ pub struct Tenants {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct QuotaSection {
+    entities_max: u64,
+    bytes_max: Bytes,
+    #[serde(default)]
+    tenants: BTreeMap<String, TenantQuota>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TenantQuota {
+    entities_max: u64,
+    bytes_max: Bytes,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Auth {
     jwks: PathBuf,
     pub audience: String,
@@ -224,6 +242,7 @@ impl Config {
     pub fn node(&self) -> NodeSettings {
         NodeSettings {
             tenants_max: self.tenants.max,
+            quotas: self.quotas(),
             owner: OwnerSettings {
                 mailbox: BoxLimits {
                     letters_max: self.queue.requests_max,
@@ -241,6 +260,20 @@ impl Config {
                 clock: Clock::default(),
                 log: log::LogOptions::default(),
             },
+        }
+    }
+
+    fn quotas(&self) -> Quotas {
+        let quota = |entities_max, bytes_max: Bytes| Quota {
+            entities_max,
+            bytes_max: bytes_max.0 as u64,
+        };
+        let tenants = self.quota.tenants.iter();
+        Quotas {
+            default: quota(self.quota.entities_max, self.quota.bytes_max),
+            tenants: tenants
+                .map(|(name, it)| (name.clone(), quota(it.entities_max, it.bytes_max)))
+                .collect(),
         }
     }
 

@@ -10,6 +10,7 @@ use super::{Owner, Shape};
 use crate::guard::Guard;
 use crate::journal::behind::is_disk_failure;
 use crate::mailbox::{Found, Wanted};
+use crate::quota::Room;
 use crate::request::{Failed, NotServing};
 use crate::{NodeError, Place, Tenant};
 
@@ -77,6 +78,13 @@ impl Owner {
         let (mut tenant, recovered) = Tenant::open(&self.place, options, |_, _| {})?;
         let (guard, clock) = (self.settings.guard, self.settings.clock.clone());
         tenant.guard_by(Guard::new(guard, clock));
+        let counters = self.shared.counters.clone();
+        counters.entities_max.set(self.quota.entities_max);
+        counters.disk_bytes_max.set(self.quota.bytes_max);
+        counters.entities.set(tenant.entities());
+        self.shared.measure(&self.place.log());
+        let quota = self.quota;
+        tenant.bound_by(Room { quota, counters });
         self.snapshot_at = recovered.snapshot.unwrap_or_default();
         self.shared.shape.get_or_init(|| Shape {
             schema: tenant.schema().clone(),

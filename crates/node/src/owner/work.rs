@@ -45,6 +45,7 @@ impl Owner {
         match answer(tenant, letter.request, urgency) {
             Ok(answer) => {
                 counters.records.add(tenant.next().0 - before.0);
+                counters.entities.set(tenant.entities());
                 self.count(&answer);
                 self.reply(letter.reply, Ok(answer), since);
             }

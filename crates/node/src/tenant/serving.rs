@@ -35,7 +35,10 @@ impl Tenant {
     pub fn ingest(&mut self, event: Event) -> Result<Accepted, NodeError> {
         match self.journal.check_event(&event)? {
             Some(position) => Ok(Accepted::Duplicate(position)),
-            None => Ok(Accepted::New(self.append(Record::Event(event))?)),
+            None => {
+                self.check_room_for_event(&event)?;
+                Ok(Accepted::New(self.append(Record::Event(event))?))
+            }
         }
     }
 

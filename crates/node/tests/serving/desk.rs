@@ -1,5 +1,6 @@
 //! A node in a temporary directory, and how tests talk to it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -14,6 +15,7 @@ use ringfence_node::guard::GuardSettings;
 use ringfence_node::mailbox::{BoxLimits, Level};
 use ringfence_node::node::{Node, NodeSettings, TenantHandle};
 use ringfence_node::owner::{Fsync, OwnerSettings};
+use ringfence_node::quota::{Quota, Quotas};
 use ringfence_node::request::{Answer, Failed, Request};
 use ringfence_node::{Decided, Place, Tenant};
 use tempfile::TempDir;
@@ -25,6 +27,13 @@ pub const SOON: Duration = Duration::from_secs(20);
 pub fn settings() -> NodeSettings {
     NodeSettings {
         tenants_max: 8,
+        quotas: Quotas {
+            default: Quota {
+                entities_max: 1 << 40,
+                bytes_max: 1 << 50,
+            },
+            tenants: BTreeMap::new(),
+        },
         owner: OwnerSettings {
             mailbox: BoxLimits {
                 letters_max: 1000,

@@ -8,4 +8,5 @@ mod around;
 mod bounds;
 mod disk;
 mod durable;
+mod quota;
 mod tenants;

@@ -8,7 +8,7 @@ use crate::client::Client;
 use crate::server::{SOON, Server, payment};
 
 /// The value of a metric with these labels.
-fn metric(admin: &mut Client, name: &str, labels: &str) -> u64 {
+pub fn metric(admin: &mut Client, name: &str, labels: &str) -> u64 {
     let text = admin.get("/metrics").text().to_owned();
     let line = text
         .lines()

@@ -19,6 +19,7 @@ mod limits;
 mod neighbours;
 mod play;
 mod quick_start;
+mod quota;
 mod schemathesis;
 mod stop;
 mod tls;

@@ -106,6 +106,7 @@ const BREAKERS: [(&str, &str, &str, ReadBreakers); 2] = [
 pub fn text(app: &App) -> String {
     let mut out = Out(String::with_capacity(16 << 10));
     requests(app, &mut out);
+    clock(app, &mut out);
     let tenants = app.node.tenants();
     let name = "ringfence_decisions_total";
     out.family(name, "counter", "Decisions by verdict and source.");
@@ -212,6 +213,17 @@ fn degraded_and_breakers(tenants: &[Arc<TenantHandle>], out: &mut Out) {
             }
         }
     }
+}
+
+fn clock(app: &App, out: &mut Out) {
+    let (ahead, back, doubted) = app.node.clock().jumps();
+    let name = "ringfence_clock_jumps_total";
+    out.family(name, "counter", "Jumps of this machine's clock.");
+    out.value(name, "direction=\"ahead\"", ahead);
+    out.value(name, "direction=\"back\"", back);
+    let name = "ringfence_clock_doubted";
+    out.family(name, "gauge", "1 while a jump ahead is not believed.");
+    out.value(name, "", u64::from(doubted));
 }
 
 fn requests(app: &App, out: &mut Out) {

@@ -15,6 +15,7 @@ use thiserror::Error;
 use tokio::sync::oneshot;
 
 use crate::background::Background;
+use crate::clock::Clock;
 use crate::mailbox::{Level, Refused};
 use crate::owner::{self, OwnerSettings, Shape, Shared};
 use crate::quota::Quotas;
@@ -118,6 +119,10 @@ impl Node {
         };
         tenants.insert(name.to_owned(), Arc::new(handle));
         Ok(())
+    }
+
+    pub fn clock(&self) -> &Clock {
+        &self.settings.owner.clock
     }
 
     pub fn tenant(&self, name: &str) -> Option<Arc<TenantHandle>> {

@@ -17,7 +17,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use engine::Engine;
-use event::{Position, Schema};
+use event::{EventTime, Position, Schema};
 use graph::FeatureList;
 use log::{LogOptions, Unsynced};
 
@@ -117,6 +117,10 @@ struct Owner {
     /// With `Fsync::Interval`, when the group is due.
     commit_at: Instant,
     tick_at: Instant,
+    /// When the log's newest record was written, or found.
+    quiet_since: Instant,
+    /// What the latest event or report was stamped with: no later one is stamped earlier.
+    received: EventTime,
     /// While writes are refused: when the disk is tried again, and the pause after that.
     retry_at: Option<(Instant, Duration)>,
     snapshot_at: Position,
@@ -170,6 +174,8 @@ pub fn start(
                 letters: 0,
                 commit_at: now,
                 tick_at: now + settings.tick,
+                quiet_since: now,
+                received: EventTime::MIN,
                 retry_at: Some((now, settings.retry)),
                 snapshot_at: Position(0),
                 copy: None,
@@ -384,9 +390,19 @@ impl Owner {
             self.tick_at = now + self.settings.tick;
             // A clock that says nothing sensible stamps no tick, as it lets no event in.
             if let (None, Some(tenant), Ok(at)) =
-                (self.retry_at, &mut self.tenant, crate::clock::now())
+                (self.retry_at, &mut self.tenant, self.settings.clock.now())
             {
-                tenant.tick(at)?;
+                // The log knows a time too: no more of it ends than has passed here since its last record,
+                // whatever the wall clock says.
+                let newest = tenant.newest();
+                let quiet = now.saturating_duration_since(self.quiet_since);
+                let at = at.min(EventTime::from_millis(
+                    newest.millis() + quiet.as_millis() as i64,
+                ));
+                self.quiet_since = now;
+                if at > newest && newest > EventTime::MIN {
+                    tenant.tick(at)?;
+                }
             }
         }
         Ok(())

@@ -108,6 +108,17 @@ impl Request {
     }
 }
 
+impl Request {
+    /// The stamp of what becomes a record.
+    pub fn received_at(&mut self) -> Option<&mut EventTime> {
+        match self {
+            Request::Decide { event, .. } | Request::Ingest(event) => Some(&mut event.received_at),
+            Request::Label(_, at) | Request::Outcome(_, at) => Some(at),
+            _ => None,
+        }
+    }
+}
+
 impl Failed {
     /// Stable machine-readable code.
     pub fn code(&self) -> &'static str {

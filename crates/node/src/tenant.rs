@@ -2,6 +2,7 @@
 
 mod activation;
 pub mod around;
+mod received;
 mod scoring;
 pub mod serving;
 

@@ -85,6 +85,8 @@ impl Owner {
         self.shared.measure(&self.place.log());
         let quota = self.quota;
         tenant.bound_by(Room { quota, counters });
+        self.received = self.received.max(tenant.last_received()?);
+        self.quiet_since = Instant::now();
         self.snapshot_at = recovered.snapshot.unwrap_or_default();
         self.shared.shape.get_or_init(|| Shape {
             schema: tenant.schema().clone(),

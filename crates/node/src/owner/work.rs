@@ -11,7 +11,7 @@ use crate::request::{Answer, Failed, Letter, NotServing, Reply, Request};
 use crate::{Accepted, Decided, NodeError, Tenant};
 
 impl Owner {
-    pub(super) fn handle(&mut self, letter: Letter) -> Result<(), Left> {
+    pub(super) fn handle(&mut self, mut letter: Letter) -> Result<(), Left> {
         let counters = self.shared.counters.clone();
         if letter.reply.is_closed() {
             counters.abandoned.add(1);
@@ -38,7 +38,12 @@ impl Owner {
         };
         let since = matches!(letter.request, Request::Decide { .. }).then_some(now);
         if letter.request.writes() {
-            self.tick_at = now + self.settings.tick;
+            self.quiet_since = Instant::now();
+            self.tick_at = self.quiet_since + self.settings.tick;
+        }
+        if let Some(received) = letter.request.received_at() {
+            self.received = self.received.max(*received);
+            *received = self.received;
         }
         let before = tenant.next();
         let urgency = letter.urgency();

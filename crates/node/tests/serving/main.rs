@@ -6,6 +6,7 @@ mod desk;
 
 mod around;
 mod bounds;
+mod clock;
 mod disk;
 mod durable;
 mod quota;

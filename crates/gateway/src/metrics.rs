@@ -11,7 +11,7 @@ use node::mailbox::Level;
 use node::node::TenantHandle;
 
 use crate::app::App;
-use crate::routes;
+use crate::routes::{self, Route};
 
 /// Requests by route of the table and by class of status.
 pub struct Traffic {
@@ -27,19 +27,29 @@ struct PerRoute {
 }
 
 impl Traffic {
-    pub fn new(routes: usize) -> Traffic {
+    pub fn new() -> Traffic {
         Traffic {
-            routes: (0..routes).map(|_| PerRoute::default()).collect(),
+            routes: routes::ALL.iter().map(|_| PerRoute::default()).collect(),
             connections: Count::default(),
             connections_refused: Count::default(),
         }
     }
 
-    pub fn add(&self, route: usize, status: u16, time: Duration) {
-        let route = &self.routes[route];
+    /// Those of the admin listener are not in the table and not counted.
+    pub fn add(&self, route: &'static Route, status: u16, time: Duration) {
+        let at = routes::ALL.iter().position(|it| std::ptr::eq(it, route));
+        let Some(route) = at.map(|at| &self.routes[at]) else {
+            return;
+        };
         let class = usize::from(status / 100).clamp(1, 5) - 1;
         route.classes[class].add(1);
         route.time.add(time);
+    }
+}
+
+impl Default for Traffic {
+    fn default() -> Traffic {
+        Traffic::new()
     }
 }
 

@@ -184,6 +184,10 @@ impl<T> Mailbox<T> {
         }
     }
 
+    pub fn limits(&self) -> BoxLimits {
+        self.limits
+    }
+
     /// Letters and bytes that wait.
     pub fn load(&self) -> (usize, usize) {
         let state = self.lock();

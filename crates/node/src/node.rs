@@ -16,7 +16,8 @@ use tokio::sync::oneshot;
 
 use crate::background::Background;
 use crate::clock::Clock;
-use crate::mailbox::{Level, Refused};
+use crate::mailbox::{BoxLimits, Level, Refused};
+use crate::owner::progress::Progress;
 use crate::owner::{self, OwnerSettings, Shape, Shared};
 use crate::quota::Quotas;
 use crate::request::{Answer, Failed, Letter, NotServing, Request};
@@ -217,6 +218,20 @@ impl TenantHandle {
 
     pub fn counters(&self) -> &crate::counters::Counters {
         &self.shared.counters
+    }
+
+    pub fn limits(&self) -> BoxLimits {
+        self.shared.mailbox.limits()
+    }
+
+    /// What the owner thread is doing.
+    pub fn owner(&self) -> &Progress {
+        &self.shared.owner
+    }
+
+    /// What the thread that waits for the disk is doing.
+    pub fn committer(&self) -> &Progress {
+        &self.shared.committer
     }
 
     /// Letters and bytes that wait for the owner.

@@ -7,6 +7,7 @@
 //! writes again the tenant answers questions only.
 
 mod health;
+pub mod progress;
 mod work;
 
 use std::collections::VecDeque;
@@ -29,6 +30,7 @@ use crate::mailbox::{BoxLimits, Found, Mailbox, Wanted};
 use crate::quota::{self, Quota};
 use crate::request::{Answer, Failed, Letter, NotServing, Reply};
 use crate::{NodeError, Place, Tenant};
+use progress::{Doing, Progress};
 
 /// When what is acknowledged is on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +64,9 @@ pub struct Shared {
     pub mailbox: Mailbox<Letter>,
     pub counters: Arc<Counters>,
     pub shape: OnceLock<Shape>,
+    /// Of the owner, and of the thread that waits for the disk.
+    pub owner: Progress,
+    pub committer: Progress,
     status: Mutex<Option<NotServing>>,
 }
 
@@ -150,6 +155,8 @@ pub fn start(
         mailbox: Mailbox::new(settings.mailbox),
         counters: Arc::new(Counters::default()),
         shape: OnceLock::new(),
+        owner: Progress::new(),
+        committer: Progress::new(),
         status: Mutex::new(Some(NotServing::Starting)),
     });
     let (committer, groups) = sync_channel(1);
@@ -194,9 +201,11 @@ pub fn start(
 fn commit(groups: &Receiver<Unsynced>, shared: &Shared, log: &Path) {
     let mut measured_at: Option<Instant> = None;
     while let Ok(group) = groups.recv() {
+        shared.committer.begin(Doing::Syncing);
         let started = Instant::now();
         let synced = group.sync();
         shared.counters.fsync.add(started.elapsed());
+        shared.committer.begin(Doing::Waiting);
         shared.mailbox.post_synced(synced);
         // Here, because it looks at the disk and nobody waits for this thread now.
         if measured_at.is_none_or(|at| at.elapsed() >= MEASURED_EVERY) {
@@ -217,7 +226,9 @@ impl Owner {
                 Left::Disk(error) => self.give_up_memory(&error),
             }
         }
+        self.shared.owner.begin(Doing::Finishing);
         self.finish();
+        self.shared.owner.begin(Doing::Waiting);
         self.shared.set_status(Some(NotServing::Draining));
     }
 
@@ -243,6 +254,10 @@ impl Owner {
             // All that had come is applied: now it can go to the disk, and then there is time to wait.
             self.write_if_due()?;
             let until = self.wake_at();
+            self.shared.owner.begin(match wanted {
+                Wanted::All => Doing::Waiting,
+                Wanted::SyncedOnly => Doing::AwaitingDisk,
+            });
             found = self.shared.mailbox.take(wanted, Some(until));
         }
         match found {
@@ -296,6 +311,7 @@ impl Owner {
             self.commit_at = now + interval;
         }
         self.letters = 0;
+        self.shared.owner.begin(Doing::Writing);
         self.shared.counters.groups.add(1);
         let unsynced = tenant.write_behind()?;
         let committed = tenant.committed();
@@ -361,6 +377,7 @@ impl Owner {
             if tenant.next().0 < self.snapshot_at.0 + self.settings.snapshot_records {
                 return;
             }
+            self.shared.owner.begin(Doing::Copying);
             let started = Instant::now();
             let (position, state) = tenant.copy_of_state();
             self.copy = Some((position, Box::new(state)));

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use gateway::notes::NoteLevel;
 use gateway::settings::{GatewaySettings, Limits, Rate, Rates};
 use gateway::tls::TlsFiles;
 use gateway::token::{KeySource, TokenSettings};
@@ -40,6 +41,8 @@ pub struct Config {
     pub tenants: Tenants,
     quota: QuotaSection,
     pub auth: Auth,
+    admin: AdminSection,
+    log: LogSection,
     pub stop: Stop,
 }
 
@@ -175,6 +178,19 @@ pub struct Auth {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct AdminSection {
+    address: String,
+    remote: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogSection {
+    level: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Stop {
     pub drain: Time,
 }
@@ -232,6 +248,8 @@ impl Config {
                 bail!("{key} must be above 0");
             }
         }
+        self.admin()?;
+        self.note_level()?;
         let tls = &self.tls;
         if tls.certificates.as_os_str().is_empty() != tls.key.as_os_str().is_empty() {
             bail!("tls.certificates and tls.key must both be given, or neither");
@@ -261,6 +279,31 @@ impl Config {
                 log: log::LogOptions::default(),
             },
         }
+    }
+
+    /// Where the admin listener listens; `None`: there is none.
+    pub fn admin(&self) -> Result<Option<SocketAddr>> {
+        let AdminSection { address, remote } = &self.admin;
+        if address.is_empty() {
+            return Ok(None);
+        }
+        let parsed: SocketAddr = address
+            .parse()
+            .with_context(|| format!("admin.address must be IP:PORT, got {address:?}"))?;
+        if !parsed.ip().is_loopback() && !remote {
+            bail!(
+                "admin.address {parsed} can be reached from outside: only with admin.remote = true"
+            );
+        }
+        Ok(Some(parsed))
+    }
+
+    pub fn note_level(&self) -> Result<NoteLevel> {
+        let level = &self.log.level;
+        let parsed = NoteLevel::parse(level);
+        parsed.with_context(|| {
+            format!("log.level must be error, warning, info or debug, got {level:?}")
+        })
     }
 
     fn quotas(&self) -> Quotas {
@@ -402,6 +445,20 @@ mod tests {
     }
 
     #[test]
+    fn the_admin_listener_is_off_and_goes_outside_only_when_that_is_said() {
+        let address = |text: &str| {
+            load(text)
+                .and_then(|it| it.admin())
+                .expect("a configuration")
+        };
+        assert_eq!(address(""), None);
+        let local = address("[admin]\naddress = \"127.0.0.1:7879\"\n");
+        assert_eq!(local.map(|it| it.port()), Some(7879));
+        let open = address("[admin]\naddress = \"0.0.0.0:7879\"\nremote = true\n");
+        assert!(open.is_some());
+    }
+
+    #[test]
     fn what_is_wrong_in_a_file_is_named() {
         for (text, named) in [
             ("[listen]\nadress = \"x\"\n", "adress"),
@@ -413,6 +470,20 @@ mod tests {
             ("[rate]\nburst = 0\n", "rate.burst"),
             ("[tls]\nkey = \"k.pem\"\n", "tls.certificates"),
             ("[commit]\nfsync = \"never\"\n", "fsync"),
+            ("[model]\ndeadline = \"0ms\"\n", "model.deadline"),
+            (
+                "[model.breaker]\nfailures = { L1 = 9, L2 = 0, L3 = 9 }\n",
+                "model.breaker.failures",
+            ),
+            ("[model.breaker]\nprobes = 0\n", "model.breaker.probes"),
+            ("[quota.tenants.acme]\nentities_max = 5\n", "bytes_max"),
+            (
+                "[admin]\naddress = \"0.0.0.0:7879\"\n",
+                "admin.remote = true",
+            ),
+            ("[admin]\naddress = \"[::]:7879\"\n", "admin.remote = true"),
+            ("[admin]\naddress = \"7879\"\n", "admin.address"),
+            ("[log]\nlevel = \"loud\"\n", "log.level"),
         ] {
             let error = load(text)
                 .err()

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use log::LogError;
 
+use super::progress::Doing;
 use super::{Owner, Shape};
 use crate::guard::Guard;
 use crate::journal::behind::is_disk_failure;
@@ -22,6 +23,7 @@ impl Owner {
     /// A failed write or fsync leaves it open what is on disk: nothing in memory is believed any more, and
     /// every answer that still waits becomes a failure that says so.
     pub(super) fn give_up_memory(&mut self, error: &NodeError) {
+        self.shared.owner.begin(Doing::Recovering);
         let why = error.to_string();
         self.shared.counters.disk_failures.add(1);
         let status = NotServing::ReadOnly(why.clone());
@@ -74,6 +76,7 @@ impl Owner {
     }
 
     fn open(&mut self) -> Result<(), NodeError> {
+        self.shared.owner.begin(Doing::Opening);
         let options = self.settings.log.clone();
         let (mut tenant, recovered) = Tenant::open(&self.place, options, |_, _| {})?;
         let (guard, clock) = (self.settings.guard, self.settings.clock.clone());

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use event::Position;
 
+use super::progress::Doing;
 use super::{Fsync, Left, Owner, Waiting};
 use crate::guard::Urgency;
 use crate::journal::behind::is_disk_failure;
@@ -13,6 +14,7 @@ use crate::{Accepted, Decided, NodeError, Tenant};
 impl Owner {
     pub(super) fn handle(&mut self, mut letter: Letter) -> Result<(), Left> {
         let counters = self.shared.counters.clone();
+        self.shared.owner.begin(Doing::of(&letter.request));
         if letter.reply.is_closed() {
             counters.abandoned.add(1);
             return Ok(());

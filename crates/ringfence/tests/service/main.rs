@@ -11,6 +11,7 @@ mod client;
 mod server;
 
 mod access;
+mod admin;
 mod disk;
 mod documented;
 mod guarded;

@@ -7,10 +7,10 @@
 //! writes again the tenant answers questions only.
 
 mod health;
+pub(crate) mod held;
 pub mod progress;
 mod work;
 
-use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SendError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -30,6 +30,7 @@ use crate::mailbox::{BoxLimits, Found, Mailbox, Wanted};
 use crate::quota::{self, Quota};
 use crate::request::{Answer, Failed, Letter, NotServing, Reply};
 use crate::{NodeError, Place, Tenant};
+use held::Held;
 use progress::{Doing, Progress};
 
 /// When what is acknowledged is on disk.
@@ -97,9 +98,8 @@ impl Shared {
     }
 }
 
-/// An answer that waits for the disk.
+/// An answer on its way.
 struct Waiting {
-    until: Position,
     reply: Reply,
     answer: Result<Answer, Failed>,
     /// When its turn came, of a decision.
@@ -115,7 +115,7 @@ struct Owner {
     committer: SyncSender<Unsynced>,
     /// `None` while it cannot be opened.
     tenant: Option<Tenant>,
-    waiting: VecDeque<Waiting>,
+    waiting: Held<Waiting>,
     in_flight: bool,
     /// Letters since the last group was written.
     letters: u32,
@@ -176,7 +176,7 @@ pub fn start(
                 background,
                 committer,
                 tenant: None,
-                waiting: VecDeque::new(),
+                waiting: Held::new(),
                 in_flight: false,
                 letters: 0,
                 commit_at: now,
@@ -330,14 +330,8 @@ impl Owner {
 
     /// Sends the answers that may be shown by now.
     fn release(&mut self, committed: Position) {
-        while self
-            .waiting
-            .front()
-            .is_some_and(|held| held.until <= committed)
-        {
-            if let Some(held) = self.waiting.pop_front() {
-                self.send(held);
-            }
+        while let Some(held) = self.waiting.next(committed) {
+            self.send(held);
         }
         self.snapshot_if_due(committed);
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use log::LogError;
 
 use super::progress::Doing;
-use super::{Owner, Shape};
+use super::{Owner, Shape, Waiting};
 use crate::guard::Guard;
 use crate::journal::behind::is_disk_failure;
 use crate::mailbox::{Found, Wanted};
@@ -41,7 +41,8 @@ impl Owner {
         self.tenant = None;
         self.copy = None;
         self.letters = 0;
-        for mut held in std::mem::take(&mut self.waiting) {
+        let waiting: Vec<Waiting> = self.waiting.give_up().collect();
+        for mut held in waiting {
             held.answer = Err(Failed::Storage(why.clone()));
             self.send(held);
         }

@@ -83,17 +83,13 @@ impl Owner {
             (Some((next, committed)), Fsync::Always) if next > committed => next,
             _ => Position(0),
         };
-        let held = Waiting {
-            until,
+        let answer = Waiting {
             reply,
             answer,
             since,
         };
-        // Answers leave in the order of their requests.
-        if until == Position(0) && self.waiting.is_empty() {
-            self.send(held);
-        } else {
-            self.waiting.push_back(held);
+        if let Some(at_once) = self.waiting.keep(until, answer) {
+            self.send(at_once);
         }
     }
 

@@ -1,5 +1,5 @@
 -- Payments of known accounts for wrk, each with an id of its own. Arguments: entities, connections, rate a
--- second (0: as fast as it is answered), token, what to send ("decide" or "refused").
+-- second (0: as fast as it is answered), token, what to send ("decide" or "refused"), tenant.
 local counter = 0
 local threads = 0
 
@@ -14,7 +14,7 @@ function init(args)
   math.randomseed(os.time() + id * 7919)
   headers = {
     ["Content-Type"] = "application/json",
-    ["X-Tenant-Id"] = "default",
+    ["X-Tenant-Id"] = args[6],
     ["Authorization"] = "Bearer " .. args[4],
   }
   run = string.format("%x-%d", os.time(), id)

@@ -1,6 +1,6 @@
 """`make bench-service`: the service under load on this machine, and beside it what a user would build otherwise.
 
-usage: service.py RINGFENCE PYTHON WORK [SECONDS] [ENTITIES]
+usage: service.py RINGFENCE PYTHON WORK [SECONDS] [ENTITIES] [neighbours]
 Loopback only. CPU is user + system time of all processes of a server, by /proc; wrk's own is not in it.
 """
 import http.client
@@ -20,6 +20,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 RINGFENCE, PYTHON, WORK = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
 SECONDS = int(sys.argv[4]) if len(sys.argv) > 4 else 20
 ENTITIES = int(sys.argv[5]) if len(sys.argv) > 5 else 1_000_000
+# Only the noisy neighbour.
+ONLY = sys.argv[6] if len(sys.argv) > 6 else ""
 CONNECTIONS = 256
 CONFIG = "[rate]\nper_second = 1000000\nburst = 1000000\n[snapshot]\nrecords = 100000000\n"
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -72,9 +74,9 @@ def ready(port, path, within=600):
     raise SystemExit(f"not ready within {within} s")
 
 
-def serve(data):
+def serve(data, config=CONFIG):
     """Starts the server; returns it, its port, and the time until it was ready."""
-    (WORK / "config.toml").write_text(CONFIG)
+    (WORK / "config.toml").write_text(config)
     port, started = free_port(), time.monotonic()
     server = subprocess.Popen(
         [RINGFENCE, "--data", data, "--json", "serve", "--config", WORK / "config.toml",
@@ -108,12 +110,22 @@ def fsync_ms():
     return times[150], times[297]
 
 
-def wrk(port, rate, bearer, what="decide"):
-    command = ["wrk", "-t2", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "--timeout", "10s",
+def start_wrk(port, rate, bearer, what="decide", tenant="default", connections=CONNECTIONS):
+    command = ["wrk", "-t2", f"-c{connections}", f"-d{SECONDS}s", "--timeout", "10s",
                "-s", HERE / "service.lua", f"http://127.0.0.1:{port}", "--",
-               str(ENTITIES), str(CONNECTIONS), str(rate), bearer, what]
-    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+               str(ENTITIES), str(connections), str(rate), bearer, what, tenant]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def result_of(running):
+    said, _ = running.communicate()
+    if running.returncode != 0:
+        raise SystemExit(f"wrk ended with {running.returncode}: {said}")
     return json.loads(re.search(r"RESULT (.*)", said).group(1))
+
+
+def wrk(port, rate, bearer, what="decide"):
+    return result_of(start_wrk(port, rate, bearer, what))
 
 
 def metric(port, bearer, name):
@@ -192,6 +204,37 @@ def ours():
     return best, model
 
 
+def neighbours():
+    """What tenant A at 20 times its limit does to tenant B: runs in pairs, without A and with A."""
+    data, limit, own, pairs = WORK / "data-neighbours", 500, 1000, 3
+    shutil.rmtree(data, ignore_errors=True)
+    server, port, _ = serve(data, CONFIG + f"[rate.tenants.noisy]\nper_second = {limit}\nburst = {limit}\n")
+    admin = token(data, "--role", "admin")
+    for name in ["noisy", "quiet"]:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection.request("POST", "/v1/tenants", json.dumps({"name": name}), {"Authorization": f"Bearer {admin}"})
+        assert connection.getresponse().status == 201
+    bearer = {name: token(data, "--tenant", name) for name in ["noisy", "quiet"]}
+    print(f"\ntenant B at {own:,} decisions/s, without and with tenant A at {20 * limit:,} (its limit: {limit})")
+    print(f"{'':<34} {'B p50 ms':>9} {'B p99 ms':>9} {'B failed':>9} {'A sent':>9} {'A let in':>9}")
+    ratios = []
+    for _ in range(pairs):
+        p99 = []
+        for with_noise in [False, True]:
+            noise = start_wrk(port, 20 * limit, bearer["noisy"], tenant="noisy", connections=64) if with_noise else None
+            quiet = result_of(start_wrk(port, own, bearer["quiet"], tenant="quiet", connections=64))
+            noisy = result_of(noise) if noise else {"requests": 0, "not_2xx": 0}
+            p99.append(quiet["p99_ms"])
+            print(f"{'with A' if with_noise else 'without A':<34} {quiet['p50_ms']:>9.2f} {quiet['p99_ms']:>9.2f} "
+                  f"{quiet['not_2xx'] + quiet['broken']:>9,} {noisy['requests']:>9,} "
+                  f"{noisy['requests'] - noisy['not_2xx']:>9,}", flush=True)
+        ratios.append(p99[1] / p99[0])
+    stop(server)
+    ratios.sort()
+    print(f"B's p99 with A against without: {ratios[len(ratios) // 2]:.2f} (median of {pairs} pairs; "
+          f"{ratios[0]:.2f} to {ratios[-1]:.2f})")
+
+
 def peer(model):
     redis_port, port = free_port(), free_port()
     redis = subprocess.Popen(["redis-server", "--port", str(redis_port), "--save", "", "--appendonly", "no"],
@@ -219,7 +262,10 @@ def main():
         cpu = next(line.split(":")[1].strip() for line in info if line.startswith("model name"))
     load = os.getloadavg()[0]
     print(f"{time.strftime('%F')}, {os.cpu_count()} CPUs ({cpu}), load {load:.1f} before the run; {SECONDS} s each\n")
+    if ONLY == "neighbours":
+        return neighbours()
     mine, model = ours()
+    neighbours()
     other = peer(model)
     print(f"\nrequests per CPU-second: {1e6 / mine:,.0f} against {1e6 / other:,.0f}, {other / mine:.1f} times")
 

@@ -38,6 +38,10 @@ pub struct Scored {
 pub enum NoScore {
     NoModel,
     ModelFault,
+    /// It took longer than it may.
+    ModelTimeout,
+    /// It has failed so often that it was not asked.
+    ModelBreakerOpen,
 }
 
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -187,6 +191,8 @@ impl Policy {
             degraded: match why {
                 NoScore::NoModel => degraded::NO_MODEL,
                 NoScore::ModelFault => degraded::MODEL_FAULT,
+                NoScore::ModelTimeout => degraded::MODEL_TIMEOUT,
+                NoScore::ModelBreakerOpen => degraded::MODEL_BREAKER_OPEN,
             },
             reasons: SmallVec::new(),
             evidence: SmallVec::new(),

@@ -86,18 +86,32 @@ fn without_a_score_the_decision_is_a_named_fallback() {
         "fallback = \"decline\"\n[thresholds]\nchallenge = 1\nreview = 2\ndecline = 3\n",
         &schema,
     );
+    let own = own.unwrap();
+    let (review, decline) = (DecisionKind::Review, DecisionKind::Decline);
     for (policy, why, verdict, bit) in [
         (
             Policy::default(),
             NoScore::NoModel,
-            DecisionKind::Review,
+            review,
             degraded::NO_MODEL,
         ),
         (
-            own.unwrap(),
+            own.clone(),
             NoScore::ModelFault,
-            DecisionKind::Decline,
+            decline,
             degraded::MODEL_FAULT,
+        ),
+        (
+            own.clone(),
+            NoScore::ModelTimeout,
+            decline,
+            degraded::MODEL_TIMEOUT,
+        ),
+        (
+            own,
+            NoScore::ModelBreakerOpen,
+            decline,
+            degraded::MODEL_BREAKER_OPEN,
         ),
     ] {
         let decision = policy.decide(1, &event, Position(0), Err(why));

@@ -150,13 +150,31 @@ pub mod degraded {
     pub const LATE_EVENT: u32 = 8;
     /// The network of a hybrid model failed: its trees alone scored.
     pub const NETWORK_FAULT: u32 = 16;
+    /// The network of a hybrid model took too long: its trees alone scored.
+    pub const NETWORK_TIMEOUT: u32 = 32;
+    /// The network of a hybrid model had failed too often to be asked: its trees alone scored.
+    pub const NETWORK_BREAKER_OPEN: u32 = 64;
+    /// The model took too long: the policy's default was used.
+    pub const MODEL_TIMEOUT: u32 = 128;
+    /// The model had failed too often to be asked: the policy's default was used.
+    pub const MODEL_BREAKER_OPEN: u32 = 256;
+    /// Reasons had come too late too often: none are given.
+    pub const REASONS_BREAKER_OPEN: u32 = 512;
+    /// The request's time was over before its reasons could be found.
+    pub const REASONS_OUT_OF_TIME: u32 = 1024;
 
-    const NAMES: [(u32, &str); 5] = [
+    pub const NAMES: [(u32, &str); 11] = [
         (NO_MODEL, "no_model"),
         (MODEL_FAULT, "model_fault"),
         (NO_RATE, "no_rate"),
         (LATE_EVENT, "late_event"),
         (NETWORK_FAULT, "network_fault"),
+        (NETWORK_TIMEOUT, "network_timeout"),
+        (NETWORK_BREAKER_OPEN, "network_breaker_open"),
+        (MODEL_TIMEOUT, "model_timeout"),
+        (MODEL_BREAKER_OPEN, "model_breaker_open"),
+        (REASONS_BREAKER_OPEN, "reasons_breaker_open"),
+        (REASONS_OUT_OF_TIME, "reasons_out_of_time"),
     ];
 
     /// What the bits say, as answers show it.

@@ -20,7 +20,9 @@ use tokio::time::{timeout, timeout_at};
 use crate::gate::{self, Admitted};
 use crate::limiter::Limiter;
 use crate::metrics::Traffic;
+use crate::notes::{NoteLevel, Notes};
 use crate::problem::Problem;
+use crate::render::micros;
 use crate::routes::{self, Accepts, Route};
 use crate::settings::GatewaySettings;
 use crate::token::Verifier;
@@ -34,12 +36,19 @@ pub struct App {
     pub limiter: Limiter,
     pub traffic: Traffic,
     pub schemas: Schemas,
-    /// Where the cause of a failure inside is told; it is not told to the client.
-    report: fn(&str),
+    pub process: Process,
     traces: Traces,
     /// A model file is large: one is read at a time.
     pub model_files: Arc<Semaphore>,
     draining: AtomicBool,
+}
+
+/// What the edge knows of the process it is part of.
+pub struct Process {
+    /// The cause of a failure inside is told here and not to the client.
+    pub notes: Arc<Notes>,
+    /// What the allocator counts, as JSON.
+    pub allocator: fn() -> Option<String>,
 }
 
 /// What a new tenant gets that names no schema, and how it is furnished.
@@ -71,16 +80,16 @@ impl App {
         verifier: Verifier,
         settings: GatewaySettings,
         schemas: Schemas,
-        report: fn(&str),
+        process: Process,
     ) -> App {
         App {
             node,
             verifier,
             limiter: Limiter::new(settings.rates.clone()),
-            traffic: Traffic::new(routes::ALL.len()),
+            traffic: Traffic::new(),
             settings,
             schemas,
-            report,
+            process,
             traces: Traces::new(),
             model_files: Arc::new(Semaphore::new(1)),
             draining: AtomicBool::new(false),
@@ -97,12 +106,12 @@ impl App {
     }
 }
 
-/// All routes of the table; what is in none of them is refused in the same form.
-pub fn router(app: &Arc<App>) -> Router {
+/// All routes of a table; what is in none of them is refused in the same form.
+pub fn router(app: &Arc<App>, table: &'static [Route]) -> Router {
     let mut router = Router::new();
-    for (index, route) in routes::ALL.iter().enumerate() {
+    for route in table {
         let app = app.clone();
-        let handler = move |request: Request| handle(app.clone(), index, route, request);
+        let handler = move |request: Request| handle(app.clone(), route, request);
         let by_method: MethodRouter = on(filter(&route.method), handler);
         router = router.route(route.path, by_method);
     }
@@ -119,12 +128,7 @@ fn filter(method: &Method) -> MethodFilter {
     MethodFilter::try_from(method.clone()).unwrap_or(MethodFilter::TRACE)
 }
 
-async fn handle(
-    app: Arc<App>,
-    index: usize,
-    route: &'static Route,
-    request: Request,
-) -> Response<Body> {
+async fn handle(app: Arc<App>, route: &'static Route, request: Request) -> Response<Body> {
     let started = Instant::now();
     let given = request.headers().get(TRACEPARENT);
     let trace = app.traces.of(given.and_then(|value| value.to_str().ok()));
@@ -133,7 +137,8 @@ async fn handle(
         Ok(response) => response,
         Err(problem) => {
             if let Some(cause) = &problem.cause {
-                (app.report)(&format!("{} {}: {cause}", trace.id(), route.path));
+                let text = || format!("{} {}: {cause}", trace.id(), route.path);
+                app.process.notes.tell(NoteLevel::Error, text);
             }
             problem.response()
         }
@@ -147,8 +152,12 @@ async fn handle(
     {
         headers.insert(LOSS_WINDOW, value);
     }
-    app.traffic
-        .add(index, response.status().as_u16(), started.elapsed());
+    let (status, time) = (response.status().as_u16(), started.elapsed());
+    app.traffic.add(route, status, time);
+    app.process.notes.tell(NoteLevel::Debug, || {
+        let (trace, method, path) = (trace.id(), &route.method, route.path);
+        format!("{trace} {method} {path} {status} {} us", micros(time))
+    });
     response
 }
 

@@ -17,7 +17,9 @@ pub mod limiter;
 pub mod token;
 pub mod trace;
 
+pub mod admin;
 pub mod metrics;
+pub mod notes;
 pub mod openapi;
 pub mod server;
 pub mod settings;

@@ -1,14 +1,17 @@
 //! What is counted, in the Prometheus text format. The names and help texts stand here and nowhere else.
 
 use std::fmt::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
-use event::record::{DecisionKind, DecisionSource};
+use event::record::{DecisionKind, DecisionSource, degraded};
 use node::counters::{Count, Counters, Times};
+use node::guard::Part;
 use node::mailbox::Level;
+use node::node::TenantHandle;
 
 use crate::app::App;
-use crate::routes;
+use crate::routes::{self, Route};
 
 /// Requests by route of the table and by class of status.
 pub struct Traffic {
@@ -24,19 +27,29 @@ struct PerRoute {
 }
 
 impl Traffic {
-    pub fn new(routes: usize) -> Traffic {
+    pub fn new() -> Traffic {
         Traffic {
-            routes: (0..routes).map(|_| PerRoute::default()).collect(),
+            routes: routes::ALL.iter().map(|_| PerRoute::default()).collect(),
             connections: Count::default(),
             connections_refused: Count::default(),
         }
     }
 
-    pub fn add(&self, route: usize, status: u16, time: Duration) {
-        let route = &self.routes[route];
+    /// Those of the admin listener are not in the table and not counted.
+    pub fn add(&self, route: &'static Route, status: u16, time: Duration) {
+        let at = routes::ALL.iter().position(|it| std::ptr::eq(it, route));
+        let Some(route) = at.map(|at| &self.routes[at]) else {
+            return;
+        };
         let class = usize::from(status / 100).clamp(1, 5) - 1;
         route.classes[class].add(1);
         route.time.add(time);
+    }
+}
+
+impl Default for Traffic {
+    fn default() -> Traffic {
+        Traffic::new()
     }
 }
 
@@ -71,7 +84,7 @@ impl Out {
 type Read = fn(&Counters) -> &Count;
 
 #[rustfmt::skip]
-const BY_TENANT: [(&str, &str, Read); 18] = [
+const BY_TENANT: [(&str, &str, Read); 24] = [
     ("ringfence_duplicates_total", "Requests that were there already.", |it| &it.duplicates),
     ("ringfence_refused_total", "Requests whose content was refused by the tenant.", |it| &it.refused),
     ("ringfence_expired_total", "Requests whose deadline passed before their turn.", |it| &it.expired),
@@ -89,12 +102,27 @@ const BY_TENANT: [(&str, &str, Read); 18] = [
     ("ringfence_log_first_position", "Oldest record of the log.", |it| &it.log_first),
     ("ringfence_activations_total", "Models that entered service.", |it| &it.activations),
     ("ringfence_switch_pause_us_max", "Longest stop for a model to enter service, microseconds.", |it| &it.switch_pause_us_max),
+    ("ringfence_entities", "Entities that the graph remembers.", |it| &it.entities),
+    ("ringfence_entities_max", "Entities that the tenant may hold.", |it| &it.entities_max),
+    ("ringfence_disk_bytes", "Bytes of the log's directory.", |it| &it.disk_bytes),
+    ("ringfence_disk_bytes_max", "Bytes that the log's directory may hold.", |it| &it.disk_bytes_max),
+    ("ringfence_quota_entities_refused_total", "Events refused because of new entities past the quota.", |it| &it.quota_refused[0]),
+    ("ringfence_quota_bytes_refused_total", "Requests refused because the disk quota is used up.", |it| &it.quota_refused[1]),
     ("ringfence_snapshot_pause_us_max", "Longest stop for a copy of the state, microseconds.", |it| &it.snapshot_pause_us_max),
+];
+
+type ReadBreakers = fn(&Counters) -> &[[Count; 3]; 3];
+
+#[rustfmt::skip]
+const BREAKERS: [(&str, &str, &str, ReadBreakers); 2] = [
+    ("ringfence_breaker_open", "gauge", "1 while calls of a part of the model are kept away.", |it| &it.breaker_open),
+    ("ringfence_breaker_opened_total", "counter", "Times a breaker opened, since the tenant was opened.", |it| &it.breaker_opened),
 ];
 
 pub fn text(app: &App) -> String {
     let mut out = Out(String::with_capacity(16 << 10));
     requests(app, &mut out);
+    clock(app, &mut out);
     let tenants = app.node.tenants();
     let name = "ringfence_decisions_total";
     out.family(name, "counter", "Decisions by verdict and source.");
@@ -111,6 +139,7 @@ pub fn text(app: &App) -> String {
             }
         }
     }
+    degraded_and_breakers(&tenants, &mut out);
     for (name, help, read) in BY_TENANT {
         let kind = if name.ends_with("_total") {
             "counter"
@@ -170,6 +199,47 @@ pub fn text(app: &App) -> String {
         }
     }
     out.0
+}
+
+fn degraded_and_breakers(tenants: &[Arc<TenantHandle>], out: &mut Out) {
+    let name = "ringfence_degraded_total";
+    out.family(
+        name,
+        "counter",
+        "Decisions taken with less than all, by cause.",
+    );
+    for tenant in tenants {
+        for (count, (_, cause)) in tenant.counters().degraded.iter().zip(degraded::NAMES) {
+            let labels = format!("tenant=\"{}\",cause=\"{cause}\"", tenant.name);
+            out.value(name, &labels, count.get());
+        }
+    }
+    for (name, kind, help, read) in BREAKERS {
+        out.family(name, kind, help);
+        for tenant in tenants {
+            for (part, counts) in Part::ALL.iter().zip(read(tenant.counters())) {
+                for (level, count) in Level::ALL.iter().zip(counts) {
+                    let (part, level) = (part.name(), level.name());
+                    let labels = format!(
+                        "tenant=\"{}\",part=\"{part}\",level=\"{level}\"",
+                        tenant.name
+                    );
+                    out.value(name, &labels, count.get());
+                }
+            }
+        }
+    }
+}
+
+fn clock(app: &App, out: &mut Out) {
+    let (ahead, back, doubted) = app.node.clock().jumps();
+    let name = "ringfence_clock_jumps_total";
+    out.family(name, "counter", "Jumps of this machine's clock.");
+    out.value(name, "direction=\"ahead\"", ahead);
+    out.value(name, "direction=\"back\"", back);
+    let name = "ringfence_clock_doubted";
+    out.family(name, "gauge", "1 while a jump ahead is not believed.");
+    out.value(name, "", u64::from(doubted));
 }
 
 fn requests(app: &App, out: &mut Out) {

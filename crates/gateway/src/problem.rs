@@ -158,6 +158,10 @@ fn refused(error: NodeError) -> Problem {
         },
         NodeError::UnknownEvent { .. } => Problem::new(StatusCode::NOT_FOUND, code, message)
             .with_detail(json!({ "field": "event_id" })),
+        NodeError::Quota { quota, held, limit } => {
+            Problem::new(StatusCode::INSUFFICIENT_STORAGE, code, message)
+                .with_detail(json!({ "quota": quota, "held": held, "limit": limit }))
+        }
         NodeError::Policy(_) | NodeError::Schema(_) | NodeError::TenantName(_) => {
             Problem::bad(code, message)
         }

@@ -15,7 +15,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use crate::app::{App, router};
+use crate::app::App;
 use crate::settings::Limits;
 use crate::tls::Tls;
 
@@ -27,6 +27,7 @@ Content-Type: application/json\r\nContent-Length: 93\r\n\r\n\
 /// Serves until `stop` says so, then lets requests in flight finish within `grace`.
 pub async fn serve(
     listener: TcpListener,
+    router: Router,
     app: Arc<App>,
     tls: Option<Arc<Tls>>,
     mut stop: watch::Receiver<bool>,
@@ -35,7 +36,6 @@ pub async fn serve(
     let limits = app.settings.limits.clone();
     let places = Arc::new(Semaphore::new(limits.connections_max));
     let http = Arc::new(http(&limits));
-    let router = router(&app);
     let graceful = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {

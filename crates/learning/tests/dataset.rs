@@ -84,8 +84,7 @@ fn decisions_say_what_silence_means_and_what_a_row_counts_for() {
         )) else {
             panic!()
         };
-        let id = event.event_id.clone();
-        let Accepted::New(event_position) = journal.accept_event(*event).unwrap() else {
+        let Accepted::New(event_position) = journal.accept_event((*event).clone()).unwrap() else {
             panic!()
         };
         let decision = Decision {
@@ -104,7 +103,7 @@ fn decisions_say_what_silence_means_and_what_a_row_counts_for() {
             reasons: Default::default(),
             evidence: Default::default(),
         };
-        journal.append_decision(&id, &decision).unwrap();
+        journal.append_decision(&event, &decision).unwrap();
     }
     // The victim of the fourth reported the attempt all the same.
     let Line::Label(label) = line(format!(

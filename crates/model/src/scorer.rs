@@ -69,24 +69,28 @@ impl Scorer {
             .map_or("trees-f64/1", |it| it.kernel.id())
     }
 
+    /// Calibrated log-odds by the trees alone, under their own calibration.
+    pub fn log_odds_of_trees(&mut self, tabular: &[f32]) -> f64 {
+        let raw = self.trees.predict_raw(tabular, &mut self.scratch);
+        let own = self.network.as_ref().map(|it| &it.trees_calibration);
+        own.unwrap_or(&self.calibration).log_odds(raw)
+    }
+
     /// Panics when an array is shorter than the model's shape says; without a network only `tabular` is read.
     pub fn score(&mut self, input: &Input<'_>) -> Scored {
-        let mut trees = || self.trees.predict_raw(input.tabular, &mut self.scratch);
-        let Some(network) = &mut self.network else {
+        let output = match &mut self.network {
+            None => None,
+            Some(network) => Some(f64::from(network.kernel.score(input, &mut network.scratch))),
+        };
+        let (Some(output), Some(network)) = (output.filter(|it| it.is_finite()), &self.network)
+        else {
             return Scored {
-                log_odds: self.calibration.log_odds(trees()),
-                network_failed: false,
+                log_odds: self.log_odds_of_trees(input.tabular),
+                network_failed: self.network.is_some(),
             };
         };
-        let output = f64::from(network.kernel.score(input, &mut network.scratch));
-        if !output.is_finite() {
-            return Scored {
-                log_odds: network.trees_calibration.log_odds(trees()),
-                network_failed: true,
-            };
-        }
         let trees = match network.blend.trees > 0.0 {
-            true => trees(),
+            true => self.trees.predict_raw(input.tabular, &mut self.scratch),
             false => 0.0,
         };
         let raw = network.blend.raw(output, trees);

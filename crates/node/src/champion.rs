@@ -46,8 +46,6 @@ pub struct Champion {
 pub struct Score {
     pub score: u16,
     pub probability_ppm: u32,
-    /// The model is a hybrid and its network failed: its trees alone said this.
-    pub network_failed: bool,
 }
 
 impl Champion {
@@ -109,21 +107,30 @@ impl Champion {
         self.scorer.kernel_id()
     }
 
-    /// Calibrated score; `None` when the model's output is no number, or the sample not all that it reads.
+    /// Whether it is a hybrid: its trees can speak when its network does not.
+    pub fn has_network(&self) -> bool {
+        self.scorer.reads_arrays()
+    }
+
+    /// Calibrated score; `None` when the model's output, or that of its network, is no number, or the sample
+    /// not all that it reads.
     pub fn score(&mut self, sample: &Sample) -> Option<Score> {
         if !self.is_whole(sample) {
             return None;
         }
         let scored = self.scorer.score(&input(sample));
-        let probability = sigmoid(scored.log_odds);
-        if !probability.is_finite() {
+        match scored.network_failed {
+            true => None,
+            false => calibrated(scored.log_odds),
+        }
+    }
+
+    /// The same by the trees alone.
+    pub fn score_by_trees(&mut self, sample: &Sample) -> Option<Score> {
+        if sample.tabular.len() != self.features {
             return None;
         }
-        Some(Score {
-            score: score_of_log_odds(scored.log_odds),
-            probability_ppm: (probability * 1e6).clamp(0.0, 1e6) as u32,
-            network_failed: scored.network_failed,
-        })
+        calibrated(self.scorer.log_odds_of_trees(&sample.tabular))
     }
 
     fn is_whole(&self, it: &Sample) -> bool {
@@ -171,6 +178,14 @@ pub fn policy_of(header: &Header) -> Option<String> {
         text.push_str(&format!("\n[event_types.{name}]\n{line}"));
     }
     (!header.thresholds.is_empty()).then_some(text)
+}
+
+fn calibrated(log_odds: f64) -> Option<Score> {
+    let probability = sigmoid(log_odds);
+    probability.is_finite().then(|| Score {
+        score: score_of_log_odds(log_odds),
+        probability_ppm: (probability * 1e6).clamp(0.0, 1e6) as u32,
+    })
 }
 
 fn input(sample: &Sample) -> Input<'_> {

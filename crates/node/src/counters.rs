@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use event::record::{DecisionKind, DecisionSource};
+use event::record::{Decision, DecisionKind, DecisionSource, degraded};
+
+use crate::guard::Guard;
 
 /// Upper bounds of the time buckets, microseconds.
 pub const TIME_BUCKETS_US: [u64; 14] = [
@@ -15,6 +17,11 @@ pub const TIME_BUCKETS_US: [u64; 14] = [
 pub struct Counters {
     /// By verdict and source, in the order of their `ALL`.
     pub decisions: [[Count; 4]; 4],
+    /// By cause, in the order of `degraded::NAMES`.
+    pub degraded: [Count; degraded::NAMES.len()],
+    /// 1 while calls are kept away; by part and level.
+    pub breaker_open: [[Count; 3]; 3],
+    pub breaker_opened: [[Count; 3]; 3],
     pub duplicates: Count,
     pub events: Count,
     pub labels: Count,
@@ -39,6 +46,13 @@ pub struct Counters {
     /// Models that entered service, and the longest stop of the owner for one, microseconds.
     pub activations: Count,
     pub switch_pause_us_max: Count,
+    /// What is held, and what may be.
+    pub entities: Count,
+    pub entities_max: Count,
+    pub disk_bytes: Count,
+    pub disk_bytes_max: Count,
+    /// Refused for want of entities, and of bytes.
+    pub quota_refused: [Count; 2],
     pub groups: Count,
     pub records: Count,
     pub fsync: Times,
@@ -61,12 +75,12 @@ impl Count {
         self.0.fetch_add(more, Ordering::Relaxed);
     }
 
-    pub fn set(&self, value: u64) {
-        self.0.store(value, Ordering::Relaxed);
-    }
-
     pub fn raise_to(&self, value: u64) {
         self.0.fetch_max(value, Ordering::Relaxed);
+    }
+
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
     }
 
     pub fn get(&self) -> u64 {
@@ -98,10 +112,24 @@ impl Times {
 }
 
 impl Counters {
-    pub fn decided(&self, verdict: DecisionKind, source: DecisionSource) {
+    pub fn decided(&self, decision: &Decision) {
+        let Decision {
+            verdict, source, ..
+        } = *decision;
         let at = |found: Option<usize>| found.unwrap_or(0);
         let verdict = at(DecisionKind::ALL.iter().position(|it| *it == verdict));
         let source = at(DecisionSource::ALL.iter().position(|it| *it == source));
         self.decisions[verdict][source].add(1);
+        let causes = self.degraded.iter().zip(degraded::NAMES);
+        for (count, _) in causes.filter(|(_, (bit, _))| decision.degraded & bit != 0) {
+            count.add(1);
+        }
+    }
+
+    pub fn guarded(&self, guard: &Guard) {
+        guard.tell(|part, level, is_open, opened| {
+            self.breaker_open[part][level].set(u64::from(is_open));
+            self.breaker_opened[part][level].set(opened);
+        });
     }
 }

@@ -79,6 +79,16 @@ pub enum NodeError {
         path: PathBuf,
         fault: crate::backup::Fault,
     },
+    /// Nothing was recorded.
+    #[error("the tenant holds {held} of at most {limit} (quota.{quota})")]
+    Quota {
+        quota: &'static str,
+        held: u64,
+        limit: u64,
+    },
+    /// Nothing was recorded.
+    #[error("the deadline passed before the request's turn came")]
+    DeadlinePassed,
     #[error("this machine's clock stands before 1970")]
     Clock,
     #[error("cannot {what} {}: {source}", path.display())]
@@ -114,6 +124,8 @@ impl NodeError {
             NodeError::UnknownEvent { .. } => "unknown_event",
             NodeError::Invalid(invalid) => invalid.code(),
             NodeError::Backup { .. } => "backup",
+            NodeError::Quota { .. } => "quota_exceeded",
+            NodeError::DeadlinePassed => "deadline_exceeded",
             NodeError::Clock => "clock",
             NodeError::Io { .. } => "io",
         }

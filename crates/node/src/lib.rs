@@ -8,8 +8,11 @@ pub mod node;
 pub mod owner;
 
 pub mod background;
+pub mod breaker;
 pub mod counters;
+pub mod guard;
 pub mod mailbox;
+pub mod quota;
 pub mod request;
 
 pub mod tenant;

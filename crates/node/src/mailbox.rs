@@ -4,8 +4,14 @@
 //! the payment path last. What the committer says does not wait in line and is never refused.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
+#[cfg(not(test))]
+use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Instant;
+
+// Under test a scheduler of its own tries the orders in which threads may run: see `tests` below.
+#[cfg(test)]
+use shuttle::sync::{Condvar, Mutex, MutexGuard};
 
 use log::Synced;
 
@@ -68,24 +74,24 @@ struct Weighed<T> {
 }
 
 #[derive(Debug)]
-struct State<T> {
+struct State<T, S> {
     letters: VecDeque<Weighed<T>>,
     bytes: usize,
-    synced: Option<Synced>,
+    synced: Option<S>,
     closed: bool,
 }
 
 #[derive(Debug)]
-pub struct Mailbox<T> {
-    state: Mutex<State<T>>,
+pub struct Mailbox<T, S = Synced> {
+    state: Mutex<State<T, S>>,
     ready: Condvar,
     limits: BoxLimits,
 }
 
 /// What the owner finds.
 #[derive(Debug)]
-pub enum Found<T> {
-    Synced(Synced),
+pub enum Found<T, S = Synced> {
+    Synced(S),
     Letter(T),
     /// Nothing until the given instant, or nothing at all when none was given.
     Nothing,
@@ -101,8 +107,8 @@ pub enum Wanted {
     SyncedOnly,
 }
 
-impl<T> Mailbox<T> {
-    pub fn new(limits: BoxLimits) -> Mailbox<T> {
+impl<T, S> Mailbox<T, S> {
+    pub fn new(limits: BoxLimits) -> Mailbox<T, S> {
         Mailbox {
             state: Mutex::new(State {
                 letters: VecDeque::new(),
@@ -116,7 +122,7 @@ impl<T> Mailbox<T> {
     }
 
     /// Nobody panics while holding the lock: what is behind it is whole.
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
+    fn lock(&self) -> MutexGuard<'_, State<T, S>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -145,7 +151,7 @@ impl<T> Mailbox<T> {
     }
 
     /// The committer's word; there is one at most.
-    pub fn post_synced(&self, synced: Synced) {
+    pub fn post_synced(&self, synced: S) {
         self.lock().synced = Some(synced);
         self.ready.notify_one();
     }
@@ -157,7 +163,7 @@ impl<T> Mailbox<T> {
     }
 
     /// The next thing for the owner; waits until `until`, or not at all.
-    pub fn take(&self, wanted: Wanted, until: Option<Instant>) -> Found<T> {
+    pub fn take(&self, wanted: Wanted, until: Option<Instant>) -> Found<T, S> {
         let mut state = self.lock();
         loop {
             if let Some(synced) = state.synced.take() {
@@ -184,9 +190,195 @@ impl<T> Mailbox<T> {
         }
     }
 
+    pub fn limits(&self) -> BoxLimits {
+        self.limits
+    }
+
     /// Letters and bytes that wait.
     pub fn load(&self) -> (usize, usize) {
         let state = self.lock();
         (state.letters.len(), state.bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use event::Position;
+    use shuttle::sync::atomic::{AtomicU64, Ordering};
+    use shuttle::sync::mpsc::{Receiver, SyncSender, sync_channel};
+    use shuttle::{future, thread};
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::owner::held::Held;
+
+    /// A request and where its answer goes: who asked, and up to where the log must be on disk.
+    struct Asked {
+        who: u64,
+        reply: oneshot::Sender<(u64, Position)>,
+    }
+
+    type Told = (u64, Position, oneshot::Sender<(u64, Position)>);
+    type Desk = Mailbox<Asked, Position>;
+
+    const LIMITS: BoxLimits = BoxLimits {
+        letters_max: 8,
+        bytes_max: 100,
+    };
+
+    /// Under this scheduler nothing times out: a wake-up that is lost is a deadlock, which fails the test.
+    fn soon() -> Option<Instant> {
+        Some(Instant::now() + Duration::from_secs(3600))
+    }
+
+    /// As the owner thread: applies what comes, writes when there is nothing more, answers what is on disk.
+    fn own(mailbox: &Desk, disk: &SyncSender<Position>, group: u64) {
+        let mut held = Held::new();
+        let (mut next, mut written, mut in_flight) = (0, 0, false);
+        loop {
+            // With a full group only the disk can help.
+            let wanted = match in_flight && next - written >= group {
+                true => Wanted::SyncedOnly,
+                false => Wanted::All,
+            };
+            let mut found = mailbox.take(wanted, None);
+            if matches!(found, Found::Nothing) {
+                if !in_flight && next > written {
+                    written = next;
+                    in_flight = true;
+                    disk.send(Position(written)).unwrap();
+                }
+                found = mailbox.take(wanted, soon());
+            }
+            match found {
+                Found::Letter(asked) => {
+                    next += 1;
+                    let until = Position(next);
+                    assert!(held.keep(until, (asked.who, until, asked.reply)).is_none());
+                }
+                Found::Synced(committed) => {
+                    in_flight = false;
+                    release(&mut held, committed);
+                }
+                Found::Nothing => panic!("woken for nothing"),
+                Found::Closed => break,
+            }
+        }
+        while in_flight || next > written {
+            if !in_flight {
+                written = next;
+                disk.send(Position(written)).unwrap();
+            }
+            let Found::Synced(committed) = mailbox.take(Wanted::SyncedOnly, soon()) else {
+                panic!("only the disk was waited for");
+            };
+            in_flight = false;
+            release(&mut held, committed);
+        }
+        assert!(held.give_up().next().is_none(), "an answer is left");
+    }
+
+    fn release(held: &mut Held<Told>, committed: Position) {
+        while let Some((who, until, reply)) = held.next(committed) {
+            reply.send((who, until)).unwrap();
+        }
+    }
+
+    fn commit(groups: &Receiver<Position>, mailbox: &Desk, on_disk: &AtomicU64) {
+        while let Ok(group) = groups.recv() {
+            on_disk.store(group.0, Ordering::SeqCst);
+            mailbox.post_synced(group);
+        }
+    }
+
+    /// Every request gets its own answer, once, and not before it is on disk; at the end all threads end.
+    fn hand_over(senders: u64, each: u64, group: u64) {
+        let mailbox = Arc::new(Desk::new(LIMITS));
+        let on_disk = Arc::new(AtomicU64::new(0));
+        let (disk, groups) = sync_channel(1);
+        let owner = {
+            let mailbox = mailbox.clone();
+            thread::spawn(move || own(&mailbox, &disk, group))
+        };
+        let committer = {
+            let (mailbox, on_disk) = (mailbox.clone(), on_disk.clone());
+            thread::spawn(move || commit(&groups, &mailbox, &on_disk))
+        };
+        let senders: Vec<_> = (0..senders)
+            .map(|sender| {
+                let (mailbox, on_disk) = (mailbox.clone(), on_disk.clone());
+                thread::spawn(move || {
+                    let asked = (0..each).map(|number| {
+                        let who = sender * each + number;
+                        let (reply, answer) = oneshot::channel();
+                        let posted = mailbox.post(Asked { who, reply }, 1, Level::L1);
+                        assert!(posted.is_ok());
+                        (who, answer)
+                    });
+                    let asked: Vec<_> = asked.collect();
+                    for (who, answer) in asked {
+                        let (of, until) = future::block_on(answer).unwrap();
+                        assert_eq!(of, who);
+                        assert!(until.0 <= on_disk.load(Ordering::SeqCst), "told too early");
+                    }
+                })
+            })
+            .collect();
+        for sender in senders {
+            sender.join().unwrap();
+        }
+        mailbox.close();
+        owner.join().unwrap();
+        committer.join().unwrap();
+    }
+
+    #[test]
+    fn no_order_of_threads_loses_a_wake_up_or_an_answer() {
+        shuttle::check_random(|| hand_over(2, 2, 8), 3_000);
+        shuttle::check_pct(|| hand_over(3, 1, 8), 3_000, 4);
+    }
+
+    #[test]
+    fn nor_does_a_group_that_is_full() {
+        shuttle::check_random(|| hand_over(2, 2, 1), 3_000);
+    }
+
+    /// Closed while letters and a group are on their way: what was accepted is answered all the same.
+    #[test]
+    fn nor_does_a_box_that_is_closed_meanwhile() {
+        let closed_meanwhile = || {
+            let mailbox = Arc::new(Desk::new(LIMITS));
+            let on_disk = Arc::new(AtomicU64::new(0));
+            let (disk, groups) = sync_channel(1);
+            let owner = {
+                let mailbox = mailbox.clone();
+                thread::spawn(move || own(&mailbox, &disk, 8))
+            };
+            let committer = {
+                let (mailbox, on_disk) = (mailbox.clone(), on_disk.clone());
+                thread::spawn(move || commit(&groups, &mailbox, &on_disk))
+            };
+            let sender = {
+                let mailbox = mailbox.clone();
+                thread::spawn(move || {
+                    let asked = (0..3).map(|who| {
+                        let (reply, answer) = oneshot::channel();
+                        let posted = mailbox.post(Asked { who, reply }, 1, Level::L1);
+                        posted.is_ok().then_some((who, answer))
+                    });
+                    for (who, answer) in asked.collect::<Vec<_>>().into_iter().flatten() {
+                        assert_eq!(future::block_on(answer).unwrap().0, who);
+                    }
+                })
+            };
+            mailbox.close();
+            sender.join().unwrap();
+            owner.join().unwrap();
+            committer.join().unwrap();
+        };
+        shuttle::check_random(closed_meanwhile, 3_000);
     }
 }

@@ -17,8 +17,11 @@ use thiserror::Error;
 use tokio::sync::oneshot;
 
 use crate::background::Background;
-use crate::mailbox::{Level, Refused};
+use crate::clock::Clock;
+use crate::mailbox::{BoxLimits, Level, Refused};
+use crate::owner::progress::Progress;
 use crate::owner::{self, OwnerSettings, Shape, Shared};
+use crate::quota::Quotas;
 use crate::request::{Answer, Failed, Letter, NotServing, Request};
 use crate::{Journal, NodeError, Place};
 
@@ -30,6 +33,7 @@ pub struct NodeSettings {
     /// Of every tenant; `keep` where `keep_of` names another for one.
     pub owner: OwnerSettings,
     pub keep_of: BTreeMap<String, Option<Span>>,
+    pub quotas: Quotas,
     pub tenants_max: usize,
 }
 
@@ -117,8 +121,10 @@ impl Node {
         if let Some(keep) = self.settings.keep_of.get(name) {
             settings.keep = *keep;
         }
-        let (shared, thread) = owner::start(place.clone(), settings, self.background.clone())
-            .map_err(ManageError::Thread)?;
+        let quota = self.settings.quotas.of(name);
+        let (shared, thread) =
+            owner::start(place.clone(), settings, quota, self.background.clone())
+                .map_err(ManageError::Thread)?;
         let handle = TenantHandle {
             name: name.to_owned(),
             place,
@@ -130,6 +136,10 @@ impl Node {
         };
         tenants.insert(name.to_owned(), Arc::new(handle));
         Ok(())
+    }
+
+    pub fn clock(&self) -> &Clock {
+        &self.settings.owner.clock
     }
 
     pub fn tenant(&self, name: &str) -> Option<Arc<TenantHandle>> {
@@ -230,6 +240,20 @@ impl TenantHandle {
         &self.shared.counters
     }
 
+    pub fn limits(&self) -> BoxLimits {
+        self.shared.mailbox.limits()
+    }
+
+    /// What the owner thread is doing.
+    pub fn owner(&self) -> &Progress {
+        &self.shared.owner
+    }
+
+    /// What the thread that waits for the disk is doing.
+    pub fn committer(&self) -> &Progress {
+        &self.shared.committer
+    }
+
     /// Letters and bytes that wait for the owner.
     pub fn load(&self) -> (usize, usize) {
         self.shared.mailbox.load()
@@ -260,6 +284,7 @@ impl TenantHandle {
         let letter = Letter {
             request,
             reply,
+            level,
             deadline,
         };
         match self.shared.mailbox.post(letter, bytes, level) {

@@ -7,26 +7,33 @@
 //! writes again the tenant answers questions only.
 
 mod health;
+pub(crate) mod held;
+pub mod progress;
 mod retention;
 mod work;
 
-use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::mpsc::{Receiver, SendError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use engine::Engine;
-use event::{Position, Schema, Span};
+use event::{EventTime, Position, Schema, Span};
 use graph::FeatureList;
 use log::{Covered, LogOptions, Unsynced};
 
 use crate::background::{Background, Chore};
+use crate::clock::Clock;
 use crate::counters::Counters;
+use crate::guard::GuardSettings;
 use crate::mailbox::{BoxLimits, Found, Mailbox, Wanted};
+use crate::quota::{self, Quota};
 use crate::request::{Answer, Failed, Letter, NotServing, Reply};
 use crate::retention::Retirement;
 use crate::{NodeError, Place, Tenant};
+use held::Held;
+use progress::{Doing, Progress};
 
 /// When what is acknowledged is on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +58,8 @@ pub struct OwnerSettings {
     pub retry: Duration,
     /// Event time after which records may go; `None`: never.
     pub keep: Option<Span>,
+    pub guard: GuardSettings,
+    pub clock: Clock,
     pub log: LogOptions,
 }
 
@@ -60,6 +69,9 @@ pub struct Shared {
     pub mailbox: Mailbox<Letter>,
     pub counters: Arc<Counters>,
     pub shape: OnceLock<Shape>,
+    /// Of the owner, and of the thread that waits for the disk.
+    pub owner: Progress,
+    pub committer: Progress,
     status: Mutex<Option<NotServing>>,
     /// What snapshots stand for, as the background last found it.
     covered: Mutex<Option<Covered>>,
@@ -90,14 +102,21 @@ impl Shared {
         *self.covered.lock().unwrap_or_else(PoisonError::into_inner) = covered;
     }
 
+    /// Counts the bytes on disk. A directory that cannot be read leaves the last count: writing to it will
+    /// fail, and say so.
+    fn measure(&self, log: &Path) {
+        if let Ok(bytes) = quota::bytes_in(log) {
+            self.counters.disk_bytes.set(bytes);
+        }
+    }
+
     fn set_status(&self, status: Option<NotServing>) {
         *self.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
     }
 }
 
-/// An answer that waits for the disk.
+/// An answer on its way.
 struct Waiting {
-    until: Position,
     reply: Reply,
     answer: Result<Answer, Failed>,
     /// When its turn came, of a decision.
@@ -106,19 +125,24 @@ struct Waiting {
 
 struct Owner {
     place: Place,
+    quota: Quota,
     settings: OwnerSettings,
     shared: Arc<Shared>,
     background: Background,
     committer: SyncSender<Unsynced>,
     /// `None` while it cannot be opened.
     tenant: Option<Tenant>,
-    waiting: VecDeque<Waiting>,
+    waiting: Held<Waiting>,
     in_flight: bool,
     /// Letters since the last group was written.
     letters: u32,
     /// With `Fsync::Interval`, when the group is due.
     commit_at: Instant,
     tick_at: Instant,
+    /// When the log's newest record was written, or found.
+    quiet_since: Instant,
+    /// What the latest event or report was stamped with: no later one is stamped earlier.
+    received: EventTime,
     /// While writes are refused: when the disk is tried again, and the pause after that.
     retry_at: Option<(Instant, Duration)>,
     snapshot_at: Position,
@@ -143,20 +167,23 @@ impl From<NodeError> for Left {
 pub fn start(
     place: Place,
     settings: OwnerSettings,
+    quota: Quota,
     background: Background,
 ) -> std::io::Result<(Arc<Shared>, JoinHandle<()>)> {
     let shared = Arc::new(Shared {
         mailbox: Mailbox::new(settings.mailbox),
         counters: Arc::new(Counters::default()),
         shape: OnceLock::new(),
+        owner: Progress::new(),
+        committer: Progress::new(),
         status: Mutex::new(Some(NotServing::Starting)),
         covered: Mutex::new(None),
     });
     let (committer, groups) = sync_channel(1);
-    let for_committer = shared.clone();
+    let (for_committer, log) = (shared.clone(), place.log());
     let committing = thread::Builder::new()
         .name("ringfence-commit".to_owned())
-        .spawn(move || commit(&groups, &for_committer))?;
+        .spawn(move || commit(&groups, &for_committer, &log))?;
     let for_owner = shared.clone();
     let owner = thread::Builder::new()
         .name("ringfence-owner".to_owned())
@@ -164,15 +191,18 @@ pub fn start(
             let now = Instant::now();
             let owner = Owner {
                 place,
+                quota,
                 shared: for_owner,
                 background,
                 committer,
                 tenant: None,
-                waiting: VecDeque::new(),
+                waiting: Held::new(),
                 in_flight: false,
                 letters: 0,
                 commit_at: now,
                 tick_at: now + settings.tick,
+                quiet_since: now,
+                received: EventTime::MIN,
                 retry_at: Some((now, settings.retry)),
                 snapshot_at: Position(0),
                 copy: None,
@@ -189,14 +219,25 @@ pub fn start(
 }
 
 /// Waits for the disk, group by group, until the owner is gone.
-fn commit(groups: &Receiver<Unsynced>, shared: &Shared) {
+fn commit(groups: &Receiver<Unsynced>, shared: &Shared, log: &Path) {
+    let mut measured_at: Option<Instant> = None;
     while let Ok(group) = groups.recv() {
+        shared.committer.begin(Doing::Syncing);
         let started = Instant::now();
         let synced = group.sync();
         shared.counters.fsync.add(started.elapsed());
+        shared.committer.begin(Doing::Waiting);
         shared.mailbox.post_synced(synced);
+        // Here, because it looks at the disk and nobody waits for this thread now.
+        if measured_at.is_none_or(|at| at.elapsed() >= MEASURED_EVERY) {
+            shared.measure(log);
+            measured_at = Some(Instant::now());
+        }
     }
 }
+
+/// How often a tenant that is written to has its bytes on disk counted.
+const MEASURED_EVERY: Duration = Duration::from_secs(1);
 
 impl Owner {
     fn run(mut self) {
@@ -206,7 +247,9 @@ impl Owner {
                 Left::Disk(error) => self.give_up_memory(&error),
             }
         }
+        self.shared.owner.begin(Doing::Finishing);
         self.finish();
+        self.shared.owner.begin(Doing::Waiting);
         self.shared.set_status(Some(NotServing::Draining));
     }
 
@@ -232,6 +275,10 @@ impl Owner {
             // All that had come is applied: now it can go to the disk, and then there is time to wait.
             self.write_if_due()?;
             let until = self.wake_at();
+            self.shared.owner.begin(match wanted {
+                Wanted::All => Doing::Waiting,
+                Wanted::SyncedOnly => Doing::AwaitingDisk,
+            });
             found = self.shared.mailbox.take(wanted, Some(until));
         }
         match found {
@@ -285,6 +332,7 @@ impl Owner {
             self.commit_at = now + interval;
         }
         self.letters = 0;
+        self.shared.owner.begin(Doing::Writing);
         self.shared.counters.groups.add(1);
         let unsynced = tenant.write_behind()?;
         let committed = tenant.committed();
@@ -303,14 +351,8 @@ impl Owner {
 
     /// Sends the answers that may be shown by now.
     fn release(&mut self, committed: Position) {
-        while self
-            .waiting
-            .front()
-            .is_some_and(|held| held.until <= committed)
-        {
-            if let Some(held) = self.waiting.pop_front() {
-                self.send(held);
-            }
+        while let Some(held) = self.waiting.next(committed) {
+            self.send(held);
         }
         self.snapshot_if_due(committed);
         self.retire_if_due();
@@ -351,6 +393,7 @@ impl Owner {
             if tenant.next().0 < self.snapshot_at.0 + self.settings.snapshot_records {
                 return;
             }
+            self.shared.owner.begin(Doing::Copying);
             let started = Instant::now();
             let (position, state) = tenant.copy_of_state();
             self.copy = Some((position, Box::new(state)));
@@ -383,9 +426,19 @@ impl Owner {
             self.tick_at = now + self.settings.tick;
             // A clock that says nothing sensible stamps no tick, as it lets no event in.
             if let (None, Some(tenant), Ok(at)) =
-                (self.retry_at, &mut self.tenant, crate::clock::now())
+                (self.retry_at, &mut self.tenant, self.settings.clock.now())
             {
-                tenant.tick(at)?;
+                // The log knows a time too: no more of it ends than has passed here since its last record,
+                // whatever the wall clock says.
+                let newest = tenant.newest();
+                let quiet = now.saturating_duration_since(self.quiet_since);
+                let at = at.min(EventTime::from_millis(
+                    newest.millis() + quiet.as_millis() as i64,
+                ));
+                self.quiet_since = now;
+                if at > newest && newest > EventTime::MIN {
+                    tenant.tick(at)?;
+                }
             }
         }
         Ok(())

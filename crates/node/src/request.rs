@@ -7,7 +7,9 @@ use event::{Event, EventId, EventTime, KindIx, Position};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
+use crate::guard::Urgency;
 use crate::journal::lookup::Found;
+use crate::mailbox::Level;
 use crate::tenant::activation::{ReadyModel, Serving};
 use crate::tenant::around::{EntityView, Neighbourhood, Page};
 use crate::tenant::serving::Linked;
@@ -118,6 +120,17 @@ impl Request {
     }
 }
 
+impl Request {
+    /// The stamp of what becomes a record.
+    pub fn received_at(&mut self) -> Option<&mut EventTime> {
+        match self {
+            Request::Decide { event, .. } | Request::Ingest(event) => Some(&mut event.received_at),
+            Request::Label(_, at) | Request::Outcome(_, at) => Some(at),
+            _ => None,
+        }
+    }
+}
+
 impl Failed {
     /// Stable machine-readable code.
     pub fn code(&self) -> &'static str {
@@ -141,8 +154,18 @@ impl Failed {
 pub struct Letter {
     pub request: Request,
     pub reply: Reply,
+    pub level: Level,
     /// After this nobody waits for the answer.
     pub deadline: Instant,
+}
+
+impl Letter {
+    pub fn urgency(&self) -> Urgency {
+        Urgency {
+            level: self.level,
+            deadline: Some(self.deadline),
+        }
+    }
 }
 
 pub type Reply = oneshot::Sender<Result<Answer, Failed>>;

@@ -2,21 +2,23 @@
 
 pub mod activation;
 pub mod around;
+mod received;
+mod scoring;
 pub mod serving;
 
 use std::ops::ControlFlow;
 
 use compact_str::CompactString;
-use engine::{ENGINE_SEMANTICS, Effect, Engine, NoScore, Policy, Scored};
+use engine::{ENGINE_SEMANTICS, Effect, Engine, Policy};
 use event::json::{LabelLine, OutcomeLine};
-use event::record::{
-    Config, ConfigSection, Decision, DecisionKind, DecisionSource, Record, Tick, degraded,
-};
+use event::record::{Config, ConfigSection, Decision, Record, Tick};
 use event::{Event, EventTime, Position, Schema};
 use graph::Sample;
 use graph::sample::SampleParts;
 use log::LogOptions;
 
+use crate::guard::{Guard, Urgency};
+use crate::quota::Room;
 use crate::{Accepted, Champion, Journal, NodeError, Place, channel};
 
 /// What opening found.
@@ -41,9 +43,6 @@ pub struct Decided {
     pub duplicate: bool,
 }
 
-/// A decision has room for several producers; one speaks.
-const SLOT: u8 = 0;
-
 #[derive(Debug)]
 pub struct Tenant {
     place: Place,
@@ -51,6 +50,8 @@ pub struct Tenant {
     engine: Engine,
     champion: Option<Champion>,
     sample: Sample,
+    guard: Option<Guard>,
+    pub(crate) room: Option<Room>,
 }
 
 impl Tenant {
@@ -104,6 +105,8 @@ impl Tenant {
             engine,
             champion: None,
             sample: Sample::default(),
+            guard: None,
+            room: None,
         };
         if let Some(artifact) = tenant.engine.champion()
             && let Err(error) = tenant.load_champion(artifact)
@@ -140,70 +143,35 @@ impl Tenant {
         &self.sample
     }
 
+    /// Keeps the model from costing more than it may; without it nothing is measured.
+    pub fn guard_by(&mut self, guard: Guard) {
+        self.guard = Some(guard);
+    }
+
+    pub fn guard(&self) -> Option<&Guard> {
+        self.guard.as_ref()
+    }
+
     /// Decides one event and appends event and decision; durable after [`Tenant::commit`].
     pub fn decide(&mut self, event: Event) -> Result<Decided, NodeError> {
+        self.decide_in_time(event, Urgency::NONE)
+    }
+
+    /// The same for somebody who does not wait for ever.
+    pub fn decide_in_time(&mut self, event: Event, urgency: Urgency) -> Result<Decided, NodeError> {
         if let Some(position) = self.journal.check_event(&event)? {
             return self.decided_before(event, position);
         }
+        // The last moment at which nothing has happened yet: a sample already moves the graph's time.
+        if self.is_past(urgency) {
+            return Err(NodeError::DeadlinePassed);
+        }
+        self.check_room_for_event(&event)?;
         self.journal.make_room_for_decision()?;
         self.engine
             .sample(&event, SampleParts::Full, &mut self.sample);
         let position = self.append(Record::Event(event.clone()))?;
-        self.decide_at(&event, position)
-    }
-
-    fn decide_at(&mut self, event: &Event, position: Position) -> Result<Decided, NodeError> {
-        let said = self.say(event);
-        let scored = self.score();
-        let network_failed = matches!(scored, Ok((_, true)));
-        let scored = scored.map(|(scored, _)| scored);
-        let mut decision = self.engine.decide(event, position, scored);
-        decision.suspicion = said.into_iter().map(|score| (SLOT, score)).collect();
-        if network_failed {
-            decision.degraded |= degraded::NETWORK_FAULT;
-        }
-        if decision.verdict != DecisionKind::Approve
-            && decision.source == DecisionSource::Model
-            && let Some(champion) = &mut self.champion
-        {
-            decision.reasons = champion.reasons(&self.sample);
-        }
-        let at = self.journal.append_decision(event, &decision)?;
-        self.engine.apply(at, &Record::Decision(decision.clone()));
-        Ok(Decided {
-            position,
-            decision,
-            duplicate: false,
-        })
-    }
-
-    /// What the producer says of the sampled event; it is logged whatever becomes of the score.
-    fn say(&mut self, event: &Event) -> Option<u16> {
-        let voice = self.champion.as_mut()?.voice_mut()?;
-        // An activation that is not of this channel would have rebuilt it.
-        debug_assert_eq!(self.engine.channel(), Some(voice.producer));
-        voice.say(event.event_timestamp, &self.sample.tabular)
-    }
-
-    /// What the model says, and whether its trees had to speak for its network.
-    fn score(&mut self) -> Result<(Scored, bool), NoScore> {
-        let Some(champion) = &mut self.champion else {
-            let wanted = self.engine.champion().is_some();
-            return Err(if wanted {
-                NoScore::ModelFault
-            } else {
-                NoScore::NoModel
-            });
-        };
-        let score = champion.score(&self.sample).ok_or(NoScore::ModelFault)?;
-        let scored = Scored {
-            score: score.score,
-            probability_ppm: score.probability_ppm,
-            model: champion.version(),
-            reasons: Default::default(),
-            evidence: self.sample.evidence.iter().copied().collect(),
-        };
-        Ok((scored, score.network_failed))
+        self.decide_at(&event, position, urgency)
     }
 
     /// The same event again: the same answer (I5). An imported event has none to repeat.
@@ -227,7 +195,10 @@ impl Tenant {
         received_at: EventTime,
     ) -> Result<Accepted, NodeError> {
         match self.journal.resolve_label(line, received_at)? {
-            Some(label) => Ok(Accepted::New(self.append(Record::Label(label))?)),
+            Some(label) => {
+                self.check_room_for_report()?;
+                Ok(Accepted::New(self.append(Record::Label(label))?))
+            }
             None => Ok(Accepted::Duplicate(self.journal.next())),
         }
     }
@@ -238,7 +209,10 @@ impl Tenant {
         received_at: EventTime,
     ) -> Result<Accepted, NodeError> {
         match self.journal.resolve_outcome(line, received_at)? {
-            Some(outcome) => Ok(Accepted::New(self.append(Record::Outcome(outcome))?)),
+            Some(outcome) => {
+                self.check_room_for_report()?;
+                Ok(Accepted::New(self.append(Record::Outcome(outcome))?))
+            }
             None => Ok(Accepted::Duplicate(self.journal.next())),
         }
     }
@@ -251,6 +225,7 @@ impl Tenant {
     /// Sets the policy; refused when it does not parse against the schema.
     pub fn set_policy(&mut self, body: &str, author: &str) -> Result<Position, NodeError> {
         Policy::parse(body, self.schema())?;
+        self.check_room_for_report()?;
         let config = Config {
             at: self.journal.newest(),
             section: ConfigSection::Policy,

@@ -9,12 +9,17 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use gateway::notes::NoteLevel;
 use gateway::settings::{GatewaySettings, Limits, Rate, Rates};
 use gateway::tls::TlsFiles;
 use gateway::token::{KeySource, TokenSettings};
+use node::breaker::BreakerSettings;
+use node::clock::Clock;
+use node::guard::GuardSettings;
 use node::mailbox::{BoxLimits, Level};
 use node::node::NodeSettings;
 use node::owner::{Fsync, OwnerSettings};
+use node::quota::{Quota, Quotas};
 use serde::Deserialize;
 
 use retention::Retention;
@@ -34,10 +39,14 @@ pub struct Config {
     pub levels: BTreeMap<String, String>,
     pub queue: Queue,
     pub commit: Commit,
+    model: ModelSection,
     pub snapshot: Snapshot,
     pub retention: Retention,
     pub tenants: Tenants,
+    quota: QuotaSection,
     pub auth: Auth,
+    admin: AdminSection,
+    log: LogSection,
     pub stop: Stop,
 }
 
@@ -118,6 +127,30 @@ enum FsyncName {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct ModelSection {
+    deadline: Time,
+    breaker: BreakerSection,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BreakerSection {
+    failures: ByLevel,
+    pause: Time,
+    probes: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(non_snake_case, reason = "levels are written so everywhere")]
+struct ByLevel {
+    L1: u32,
+    L2: u32,
+    L3: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Snapshot {
     records: u64,
 }
@@ -132,11 +165,40 @@ pub struct Tenants {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct QuotaSection {
+    entities_max: u64,
+    bytes_max: Bytes,
+    #[serde(default)]
+    tenants: BTreeMap<String, TenantQuota>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TenantQuota {
+    entities_max: u64,
+    bytes_max: Bytes,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Auth {
     jwks: PathBuf,
     pub audience: String,
     leeway: Time,
     pub reload: Time,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AdminSection {
+    address: String,
+    remote: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogSection {
+    level: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -170,6 +232,8 @@ impl Config {
             self.requests.batch_bytes_max.0,
         );
         let queue = self.queue.bytes_max.0;
+        let ByLevel { L1, L2, L3 } = self.model.breaker.failures;
+        let fewest = L1.min(L2).min(L3);
         if body == 0 || body > batch {
             bail!("requests.body_bytes_max must be above 0 and at most requests.batch_bytes_max");
         }
@@ -190,6 +254,9 @@ impl Config {
             ("rate.burst", self.rate.burst as usize),
             ("commit.group_requests", self.commit.group_requests as usize),
             ("snapshot.records", self.snapshot.records as usize),
+            ("model.deadline", self.model.deadline.0.as_micros() as usize),
+            ("model.breaker.probes", self.model.breaker.probes as usize),
+            ("model.breaker.failures", fewest as usize),
         ] {
             if value == 0 {
                 bail!("{key} must be above 0");
@@ -199,6 +266,8 @@ impl Config {
         if !(4 << 10..=1 << 30).contains(&segment) {
             bail!("commit.segment_bytes must be 4KiB to 1GiB");
         }
+        self.admin()?;
+        self.note_level()?;
         let tls = &self.tls;
         if tls.certificates.as_os_str().is_empty() != tls.key.as_os_str().is_empty() {
             bail!("tls.certificates and tls.key must both be given, or neither");
@@ -210,6 +279,7 @@ impl Config {
         NodeSettings {
             tenants_max: self.tenants.max,
             keep_of: self.retention.keep_of(),
+            quotas: self.quotas(),
             owner: OwnerSettings {
                 mailbox: BoxLimits {
                     letters_max: self.queue.requests_max,
@@ -224,11 +294,65 @@ impl Config {
                 tick: self.tenants.tick.0,
                 retry: self.tenants.retry.0,
                 keep: self.retention.keep(),
+                guard: self.guard(),
+                clock: Clock::default(),
                 log: log::LogOptions {
                     segment_bytes: self.commit.segment_bytes.0 as u64,
                     ..log::LogOptions::default()
                 },
             },
+        }
+    }
+
+    /// Where the admin listener listens; `None`: there is none.
+    pub fn admin(&self) -> Result<Option<SocketAddr>> {
+        let AdminSection { address, remote } = &self.admin;
+        if address.is_empty() {
+            return Ok(None);
+        }
+        let parsed: SocketAddr = address
+            .parse()
+            .with_context(|| format!("admin.address must be IP:PORT, got {address:?}"))?;
+        if !parsed.ip().is_loopback() && !remote {
+            bail!(
+                "admin.address {parsed} can be reached from outside: only with admin.remote = true"
+            );
+        }
+        Ok(Some(parsed))
+    }
+
+    pub fn note_level(&self) -> Result<NoteLevel> {
+        let level = &self.log.level;
+        let parsed = NoteLevel::parse(level);
+        parsed.with_context(|| {
+            format!("log.level must be error, warning, info or debug, got {level:?}")
+        })
+    }
+
+    fn quotas(&self) -> Quotas {
+        let quota = |entities_max, bytes_max: Bytes| Quota {
+            entities_max,
+            bytes_max: bytes_max.0 as u64,
+        };
+        let tenants = self.quota.tenants.iter();
+        Quotas {
+            default: quota(self.quota.entities_max, self.quota.bytes_max),
+            tenants: tenants
+                .map(|(name, it)| (name.clone(), quota(it.entities_max, it.bytes_max)))
+                .collect(),
+        }
+    }
+
+    fn guard(&self) -> GuardSettings {
+        let ModelSection { deadline, breaker } = &self.model;
+        let ByLevel { L1, L2, L3 } = breaker.failures;
+        GuardSettings {
+            deadline: deadline.0,
+            breakers: [L1, L2, L3].map(|failures| BreakerSettings {
+                failures,
+                pause: breaker.pause.0,
+                probes: breaker.probes,
+            }),
         }
     }
 
@@ -309,65 +433,4 @@ fn lay_over(below: &mut toml::Table, above: toml::Table) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::io::Write;
-
-    fn load(text: &str) -> Result<Config> {
-        let mut file = tempfile::NamedTempFile::new()?;
-        file.write_all(text.as_bytes())?;
-        Config::load(Some(file.path()))
-    }
-
-    #[test]
-    fn the_defaults_alone_are_a_configuration_and_a_file_changes_only_what_it_names() {
-        let config =
-            load("[rate.tenants.acme]\nper_second = 7\nburst = 9\n[levels]\nlogin = \"L2\"\n");
-        let settings = config
-            .and_then(|it| it.gateway(None))
-            .expect("a configuration");
-        assert_eq!(
-            settings.rates.of("acme"),
-            Rate {
-                per_second: 7,
-                burst: 9
-            }
-        );
-        assert_eq!(
-            settings.rates.of("other"),
-            Rate {
-                per_second: 100,
-                burst: 200
-            }
-        );
-        assert_eq!(settings.levels.get("login"), Some(&Level::L2));
-        assert_eq!(settings.limits.body_bytes_max, 64 << 10);
-        assert_eq!(settings.loss_window, None);
-    }
-
-    #[test]
-    fn what_is_wrong_in_a_file_is_named() {
-        for (text, named) in [
-            ("[listen]\nadress = \"x\"\n", "adress"),
-            ("[lsten]\n", "lsten"),
-            ("[requests]\ndeadline = \"2\"\n", "deadline"),
-            ("[requests]\ndeadline = 2\n", "deadline"),
-            ("[queue]\nbytes_max = \"1MB\"\n", "bytes_max"),
-            ("[queue]\nbytes_max = \"128KiB\"\n", "queue.bytes_max"),
-            ("[rate]\nburst = 0\n", "rate.burst"),
-            ("[tls]\nkey = \"k.pem\"\n", "tls.certificates"),
-            ("[commit]\nfsync = \"never\"\n", "fsync"),
-            ("[commit]\nsegment_bytes = \"2GiB\"\n", "segment_bytes"),
-            ("[retention]\nkeep = \"always\"\n", "keep"),
-            ("[retention.tenants.a]\nkeep = \"0d\"\n", "keep"),
-        ] {
-            let error = load(text)
-                .err()
-                .map(|it| format!("{it:#}"))
-                .unwrap_or_default();
-            assert!(error.contains(named), "{text}: {error:?}");
-        }
-        let level = load("[levels]\nlogin = \"L9\"\n").and_then(|it| it.gateway(None));
-        assert!(level.is_err_and(|it| it.to_string().contains("levels.login")));
-    }
-}
+mod tests;

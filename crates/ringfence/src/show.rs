@@ -6,6 +6,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use event::Invalid;
 use event::record::DecisionKind;
+use gateway::notes::NoteLevel;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use node::NodeError;
 use serde_json::{Value, json};
@@ -71,6 +72,19 @@ pub fn warning(text: &str) {
     let yellow = Style::new().bold().fg_color(Some(AnsiColor::Yellow.into()));
     // As above.
     let _ = writeln!(err, "{yellow}warning{yellow:#}: {text}");
+}
+
+/// What a server tells its operator.
+pub fn note(level: NoteLevel, text: &str) {
+    let colour = match level {
+        NoteLevel::Error => AnsiColor::Red,
+        NoteLevel::Warning => AnsiColor::Yellow,
+        NoteLevel::Info | NoteLevel::Debug => AnsiColor::Cyan,
+    };
+    let style = Style::new().bold().fg_color(Some(colour.into()));
+    let mut err = anstream::AutoStream::auto(io::stderr().lock());
+    // As above.
+    let _ = writeln!(err, "{style}{}{style:#}: {text}", level.name());
 }
 
 pub fn is_broken_pipe(error: &anyhow::Error) -> bool {

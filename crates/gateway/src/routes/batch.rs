@@ -67,7 +67,7 @@ fn one(
         let message = format!("a line must be at most {max} bytes");
         return Err(Problem::bad("line_too_long", message));
     }
-    let event = event_of(line, shape)?;
+    let event = event_of(&call.app, line, shape)?;
     // What is sent in bulk is not in the payment path, whatever its event type says.
     let level = call.admitted.level();
     let event_id = event.event_id.clone();

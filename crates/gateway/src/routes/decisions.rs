@@ -3,8 +3,7 @@
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use event::json::{Line, parse_line};
-use event::{Event, EventId, EventTime, Position};
-use node::clock;
+use event::{Event, EventId, EventTime, Invalid, Position};
 use node::node::{Pending, TenantHandle};
 use node::owner::Shape;
 use node::request::{Answer, Failed, NotServing, Request};
@@ -21,7 +20,7 @@ pub async fn decide(call: Call) -> Result<Response<Body>, Problem> {
     let (explain, timings) = (query.flag("explain")?, query.flag("timings")?);
     let tenant = call.admitted.tenant()?;
     let shape = shape(tenant)?;
-    let event = read_event(&call.body, shape)?;
+    let event = read_event(&call.app, &call.body, shape)?;
     let read = call.started.elapsed();
     let event_id = event.event_id.clone();
     let level = call.level_of(&shape.schema.event_types[event.event_type.index()].name);
@@ -113,14 +112,14 @@ fn cursor(text: &str) -> Result<Position, Problem> {
 }
 
 /// The event of a body, received now.
-pub fn read_event(body: &[u8], shape: &Shape) -> Result<Event, Problem> {
+pub fn read_event(app: &App, body: &[u8], shape: &Shape) -> Result<Event, Problem> {
     let text = std::str::from_utf8(body)
         .map_err(|error| Problem::bad("not_json", format!("the body is no UTF-8: {error}")))?;
-    event_of(text, shape)
+    event_of(app, text, shape)
 }
 
-pub fn event_of(text: &str, shape: &Shape) -> Result<Event, Problem> {
-    match parse_line(text, &shape.schema, Some(now()?))? {
+pub fn event_of(app: &App, text: &str, shape: &Shape) -> Result<Event, Problem> {
+    match line_of(app, text, shape)?.0 {
         Line::Event(event) => Ok(*event),
         Line::Label(_) | Line::Outcome(_) => Err(Problem::bad(
             "not_an_event",
@@ -129,8 +128,18 @@ pub fn event_of(text: &str, shape: &Shape) -> Result<Event, Problem> {
     }
 }
 
-pub fn now() -> Result<EventTime, Problem> {
-    clock::now().map_err(Problem::internal)
+/// A line, and when it was received. One that comes from ahead of this node's time may be right: then the
+/// node's clock believes it.
+pub fn line_of(app: &App, text: &str, shape: &Shape) -> Result<(Line, EventTime), Problem> {
+    let clock = app.node.clock();
+    let received_at = clock.now().map_err(Problem::internal)?;
+    match parse_line(text, &shape.schema, Some(received_at)) {
+        Ok(line) => Ok((line, received_at)),
+        Err(Invalid::Future { value, .. }) if let Some(later) = clock.vouched_for(value) => {
+            Ok((parse_line(text, &shape.schema, Some(later))?, later))
+        }
+        Err(invalid) => Err(invalid.into()),
+    }
 }
 
 pub fn shape(tenant: &TenantHandle) -> Result<&Shape, Problem> {

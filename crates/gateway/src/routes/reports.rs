@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use event::EventId;
-use event::json::{Line, parse_line};
+use event::json::Line;
 use node::Accepted;
 use node::node::Pending;
 use node::owner::Shape;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::NDJSON;
 use super::batch::{Lines, id_in, lines};
-use super::decisions::{answer, now, shape};
+use super::decisions::{answer, line_of, shape};
 use crate::app::Call;
 use crate::problem::Problem;
 use crate::query::Query;
@@ -89,8 +89,7 @@ fn hand_over(
         let message = format!("a line must be at most {max} bytes");
         return Err(Problem::bad("line_too_long", message));
     }
-    let received_at = now()?;
-    let line = parse_line(text, &shape.schema, Some(received_at))?;
+    let (line, received_at) = line_of(&call.app, text, shape)?;
     let (event_id, request) = match (line, kind) {
         (Line::Label(line), Kind::Label) => {
             (line.event_id.clone(), Request::Label(line, received_at))

@@ -6,9 +6,12 @@ use std::time::{Duration, Instant};
 
 use log::LogError;
 
-use super::{Owner, Shape};
+use super::progress::Doing;
+use super::{Owner, Shape, Waiting};
+use crate::guard::Guard;
 use crate::journal::behind::is_disk_failure;
 use crate::mailbox::{Found, Wanted};
+use crate::quota::Room;
 use crate::request::{Failed, NotServing};
 use crate::{NodeError, Place, Tenant};
 
@@ -20,6 +23,7 @@ impl Owner {
     /// A failed write or fsync leaves it open what is on disk: nothing in memory is believed any more, and
     /// every answer that still waits becomes a failure that says so.
     pub(super) fn give_up_memory(&mut self, error: &NodeError) {
+        self.shared.owner.begin(Doing::Recovering);
         let why = error.to_string();
         self.shared.counters.disk_failures.add(1);
         let status = NotServing::ReadOnly(why.clone());
@@ -39,7 +43,8 @@ impl Owner {
         self.retirement = None;
         self.shared.set_covered(None);
         self.letters = 0;
-        for mut held in std::mem::take(&mut self.waiting) {
+        let waiting: Vec<Waiting> = self.waiting.give_up().collect();
+        for mut held in waiting {
             held.answer = Err(Failed::Storage(why.clone()));
             self.send(held);
         }
@@ -74,12 +79,24 @@ impl Owner {
     }
 
     fn open(&mut self) -> Result<(), NodeError> {
+        self.shared.owner.begin(Doing::Opening);
         let options = self.settings.log.clone();
         let (mut tenant, recovered) = Tenant::open(&self.place, options, |_, _| {})?;
         self.shared
             .counters
             .log_first
             .set(tenant.journal().first().0);
+        let (guard, clock) = (self.settings.guard, self.settings.clock.clone());
+        tenant.guard_by(Guard::new(guard, clock));
+        let counters = self.shared.counters.clone();
+        counters.entities_max.set(self.quota.entities_max);
+        counters.disk_bytes_max.set(self.quota.bytes_max);
+        counters.entities.set(tenant.entities());
+        self.shared.measure(&self.place.log());
+        let quota = self.quota;
+        tenant.bound_by(Room { quota, counters });
+        self.received = self.received.max(tenant.last_received()?);
+        self.quiet_since = Instant::now();
         self.snapshot_at = recovered.snapshot.unwrap_or_default();
         self.shared.shape.get_or_init(|| Shape {
             schema: tenant.schema().clone(),

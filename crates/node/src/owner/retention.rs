@@ -13,7 +13,7 @@ impl Owner {
         if self.retirement.is_none()
             && let Some(tenant) = &mut self.tenant
             && let Some(covered) = self.shared.take_covered()
-            && let Ok(now) = crate::clock::now()
+            && let Ok(now) = self.settings.clock.now()
         {
             match tenant.retire(covered, keep, now) {
                 Ok(retirement) => self.retirement = retirement,

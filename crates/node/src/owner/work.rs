@@ -4,19 +4,22 @@ use std::time::Instant;
 
 use event::Position;
 
+use super::progress::Doing;
 use super::{Fsync, Left, Owner, Waiting};
+use crate::guard::Urgency;
 use crate::journal::behind::is_disk_failure;
 use crate::request::{Answer, Failed, Letter, NotServing, Reply, Request};
 use crate::{Accepted, Decided, NodeError, Tenant};
 
 impl Owner {
-    pub(super) fn handle(&mut self, letter: Letter) -> Result<(), Left> {
+    pub(super) fn handle(&mut self, mut letter: Letter) -> Result<(), Left> {
         let counters = self.shared.counters.clone();
+        self.shared.owner.begin(Doing::of(&letter.request));
         if letter.reply.is_closed() {
             counters.abandoned.add(1);
             return Ok(());
         }
-        let now = Instant::now();
+        let now = self.settings.clock.instant();
         if letter.deadline <= now {
             counters.expired.add(1);
             self.reply(letter.reply, Err(Failed::Expired), None);
@@ -44,10 +47,16 @@ impl Owner {
         };
         let since = matches!(letter.request, Request::Decide { .. }).then_some(now);
         if letter.request.writes() {
-            self.tick_at = now + self.settings.tick;
+            self.quiet_since = Instant::now();
+            self.tick_at = self.quiet_since + self.settings.tick;
+        }
+        if let Some(received) = letter.request.received_at() {
+            self.received = self.received.max(*received);
+            *received = self.received;
         }
         let before = tenant.next();
-        match answer(tenant, letter.request) {
+        let urgency = letter.urgency();
+        match answer(tenant, letter.request, urgency) {
             Ok(answer) => {
                 if switches {
                     let pause = now.elapsed().as_micros() as u64;
@@ -55,6 +64,7 @@ impl Owner {
                     counters.switch_pause_us_max.raise_to(pause);
                 }
                 counters.records.add(tenant.next().0 - before.0);
+                counters.entities.set(tenant.entities());
                 self.count(&answer);
                 self.reply(letter.reply, Ok(answer), since);
             }
@@ -62,6 +72,10 @@ impl Owner {
                 let failed = Failed::Storage(error.to_string());
                 self.reply(letter.reply, Err(failed), since);
                 return Err(Left::Disk(error));
+            }
+            Err(NodeError::DeadlinePassed) => {
+                counters.expired.add(1);
+                self.reply(letter.reply, Err(Failed::Expired), since);
             }
             Err(error) => {
                 counters.refused.add(1);
@@ -81,17 +95,13 @@ impl Owner {
             (Some((next, committed)), Fsync::Always) if next > committed => next,
             _ => Position(0),
         };
-        let held = Waiting {
-            until,
+        let answer = Waiting {
             reply,
             answer,
             since,
         };
-        // Answers leave in the order of their requests.
-        if until == Position(0) && self.waiting.is_empty() {
-            self.send(held);
-        } else {
-            self.waiting.push_back(held);
+        if let Some(at_once) = self.waiting.keep(until, answer) {
+            self.send(at_once);
         }
     }
 
@@ -100,7 +110,10 @@ impl Owner {
         match answer {
             Answer::Decided(decided, _) if decided.duplicate => counters.duplicates.add(1),
             Answer::Decided(decided, _) => {
-                counters.decided(decided.decision.verdict, decided.decision.source);
+                counters.decided(&decided.decision);
+                if let Some(guard) = self.tenant.as_ref().and_then(Tenant::guard) {
+                    counters.guarded(guard);
+                }
             }
             Answer::Accepted(Accepted::Duplicate(_)) => counters.duplicates.add(1),
             _ => {}
@@ -108,12 +121,12 @@ impl Owner {
     }
 }
 
-fn answer(tenant: &mut Tenant, request: Request) -> Result<Answer, NodeError> {
+fn answer(tenant: &mut Tenant, request: Request, urgency: Urgency) -> Result<Answer, NodeError> {
     Ok(match request {
         Request::Decide { event, explain } => {
-            let mut decided = tenant.decide(*event)?;
+            let mut decided = tenant.decide_in_time(*event, urgency)?;
             if explain {
-                tenant.explain(&mut decided);
+                tenant.explain(&mut decided, urgency);
             }
             let links = tenant.links(&decided)?;
             Answer::Decided(Box::new(decided), links)

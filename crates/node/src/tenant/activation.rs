@@ -88,6 +88,8 @@ impl Tenant {
     /// group of the log. Refused, with nothing changed, when more of its channel is left to hear than a tenant
     /// can be stopped for.
     pub fn enter_service(&mut self, ready: ReadyModel) -> Result<Position, NodeError> {
+        // Before anything is written: model and policy enter together, or not at all.
+        self.check_room_for_report()?;
         if let Some(policy) = &ready.policy {
             Policy::parse(policy, self.schema())?;
         }

@@ -2,12 +2,13 @@
 //! decision, snapshots written elsewhere.
 
 use engine::{ENGINE_SEMANTICS, Engine};
-use event::record::{DecisionKind, DecisionSource, Record};
+use event::record::{DecisionKind, Record};
 use event::schema::Part;
 use event::{EntityId, Event, Position, RoleIx};
 use log::{Coverage, SnapshotJob, Synced, Unsynced};
 
 use super::{Decided, Tenant};
+use crate::guard::Urgency;
 use crate::{Accepted, NodeError};
 
 /// Another account that a decision saw through one of its event's entities: "shares device D with ...".
@@ -34,7 +35,10 @@ impl Tenant {
     pub fn ingest(&mut self, event: Event) -> Result<Accepted, NodeError> {
         match self.journal.check_event(&event)? {
             Some(position) => Ok(Accepted::Duplicate(position)),
-            None => Ok(Accepted::New(self.append(Record::Event(event))?)),
+            None => {
+                self.check_room_for_event(&event)?;
+                Ok(Accepted::New(self.append(Record::Event(event))?))
+            }
         }
     }
 
@@ -72,13 +76,10 @@ impl Tenant {
     }
 
     /// Adds the reasons of an approval that was decided just now. They are not in the log: who asks again
-    /// gets the decision without them.
-    pub fn explain(&mut self, decided: &mut Decided) {
-        let asks = !decided.duplicate
-            && decided.decision.source == DecisionSource::Model
-            && decided.decision.reasons.is_empty();
-        if let (true, Some(champion)) = (asks, &mut self.champion) {
-            decided.decision.reasons = champion.reasons(&self.sample);
+    /// gets the decision without them, and without the flag that says why there are none.
+    pub fn explain(&mut self, decided: &mut Decided, urgency: Urgency) {
+        if !decided.duplicate && decided.decision.verdict == DecisionKind::Approve {
+            self.give_reasons(&mut decided.decision, urgency);
         }
     }
 

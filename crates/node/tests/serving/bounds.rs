@@ -16,7 +16,7 @@ proptest! {
         ops in prop::collection::vec(prop::option::of((0_usize..3, 1_usize..40)), 1..300)
     ) {
         let limits = BoxLimits { letters_max: 20, bytes_max: 400 };
-        let mailbox = Mailbox::new(limits);
+        let mailbox: Mailbox<usize> = Mailbox::new(limits);
         let mut model = std::collections::VecDeque::new();
         for (number, op) in ops.into_iter().enumerate() {
             match op {
@@ -54,7 +54,7 @@ proptest! {
 
 #[test]
 fn a_closed_box_gives_out_what_it_holds_and_takes_no_more() {
-    let mailbox = Mailbox::new(BoxLimits {
+    let mailbox: Mailbox<i32> = Mailbox::new(BoxLimits {
         letters_max: 4,
         bytes_max: 100,
     });
@@ -68,7 +68,7 @@ fn a_closed_box_gives_out_what_it_holds_and_takes_no_more() {
 
 #[test]
 fn an_empty_box_waits_for_the_first_letter_from_another_thread() {
-    let mailbox = std::sync::Arc::new(Mailbox::new(BoxLimits {
+    let mailbox = std::sync::Arc::new(Mailbox::<i32>::new(BoxLimits {
         letters_max: 4,
         bytes_max: 100,
     }));

@@ -1,5 +1,6 @@
 //! A node in a temporary directory, and how tests talk to it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -8,9 +9,13 @@ use std::time::{Duration, Instant};
 use event::json::{Line, parse_line};
 use event::{Event, Schema};
 use log::LogOptions;
+use ringfence_node::breaker::BreakerSettings;
+use ringfence_node::clock::Clock;
+use ringfence_node::guard::GuardSettings;
 use ringfence_node::mailbox::{BoxLimits, Level};
 use ringfence_node::node::{Node, NodeSettings, TenantHandle};
 use ringfence_node::owner::{Fsync, OwnerSettings};
+use ringfence_node::quota::{Quota, Quotas};
 use ringfence_node::request::{Answer, Failed, Request};
 use ringfence_node::{Decided, Place, Tenant};
 use tempfile::TempDir;
@@ -23,6 +28,13 @@ pub fn settings() -> NodeSettings {
     NodeSettings {
         tenants_max: 8,
         keep_of: Default::default(),
+        quotas: Quotas {
+            default: Quota {
+                entities_max: 1 << 40,
+                bytes_max: 1 << 50,
+            },
+            tenants: BTreeMap::new(),
+        },
         owner: OwnerSettings {
             mailbox: BoxLimits {
                 letters_max: 1000,
@@ -34,8 +46,23 @@ pub fn settings() -> NodeSettings {
             tick: Duration::from_secs(3600),
             retry: Duration::from_millis(20),
             keep: None,
+            guard: guard(),
+            clock: Clock::default(),
             log: LogOptions::default(),
         },
+    }
+}
+
+/// So much time that no test is about it by accident.
+fn guard() -> GuardSettings {
+    let breaker = BreakerSettings {
+        failures: 32,
+        pause: Duration::from_secs(1),
+        probes: 1,
+    };
+    GuardSettings {
+        deadline: SOON,
+        breakers: [breaker; 3],
     }
 }
 

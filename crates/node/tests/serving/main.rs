@@ -6,7 +6,9 @@ mod desk;
 
 mod around;
 mod bounds;
+mod clock;
 mod disk;
 mod durable;
+mod quota;
 mod retention;
 mod tenants;

@@ -10,7 +10,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result};
-use gateway::app::{App, Schemas};
+use gateway::admin;
+use gateway::app::{App, Process, Schemas, router};
+use gateway::notes::{NoteLevel, Notes};
+use gateway::routes;
 use gateway::server;
 use gateway::tls::Tls;
 use gateway::token::{KeySource, Role, Verifier};
@@ -48,17 +51,16 @@ pub fn run(cli: &Cli, args: &ServeArgs) -> Result<ExitCode> {
     if node.tenants().is_empty() {
         node.create(&cli.tenant, DEFAULT_SCHEMA, starter::furnish)?;
     }
+    let notes = Arc::new(Notes::new(config.note_level()?, show::note));
+    let process = Process {
+        notes: notes.clone(),
+        allocator,
+    };
     let schemas = Schemas {
         default: DEFAULT_SCHEMA.to_owned(),
         furnish: starter::furnish,
     };
-    let app = Arc::new(App::new(
-        node.clone(),
-        verifier,
-        settings,
-        schemas,
-        show::warning,
-    ));
+    let app = Arc::new(App::new(node.clone(), verifier, settings, schemas, process));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.listen.threads)
         .thread_name("ringfence-http")
@@ -71,15 +73,32 @@ pub fn run(cli: &Cli, args: &ServeArgs) -> Result<ExitCode> {
         let listener = TcpListener::bind(address)
             .await
             .with_context(|| format!("cannot listen on {address}"))?;
-        greet(
-            cli,
-            &config,
-            &keys,
-            listener.local_addr()?,
-            tls.is_some(),
-            &node,
-        )?;
+        let admin = match config.admin()? {
+            None => None,
+            Some(address) => Some(
+                TcpListener::bind(address)
+                    .await
+                    .with_context(|| format!("cannot listen on {address} (admin.address)"))?,
+            ),
+        };
+        let greeting = Greeting {
+            address: listener.local_addr()?,
+            tls: tls.is_some(),
+            admin: admin.as_ref().map(TcpListener::local_addr).transpose()?,
+        };
+        greet(cli, &config, &keys, &greeting, &node)?;
         let (stop, stopping) = watch::channel(false);
+        if let Some(listener) = admin {
+            let (router, stopping) = (router(&app, admin::ROUTES), stopping.clone());
+            tokio::spawn(server::serve(
+                listener,
+                router,
+                app.clone(),
+                None,
+                stopping,
+                drain,
+            ));
+        }
         let interrupt = signal(SignalKind::interrupt())?;
         let terminate = signal(SignalKind::terminate())?;
         tokio::spawn(on_signal(interrupt, terminate, app.clone(), stop));
@@ -89,8 +108,9 @@ pub fn run(cli: &Cli, args: &ServeArgs) -> Result<ExitCode> {
             tls.clone(),
             config.auth.reload.0,
         ));
-        tokio::spawn(tell_status(node.clone()));
-        server::serve(listener, app.clone(), tls, stopping, drain).await;
+        tokio::spawn(tell_status(node.clone(), notes.clone()));
+        let router = router(&app, routes::ALL);
+        server::serve(listener, router, app.clone(), tls, stopping, drain).await;
         anyhow::Ok(Instant::now())
     })?;
     // Requests in flight had their time; the owners finish what is in their boxes, and write snapshots.
@@ -108,21 +128,34 @@ pub fn run(cli: &Cli, args: &ServeArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What mimalloc counts, as JSON.
+fn allocator() -> Option<String> {
+    let stats = mimalloc::MiMalloc::stats_json().ok()?;
+    Some(stats.to_string_lossy().into_owned())
+}
+
+/// Where the process listens.
+struct Greeting {
+    address: SocketAddr,
+    tls: bool,
+    admin: Option<SocketAddr>,
+}
+
 /// What a person needs to send the first request.
 fn greet(
     cli: &Cli,
     config: &Config,
     keys: &KeySource,
-    address: SocketAddr,
-    tls: bool,
+    greeting: &Greeting,
     node: &Node,
 ) -> Result<()> {
-    let scheme = if tls { "https" } else { "http" };
-    let url = format!("{scheme}://{address}");
+    let scheme = if greeting.tls { "https" } else { "http" };
+    let url = format!("{scheme}://{}", greeting.address);
+    let admin = greeting.admin.map(|address| format!("http://{address}"));
     let names: Vec<String> = node.tenants().iter().map(|it| it.name.clone()).collect();
     if cli.json {
         return Ok(show::json(
-            &serde_json::json!({ "url": url, "tenants": names }),
+            &serde_json::json!({ "url": url, "admin": admin, "tenants": names }),
         )?);
     }
     let mut out = show::out();
@@ -132,6 +165,9 @@ fn greet(
         "listening on {url}; tenants: {shown}; data in {}",
         cli.data.display()
     )?;
+    if let Some(admin) = admin {
+        writeln!(out, "admin listener on {admin}")?;
+    }
     let KeySource::Secret(path) = keys else {
         return Ok(out.flush()?);
     };
@@ -184,6 +220,7 @@ async fn either(one: &mut Signal, other: &mut Signal) {
 
 /// Reads keys and certificates again when their files have changed. What cannot be read leaves what is in use.
 async fn reload(app: Arc<App>, keys: KeySource, tls: Option<Arc<Tls>>, every: Duration) {
+    let notes = &app.process.notes;
     let changed = |path: &std::path::Path| fs::metadata(path).and_then(|it| it.modified()).ok();
     let tls_files = |tls: &Tls| -> Vec<PathBuf> {
         vec![tls.files().certificates.clone(), tls.files().key.clone()]
@@ -200,36 +237,50 @@ async fn reload(app: Arc<App>, keys: KeySource, tls: Option<Arc<Tls>>, every: Du
         if key_now != key_stamps {
             key_stamps = key_now;
             match keys.read() {
-                Ok(fresh) => app.verifier.replace_keys(fresh),
-                Err(error) => show::warning(&format!("keys stay as they were: {error}")),
+                Ok(fresh) => {
+                    app.verifier.replace_keys(fresh);
+                    notes.tell(NoteLevel::Info, || "keys were read again".to_owned());
+                }
+                Err(error) => notes.tell(NoteLevel::Warning, || {
+                    format!("keys stay as they were: {error}")
+                }),
             }
         }
         if let Some(tls) = &tls
             && certificate_now != certificate_stamps
         {
             certificate_stamps = certificate_now;
-            if let Err(error) = tls.reload() {
-                show::warning(&format!("certificates stay as they were: {error}"));
+            match tls.reload() {
+                Ok(()) => notes.tell(NoteLevel::Info, || {
+                    "certificates were read again".to_owned()
+                }),
+                Err(error) => notes.tell(NoteLevel::Warning, || {
+                    format!("certificates stay as they were: {error}")
+                }),
             }
         }
     }
 }
 
 /// Tells the operator when a tenant stops serving, and when it serves again. Requests are not logged.
-async fn tell_status(node: Arc<Node>) {
+async fn tell_status(node: Arc<Node>, notes: Arc<Notes>) {
     let mut told: BTreeMap<String, NotServing> = BTreeMap::new();
     loop {
         for tenant in node.tenants() {
             match tenant.status() {
                 Some(NotServing::Starting | NotServing::Draining) => {}
                 Some(status) if told.get(&tenant.name) != Some(&status) => {
-                    show::warning(&format!("tenant {} is {status}", tenant.name));
+                    notes.tell(NoteLevel::Warning, || {
+                        format!("tenant {} is {status}", tenant.name)
+                    });
                     told.insert(tenant.name.clone(), status);
                 }
                 Some(_) => {}
                 None => {
                     if told.remove(&tenant.name).is_some() {
-                        show::warning(&format!("tenant {} is serving again", tenant.name));
+                        notes.tell(NoteLevel::Warning, || {
+                            format!("tenant {} is serving again", tenant.name)
+                        });
                     }
                 }
             }

@@ -6,7 +6,7 @@ use event::Span;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
-/// "250ms", "10s", "5m", "1h".
+/// "500us", "250ms", "10s", "5m", "1h".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Time(pub Duration);
 
@@ -35,14 +35,20 @@ impl<'de> Deserialize<'de> for Keep {
 
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Time, D::Error> {
-        let units = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
-        let millis = number(
+        let units = [
+            ("us", 1),
+            ("ms", 1_000),
+            ("s", 1_000_000),
+            ("m", 60_000_000),
+            ("h", 3_600_000_000),
+        ];
+        let micros = number(
             &String::deserialize(from)?,
             &units,
             "a time such as \"250ms\"",
         )
         .map_err(D::Error::custom)?;
-        Ok(Time(Duration::from_millis(millis)))
+        Ok(Time(Duration::from_micros(micros)))
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::models::PATIENT;
 use crate::server::{Server, payment};
 
 fn run(server: &Server, args: &[&str]) -> Result<Value, String> {
@@ -61,7 +62,7 @@ fn what_was_acknowledged_before_a_backup_under_load_is_in_it() {
         let taken = backup(&server, &to).unwrap();
         assert!(backup(&server, &to).unwrap_err().contains("not empty"));
 
-        let mut other = Server::set_up("");
+        let mut other = Server::set_up(PATIENT);
         let restored = restore(&other, &to).unwrap();
         assert_eq!(restored["end"], taken["end"]);
         assert_eq!(

@@ -11,15 +11,18 @@ mod client;
 mod server;
 
 mod access;
+mod admin;
 mod backup;
 mod disk;
 mod documented;
+mod guarded;
 mod kills;
 mod limits;
 mod models;
 mod neighbours;
 mod play;
 mod quick_start;
+mod quota;
 mod retention;
 mod schemathesis;
 mod stop;

@@ -21,6 +21,8 @@ use crate::client::{Answer, Client};
 use crate::server::{SOON, Server, payment};
 
 pub const STARTER: &[u8] = include_bytes!("../../starter.model");
+/// A busy machine makes no model late here.
+pub const PATIENT: &str = "[model]\ndeadline = \"10s\"\n";
 const BYTES: [(&str, &str); 1] = [("Content-Type", "application/octet-stream")];
 
 pub fn identity(bytes: &[u8]) -> String {
@@ -117,7 +119,7 @@ fn hold_models_to_positions(records: &BTreeMap<u64, Record>) -> BTreeMap<[u8; 8]
 
 #[test]
 fn models_are_swapped_under_load_and_no_request_notices() {
-    let mut server = Server::start();
+    let mut server = Server::with(PATIENT);
     let mut client = server.client();
     let other = sharper();
     assert_eq!(upload(&mut client, &other).status, 201);
@@ -198,7 +200,7 @@ fn models_are_swapped_under_load_and_no_request_notices() {
 /// `ringfence models activate --to`: from a folder that is not the server's.
 #[test]
 fn the_command_line_hands_a_model_to_a_running_server() {
-    let server = Server::start();
+    let server = Server::with(PATIENT);
     let elsewhere = tempfile::TempDir::new().unwrap();
     let folder = elsewhere.path().join("default/models");
     std::fs::create_dir_all(&folder).unwrap();
@@ -228,7 +230,9 @@ fn the_command_line_hands_a_model_to_a_running_server() {
 
 #[test]
 fn what_cannot_serve_is_refused_with_its_reason_and_changes_nothing() {
-    let server = Server::with("[models]\nbytes_max = \"200KiB\"\nfiles_max = 2\n");
+    let server = Server::with(&format!(
+        "{PATIENT}[models]\nbytes_max = \"200KiB\"\nfiles_max = 2\n"
+    ));
     let mut client = server.client();
     let policy = client.get("/v1/policy").ok();
     let before = client.get("/v1/models").ok();
@@ -297,7 +301,7 @@ fn side_files(place: &Path) -> usize {
 /// The channel of a model with a producer is made beside the server, while that goes on deciding.
 #[test]
 fn a_model_with_another_producer_gets_its_channel_while_the_server_decides() {
-    let mut server = Server::start();
+    let mut server = Server::with(PATIENT);
     let mut client = server.client();
     for batch in 0..5 {
         let lines: Vec<String> = (0..1000)

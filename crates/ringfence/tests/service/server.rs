@@ -23,6 +23,8 @@ pub struct Server {
     dir: TempDir,
     child: Option<Child>,
     pub address: String,
+    /// Of the admin listener, where the settings ask for one.
+    pub admin_address: Option<String>,
     config: PathBuf,
 }
 
@@ -52,6 +54,7 @@ impl Server {
             dir,
             child: None,
             address: String::new(),
+            admin_address: None,
             config,
         }
     }
@@ -69,11 +72,10 @@ impl Server {
     pub fn launch(&mut self) {
         let mut command = self.command(&["--json", "serve", "--listen", "127.0.0.1:0"]);
         command.arg("--config").arg(&self.config);
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut told = fs::File::options();
+        let told = told.append(true).create(true);
+        let told = told.open(self.dir.path().join("stderr")).unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(told).spawn().unwrap();
         let mut said = String::new();
         for line in BufReader::new(child.stdout.take().unwrap()).lines() {
             said.push_str(&line.unwrap());
@@ -82,8 +84,12 @@ impl Server {
             }
         }
         let said: Value = serde_json::from_str(&said).unwrap();
-        let url = said["url"].as_str().unwrap();
-        self.address = url.strip_prefix("http://").unwrap().to_owned();
+        let host = |key: &str| {
+            let url = said[key].as_str()?;
+            Some(url.strip_prefix("http://").unwrap().to_owned())
+        };
+        self.address = host("url").unwrap();
+        self.admin_address = host("admin");
         self.child = Some(child);
         self.ready();
     }
@@ -99,6 +105,11 @@ impl Server {
             assert!(Instant::now() < end, "not ready within {SOON:?}");
             thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// All that it wrote to standard error.
+    pub fn told(&self) -> String {
+        fs::read_to_string(self.dir.path().join("stderr")).unwrap()
     }
 
     pub fn pid(&self) -> u32 {

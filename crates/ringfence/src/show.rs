@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use event::Invalid;
-use event::record::DecisionKind;
+use event::record::{Decision, DecisionKind, degraded};
 use gateway::notes::NoteLevel;
+use graph::FeatureList;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use node::NodeError;
 use serde_json::{Value, json};
@@ -22,6 +23,35 @@ pub fn decision_style(kind: DecisionKind) -> Style {
         DecisionKind::Decline => AnsiColor::Red,
     };
     Style::new().fg_color(Some(colour.into()))
+}
+
+/// A decision as it was logged, after the field that says of which event it is.
+pub fn decision(
+    (event, which): (&str, Value),
+    decision: &Decision,
+    features: &FeatureList,
+) -> Value {
+    let reasons = decision.reasons.iter().map(|reason| {
+        let (code, text) = features.reason(reason.feature).unwrap_or(("unknown", ""));
+        json!({
+            "code": code,
+            "text": text,
+            "contribution": f64::from(reason.contribution_milli) / 1000.0,
+        })
+    });
+    json!({
+        (event): which,
+        "decision": decision.verdict.name(),
+        "score": decision.score,
+        "probability": f64::from(decision.probability_ppm) / 1e6,
+        "source": decision.source.name(),
+        // The first 12 digits of the model file's SHA-256.
+        "model_version": hex(&decision.model.0[..6]),
+        "policy_version": decision.policy_version,
+        "suspicion": decision.suspicion.first().map(|(_, score)| score),
+        "reasons": reasons.collect::<Vec<_>>(),
+        "degraded": degraded::names(decision.degraded).collect::<Vec<_>>(),
+    })
 }
 
 /// Standard output that drops colours when it is no terminal.

@@ -261,27 +261,9 @@ pub fn clock() -> Result<EventTime, NodeError> {
 
 /// The answer to one event.
 pub fn decision_value(event_id: &str, decided: &Decided, features: &FeatureList) -> Value {
-    let decision = &decided.decision;
-    let reasons = decision.reasons.iter().map(|reason| {
-        let (code, text) = features.reason(reason.feature).unwrap_or(("unknown", ""));
-        json!({
-            "code": code,
-            "text": text,
-            "contribution": f64::from(reason.contribution_milli) / 1000.0,
-        })
-    });
-    json!({
-        "event_id": event_id,
-        "decision": decision.verdict.name(),
-        "score": decision.score,
-        "probability": f64::from(decision.probability_ppm) / 1e6,
-        "source": decision.source.name(),
-        "model_version": show::hex(&decision.model.0[..6]),
-        "policy_version": decision.policy_version,
-        "suspicion": decision.suspicion.first().map(|(_, score)| score),
-        "reasons": reasons.collect::<Vec<_>>(),
-        "degraded": event::record::degraded::names(decision.degraded).collect::<Vec<_>>(),
-        "position": decided.position.0,
-        "duplicate": decided.duplicate,
-    })
+    let event = ("event_id", json!(event_id));
+    let mut value = show::decision(event, &decided.decision, features);
+    value["position"] = json!(decided.position.0);
+    value["duplicate"] = json!(decided.duplicate);
+    value
 }

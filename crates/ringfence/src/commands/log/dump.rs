@@ -4,7 +4,7 @@ use std::io::{BufWriter, Write};
 
 use anyhow::Result;
 use event::json::event_value;
-use event::record::{Channel, Decision, Label, Outcome, Record, degraded};
+use event::record::{Channel, Decision, Label, Outcome, Record};
 use event::{Position, Schema};
 use graph::FeatureList;
 use node::{History, Place};
@@ -101,23 +101,8 @@ fn outcome_value(outcome: &Outcome) -> Value {
 }
 
 fn decision_value(decision: &Decision, features: &FeatureList) -> Value {
-    let reasons = decision.reasons.iter().map(|reason| {
-        let (code, _) = features.reason(reason.feature).unwrap_or(("unknown", ""));
-        json!({ "code": code, "contribution": f64::from(reason.contribution_milli) / 1000.0 })
-    });
-    let suspicion = decision.suspicion.iter().map(|(_, score)| *score);
-    json!({
-        "event_position": decision.event_position.0,
-        "decision": decision.verdict.name(),
-        "score": decision.score,
-        "probability": f64::from(decision.probability_ppm) / 1e6,
-        "source": decision.source.name(),
-        // The first 12 digits of the model file's SHA-256.
-        "model_version": show::hex(&decision.model.0[..6]),
-        "policy_version": decision.policy_version,
-        "reasons": reasons.collect::<Vec<_>>(),
-        "evidence": decision.evidence.iter().map(|it| it.0).collect::<Vec<_>>(),
-        "suspicion": suspicion.collect::<Vec<_>>(),
-        "degraded": degraded::names(decision.degraded).collect::<Vec<_>>(),
-    })
+    let event = ("event_position", json!(decision.event_position.0));
+    let mut value = show::decision(event, decision, features);
+    value["evidence"] = decision.evidence.iter().map(|it| it.0).collect();
+    value
 }

@@ -11,6 +11,8 @@
 // The name under which the shared helpers know it.
 extern crate model as ringfence_model;
 
+#[path = "../tests/support/input_files.rs"]
+mod input_files;
 #[path = "../../model/tests/support/random_networks.rs"]
 mod random_networks;
 #[path = "../../model/tests/support/random_samples.rs"]
@@ -21,6 +23,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
+use input_files::write_inputs;
 use model::artifact::{Artifact, Blend, Header, Network, TrainingWindow};
 use model::calibration::Calibration;
 use model::hybrid::Input;
@@ -72,16 +75,8 @@ fn main() {
 }
 
 fn artifact(dice: &mut Dice, shape: Shape, count: usize) -> Artifact {
-    let mut knots = Knots {
-        start: vec![0],
-        at: Vec::new(),
-    };
-    for _ in 0..shape.features {
-        knots
-            .at
-            .extend((0..count).map(|at| at as f32 * 5.0 / count as f32 - 2.4));
-        knots.start.push(knots.at.len() as u32);
-    }
+    let spread = |_| (0..count).map(|at| at as f32 * 5.0 / count as f32 - 2.4);
+    let knots = Knots::of_each((0..shape.features).map(spread));
     Artifact {
         header: Header {
             schema_hash: String::new(),
@@ -141,20 +136,7 @@ fn theirs(artifact: &Artifact, rows: &[Arrays]) {
     let at = |name: &str| dir.path().join(name);
     let (_, identity) = Artifact::decode(&artifact.encode().unwrap()).unwrap();
     fs::write(at("model.onnx"), export(artifact, &identity)).unwrap();
-    let floats = |name: &str, of: fn(&Arrays) -> &Vec<f32>| {
-        let values = rows.iter().flat_map(of);
-        let bytes: Vec<u8> = values.flat_map(|it| it.to_le_bytes()).collect();
-        fs::write(at(name), bytes).unwrap();
-    };
-    floats("tabular", |it| &it.tabular);
-    floats("sequence", |it| &it.sequence);
-    floats("entities", |it| &it.entities);
-    floats("neighbourhood", |it| &it.neighbourhood);
-    let steps = rows.iter().flat_map(|it| (it.steps as i64).to_le_bytes());
-    fs::write(at("steps"), steps.collect::<Vec<u8>>()).unwrap();
-    let neighbours = rows.iter().flat_map(|it| &it.neighbours);
-    let neighbours = neighbours.flat_map(|it| i64::from(*it).to_le_bytes());
-    fs::write(at("neighbours"), neighbours.collect::<Vec<u8>>()).unwrap();
+    write_inputs(dir.path(), rows);
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let status = Command::new(python)
         .arg(root.join("bench/peers/onnx_runtime.py"))

@@ -7,6 +7,8 @@ extern crate model as ringfence_model;
 
 #[path = "support/exported.rs"]
 mod exported;
+#[path = "support/input_files.rs"]
+mod input_files;
 #[path = "../../model/tests/support/python.rs"]
 mod python;
 #[path = "../../model/tests/support/random_networks.rs"]
@@ -21,6 +23,7 @@ use std::path::Path;
 use std::process::Command;
 
 use exported::{artifact, calibrations, graph_samples, knots};
+use input_files::write_inputs;
 use model::artifact::{Artifact, Blend};
 use model::hybrid::kernel::Kernel;
 use model::hybrid::shape::{NEIGHBOURS, STEPS, Shape};
@@ -62,22 +65,7 @@ fn lay_out(artifact: &Artifact, samples: &[Arrays]) -> TempDir {
     let identity = artifact.save(&at("served.model")).unwrap();
     fs::write(at("model.onnx"), export(artifact, &identity)).unwrap();
     fs::write(at("rows.txt"), samples.len().to_string()).unwrap();
-    let floats = |name: &str, of: fn(&Arrays) -> &Vec<f32>| {
-        let values = samples.iter().flat_map(of);
-        let bytes: Vec<u8> = values.flat_map(|it| it.to_le_bytes()).collect();
-        fs::write(at(name), bytes).unwrap();
-    };
-    floats("tabular", |it| &it.tabular);
-    floats("sequence", |it| &it.sequence);
-    floats("entities", |it| &it.entities);
-    floats("neighbourhood", |it| &it.neighbourhood);
-    let ints = |name: &str, values: Vec<i64>| {
-        let bytes: Vec<u8> = values.iter().flat_map(|it| it.to_le_bytes()).collect();
-        fs::write(at(name), bytes).unwrap();
-    };
-    ints("steps", samples.iter().map(|it| it.steps as i64).collect());
-    let neighbours = samples.iter().flat_map(|it| &it.neighbours);
-    ints("neighbours", neighbours.map(|it| i64::from(*it)).collect());
+    write_inputs(dir.path(), samples);
     dir
 }
 

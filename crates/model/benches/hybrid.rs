@@ -41,14 +41,8 @@ fn main() {
             graph: true,
             sequence: true,
         };
-        let mut knots = Knots {
-            start: vec![0],
-            at: vec![],
-        };
-        for _ in 0..shape.features {
-            knots.at.extend((0..12).map(|at| at as f32 * 0.4 - 2.2));
-            knots.start.push(knots.at.len() as u32);
-        }
+        let twelve = |_| (0..12).map(|at| at as f32 * 0.4 - 2.2);
+        let knots = Knots::of_each((0..shape.features).map(twelve));
         let hybrid = random_network(&mut dice, shape, knots, 1.0);
         let samples: Vec<Arrays> = (0..ROWS)
             .map(|_| {

@@ -31,15 +31,10 @@ fn network(dice: &mut Dice, hidden: usize) -> Hybrid {
         graph: true,
         sequence: true,
     };
-    let mut knots = Knots {
-        start: vec![0],
-        at: Vec::new(),
-    };
-    for feature in 0..shape.features {
+    let knots = Knots::of_each((0..shape.features).map(|feature| {
         let count = if feature % 5 == 0 { 0 } else { 9 };
-        knots.at.extend((0..count).map(|at| at as f32 * 0.6 - 2.4));
-        knots.start.push(knots.at.len() as u32);
-    }
+        (0..count).map(|at| at as f32 * 0.6 - 2.4)
+    }));
     random_network(dice, shape, knots, 1.5)
 }
 

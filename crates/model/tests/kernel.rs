@@ -32,20 +32,15 @@ fn random_shape(dice: &mut Dice) -> Shape {
 }
 
 fn random_knots(dice: &mut Dice, features: usize) -> Knots {
-    let mut knots = Knots {
-        start: vec![0],
-        at: Vec::new(),
-    };
-    for _ in 0..features {
+    Knots::of_each((0..features).map(|_| {
         let count = [0, 1, 2, 5, 12, 64][dice.below(6)];
         let mut at = -2.0;
-        for _ in 0..count {
+        let mut next = || {
             at += 0.01 + (dice.value() + 1.0) * 2.0 / count as f32;
-            knots.at.push(at);
-        }
-        knots.start.push(knots.at.len() as u32);
-    }
-    knots
+            at
+        };
+        (0..count).map(|_| next()).collect::<Vec<f32>>()
+    }))
 }
 
 /// Any number of steps and neighbours, none among them; missing, infinite and far values.

@@ -115,38 +115,34 @@ impl Moments {
 
 fn knots(tabular: &[f32], rows: &[usize], sight: &Sight) -> Knots {
     let width = sight.features.len();
-    let mut knots = Knots {
-        start: vec![0],
-        at: Vec::new(),
-    };
     let mut present = Vec::with_capacity(rows.len());
-    for (feature, seen) in sight.features.iter().enumerate() {
-        if *seen {
-            present.clear();
-            let values = rows.iter().map(|row| tabular[row * width + feature]);
-            present.extend(values.filter(|value| !value.is_nan()));
-            let never_missing = present.len() == rows.len();
-            place(&mut present, never_missing, &mut knots.at);
+    Knots::of_each(sight.features.iter().enumerate().map(|(feature, seen)| {
+        if !seen {
+            return Vec::new();
         }
-        knots.start.push(knots.at.len() as u32);
-    }
-    knots
+        present.clear();
+        let values = rows.iter().map(|row| tabular[row * width + feature]);
+        present.extend(values.filter(|value| !value.is_nan()));
+        let never_missing = present.len() == rows.len();
+        place(&mut present, never_missing)
+    }))
 }
 
 /// Knots of one feature; none where it never changes.
-fn place(present: &mut [f32], never_missing: bool, at: &mut Vec<f32>) {
+fn place(present: &mut [f32], never_missing: bool) -> Vec<f32> {
     present.sort_unstable_by(f32::total_cmp);
+    let mut at = Vec::new();
     let Some(last) = present.len().checked_sub(1) else {
-        return;
+        return at;
     };
-    let from = at.len();
     for share in SHARES {
         let value = present[(share * last as f64).round() as usize] + 0.0;
-        if at.len() == from || at[at.len() - 1] < value {
+        if at.last().is_none_or(|held| *held < value) {
             at.push(value);
         }
     }
-    if never_missing && at.len() == from + 1 {
-        at.truncate(from);
+    if never_missing && at.len() == 1 {
+        at.clear();
     }
+    at
 }

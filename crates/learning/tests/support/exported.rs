@@ -71,33 +71,21 @@ pub fn graph_samples(count: usize) -> (Vec<Arrays>, Shape) {
 
 /// Where the samples' values lie.
 pub fn knots(samples: &[Arrays]) -> Knots {
-    let mut knots = Knots {
-        start: vec![0],
-        at: Vec::new(),
-    };
-    for feature in 0..samples[0].tabular.len() {
+    Knots::of_each((0..samples[0].tabular.len()).map(|feature| {
         let values = samples.iter().map(|it| it.tabular[feature]);
         let mut values: Vec<f32> = values.filter(|it| !it.is_nan()).collect();
         values.sort_unstable_by(f32::total_cmp);
         values.dedup();
         let every = values.len().div_ceil(12).max(1);
-        knots.at.extend(values.iter().step_by(every));
-        knots.start.push(knots.at.len() as u32);
-    }
-    knots
+        values.into_iter().step_by(every)
+    }))
 }
 
 pub fn few_knots(dice: &mut Dice, features: usize) -> Knots {
-    let mut knots = Knots {
-        start: vec![0],
-        at: Vec::new(),
-    };
-    for _ in 0..features {
+    Knots::of_each((0..features).map(|_| {
         let count = [0, 1, 2, 7][dice.below(4)];
-        knots.at.extend((0..count).map(|at| at as f32 * 0.9 - 2.0));
-        knots.start.push(knots.at.len() as u32);
-    }
-    knots
+        (0..count).map(|at| at as f32 * 0.9 - 2.0)
+    }))
 }
 
 pub fn calibrations() -> Vec<CalibrationMap> {

@@ -34,6 +34,19 @@ pub struct Place {
 }
 
 impl Knots {
+    /// Of each feature in turn its knots, ascending.
+    pub fn of_each<K: IntoIterator<Item = f32>>(features: impl IntoIterator<Item = K>) -> Knots {
+        let mut knots = Knots {
+            start: vec![0],
+            at: Vec::new(),
+        };
+        for feature in features {
+            knots.at.extend(feature);
+            knots.start.push(knots.at.len() as u32);
+        }
+        knots
+    }
+
     pub fn check(&self, features: usize) -> Result<(), KnotsError> {
         if self.start.len() != features + 1 {
             let got = self.start.len().saturating_sub(1);

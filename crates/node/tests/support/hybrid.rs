@@ -71,14 +71,7 @@ pub fn network(scale: f32) -> Hybrid {
         graph: true,
         sequence: true,
     };
-    let mut knots = Knots {
-        start: vec![0],
-        at: Vec::new(),
-    };
-    for _ in 0..features {
-        knots.at.extend([-1.0, 0.0, 2.0, 60.0]);
-        knots.start.push(knots.at.len() as u32);
-    }
+    let knots = Knots::of_each(vec![[-1.0, 0.0, 2.0, 60.0]; features]);
     let hybrid = random_network(&mut Dice(3), shape, knots.clone(), 1.0);
     let mut weights: Vec<f32> = hybrid.weights().iter().map(|it| it * scale).collect();
     // Nothing goes straight to the output: sequence and neighbourhood are heard beside the features.

@@ -51,14 +51,7 @@ fn with_network(bench: &Bench, model: &str, schema: &str) -> String {
         graph: true,
         sequence: true,
     };
-    let mut knots = Knots {
-        start: vec![0],
-        at: Vec::new(),
-    };
-    for _ in 0..shape.features {
-        knots.at.extend([-1.0, 0.0, 1.0, 8.0, 200.0]);
-        knots.start.push(knots.at.len() as u32);
-    }
+    let knots = Knots::of_each(vec![[-1.0, 0.0, 1.0, 8.0, 200.0]; shape.features]);
     artifact.network = Some(Network {
         hybrid: random_network(&mut Dice(5), shape, knots, 1.0),
         blend: Blend {

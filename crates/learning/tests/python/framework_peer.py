@@ -25,10 +25,6 @@ roles = len(w["message"])
 samples = case["samples"]
 
 
-def relu(x):
-    return torch.relu(x)
-
-
 def set_to(parameter, value):
     """Makes a framework's parameter a view of one of ours, so that gradients flow on."""
     module, name = parameter
@@ -70,7 +66,7 @@ def graph(tabular):
         lists = [sample["neighbourhood"][role] for sample in samples]
         entity_of = torch.tensor([row for row, held in enumerate(lists) for _ in held], dtype=torch.long)
         values = torch.tensor([one for held in lists for one in held]).reshape(-1, w["message"].shape[1])
-        messages = relu(values @ w["message"][role] + w["message_bias"][role])
+        messages = torch.relu(values @ w["message"][role] + w["message_bias"][role])
         own = torch.tensor([sample["entities"][role] for sample in samples])
 
         conv = SAGEConv((hidden, own.shape[1]), hidden, aggr=["mean", "max"])
@@ -79,7 +75,7 @@ def graph(tabular):
         set_to((conv.lin_l, "bias"), w["entity_bias"][role])
         set_to((conv.lin_r, "weight"), w["entity_own"][role].T)
         edges = torch.stack([torch.arange(len(entity_of)), entity_of])
-        entity = relu(conv((messages, own), edges))
+        entity = torch.relu(conv((messages, own), edges))
 
         first = role == 0
         conv = SAGEConv((hidden, hidden), hidden, aggr="sum", root_weight=first, bias=first)
@@ -88,7 +84,7 @@ def graph(tabular):
             set_to((conv.lin_l, "bias"), w["event_bias"])
             set_to((conv.lin_r, "weight"), w["event_own"].T)
         event = event + conv((entity, tabular), torch.stack([events, events]))
-    return relu(event)
+    return torch.relu(event)
 
 
 def past(tabular):
@@ -103,14 +99,13 @@ def past(tabular):
             # The event type is no quantity: it has a row of its own.
             inputs[row, at, 5] = 0
             inputs[row, at, width + kind] = 1
-    lstm = torch.nn.LSTM(width + types, hidden, batch_first=True)
     flat = [torch.cat([w["step"], w["step_event_type"]]).T, w["recurrent"].T, w["recurrent_bias"], 0 * w["recurrent_bias"]]
     some = (steps > 0).nonzero().flatten()
     packed = pack_padded_sequence(inputs[some], steps[some], batch_first=True, enforce_sorted=False)
     zeros = torch.zeros(1, len(some), hidden)
     # The operator beneath torch.nn.LSTM, which takes weights that are no leaves.
     states, last, _ = torch._VF.lstm(
-        packed.data, packed.batch_sizes, (zeros, zeros), flat, True, lstm.num_layers, 0.0, False, False
+        packed.data, packed.batch_sizes, (zeros, zeros), flat, True, 1, 0.0, False, False
     )
     packed = torch.nn.utils.rnn.PackedSequence(states, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
     states, _ = pad_packed_sequence(packed, batch_first=True, total_length=longest)
@@ -120,15 +115,15 @@ def past(tabular):
     shares = torch.softmax(scores.masked_fill(masked, -torch.inf), dim=1)
     pool = torch.einsum("rt,rth->rh", shares, states)
     both = torch.zeros(rows, 2 * hidden).index_copy(0, some, torch.cat([last, pool], dim=1))
-    return relu(both @ w["past"] + w["past_bias"])
+    return torch.relu(both @ w["past"] + w["past_bias"])
 
 
 shares, missing = knots()
-wide = relu(shares @ w["spline"] + missing @ w["missing"] + w["wide_bias"])
-tabular = relu(wide @ w["tabular"] + w["tabular_bias"])
+wide = torch.relu(shares @ w["spline"] + missing @ w["missing"] + w["wide_bias"])
+tabular = torch.relu(wide @ w["tabular"] + w["tabular_bias"])
 branches = torch.cat([tabular, graph(tabular), past(tabular)], dim=1)
 gated = torch.sigmoid(branches @ w["gate"] + w["gate_bias"]) * branches
-fused = relu(gated @ w["fusion"] + w["fusion_bias"])
+fused = torch.relu(gated @ w["fusion"] + w["fusion_bias"])
 skip = shares @ w["skip"] + missing @ w["skip_missing"]
 raw = fused @ w["output"] + w["output_bias"][0] + skip
 (raw * torch.tensor(case["draw"])).sum().backward()

@@ -17,7 +17,7 @@ use ringfence_node::node::{Node, NodeSettings, TenantHandle};
 use ringfence_node::owner::{Fsync, OwnerSettings};
 use ringfence_node::quota::{Quota, Quotas};
 use ringfence_node::request::{Answer, Failed, Request};
-use ringfence_node::{Decided, Place, Tenant};
+use ringfence_node::{Accepted, Decided, Place, Tenant};
 use tempfile::TempDir;
 
 pub const SCHEMA: &str = include_str!("../../../../schemas/default.toml");
@@ -143,6 +143,22 @@ pub fn decide(tenant: &TenantHandle, event: Event) -> Result<Decided, Failed> {
 
 pub fn parse(text: &str) -> Line {
     parse_line(text, &Schema::parse(SCHEMA).unwrap(), None).unwrap()
+}
+
+/// The chargeback of a payment, which is taken.
+pub fn charge_back(tenant: &TenantHandle, event_id: &str) {
+    let text = format!(
+        r#"{{"label":"fraud","event_id":"{event_id}","label_timestamp":"2026-02-01T00:00:00Z","source":"chargeback"}}"#
+    );
+    let Line::Label(label) = parse(&text) else {
+        panic!("no label");
+    };
+    let at = label.label_timestamp;
+    let taken = ask(tenant, Request::Label(label, at));
+    assert!(
+        matches!(taken, Ok(Answer::Accepted(Accepted::New(_)))),
+        "{taken:?}"
+    );
 }
 
 pub fn payment(number: u32) -> Event {

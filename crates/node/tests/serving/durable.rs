@@ -3,14 +3,13 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use event::json::Line;
 use event::{EventId, Position};
 use ringfence_node::mailbox::Level;
 use ringfence_node::owner::Fsync;
 use ringfence_node::request::{Answer, Failed, Request};
 use ringfence_node::{Accepted, NodeError};
 
-use crate::desk::{Desk, SOON, ask, decide, digest, parse, payment, payment_of, settings};
+use crate::desk::{Desk, SOON, ask, charge_back, decide, digest, payment, payment_of, settings};
 
 #[test]
 fn answers_of_many_senders_are_the_same_after_a_restart() {
@@ -141,16 +140,7 @@ fn an_event_ingested_is_history_and_labels_reach_it() {
         matches!(&decided, Err(Failed::Refused(NodeError::Undecided { .. }))),
         "{decided:?}"
     );
-    let text = r#"{"label":"fraud","event_id":"e1","label_timestamp":"2026-02-01T00:00:00Z","source":"chargeback"}"#;
-    let Line::Label(label) = parse(text) else {
-        panic!("no label");
-    };
-    let at = label.label_timestamp;
-    let label = ask(&tenant, Request::Label(label, at));
-    assert!(
-        matches!(label, Ok(Answer::Accepted(Accepted::New(_)))),
-        "{label:?}"
-    );
+    charge_back(&tenant, "e1");
     let id = EventId::parse("event_id", "e1").unwrap();
     match ask(&tenant, Request::Decision(id)).unwrap() {
         Answer::Decision(found, _) => {

@@ -1,10 +1,9 @@
 //! What a tenant may hold, and what goes on when it holds that.
 
-use event::json::Line;
+use ringfence_node::NodeError;
 use ringfence_node::request::{Answer, Failed, Request};
-use ringfence_node::{Accepted, NodeError};
 
-use crate::desk::{Desk, ask, decide, parse, payment, payment_of, settings, until};
+use crate::desk::{Desk, ask, charge_back, decide, payment, payment_of, settings, until};
 
 #[test]
 fn past_its_entities_a_tenant_goes_on_with_those_it_knows() {
@@ -36,16 +35,7 @@ fn past_its_entities_a_tenant_goes_on_with_those_it_knows() {
     // Known entities, what was decided before, labels.
     assert!(!decide(&tenant, payment(35)).unwrap().duplicate);
     assert!(decide(&tenant, payment(0)).unwrap().duplicate);
-    let text = r#"{"label":"fraud","event_id":"e1","label_timestamp":"2026-02-01T00:00:00Z","source":"chargeback"}"#;
-    let Line::Label(label) = parse(text) else {
-        panic!("no label");
-    };
-    let at = label.label_timestamp;
-    let label = ask(&tenant, Request::Label(label, at));
-    assert!(
-        matches!(label, Ok(Answer::Accepted(Accepted::New(_)))),
-        "{label:?}"
-    );
+    charge_back(&tenant, "e1");
     // What was refused left no trace.
     drop(tenant);
     desk.restart();

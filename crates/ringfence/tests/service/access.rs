@@ -86,19 +86,7 @@ fn without_a_token_or_with_a_forged_one_nothing_opens() {
 #[test]
 fn nothing_of_one_tenant_reaches_another() {
     let server = Server::start();
-    let mut admin = server.admin();
-    for name in ["acme", "other"] {
-        let made = admin.post("/v1/tenants", &json!({ "name": name }).to_string());
-        assert_eq!(made.status, 201, "{}", made.text());
-    }
-    let token = |tenant: &str| {
-        let output = server
-            .command(&["--tenant", tenant, "token"])
-            .output()
-            .unwrap();
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
-    };
-    let (acme_token, other_token) = (token("acme"), token("other"));
+    let (acme_token, other_token) = (server.new_tenant("acme"), server.new_tenant("other"));
     let mut acme = server.client_of("acme", &acme_token);
     let secret = "an-id-of-acme-alone";
     let mut event = payment(1);

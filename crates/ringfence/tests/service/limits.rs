@@ -121,22 +121,13 @@ fn a_tenant_past_its_rate_is_told_when_to_come_back_and_another_is_not_touched()
     let server = Server::with(
         "[rate]\nper_second = 1\nburst = 3\n[rate.tenants.roomy]\nper_second = 1000\nburst = 1000\n",
     );
-    let made = server
-        .admin()
-        .post("/v1/tenants", &json!({ "name": "roomy" }).to_string());
-    assert_eq!(made.status, 201);
+    let mut roomy = server.client_of("roomy", &server.new_tenant("roomy"));
     let mut busy = server.client();
     let answers: Vec<Answer> = (0..5).map(|_| busy.get("/v1/policy")).collect();
     let statuses: Vec<u16> = answers.iter().map(|it| it.status).collect();
     assert_eq!(statuses, [200, 200, 200, 429, 429]);
     assert_eq!(answers[3].code(), "rate_limited");
     assert_eq!(answers[3].header("retry-after"), Some("1"));
-    let output = server
-        .command(&["--tenant", "roomy", "token"])
-        .output()
-        .unwrap();
-    let token = String::from_utf8(output.stdout).unwrap();
-    let mut roomy = server.client_of("roomy", token.trim());
     assert!((0..50).all(|number| {
         roomy
             .post("/v1/decisions", &payment(number).to_string())

@@ -4,8 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use serde_json::json;
-
 use crate::server::{Server, payment};
 
 #[test]
@@ -13,15 +11,7 @@ fn a_tenant_far_past_its_rate_costs_another_no_request() {
     let server = Server::with(
         "[rate]\nper_second = 20\nburst = 20\n[rate.tenants.quiet]\nper_second = 10000\nburst = 10000\n",
     );
-    let made = server
-        .admin()
-        .post("/v1/tenants", &json!({ "name": "quiet" }).to_string());
-    assert_eq!(made.status, 201);
-    let output = server
-        .command(&["--tenant", "quiet", "token"])
-        .output()
-        .unwrap();
-    let token = String::from_utf8(output.stdout).unwrap();
+    let token = server.new_tenant("quiet");
     let stop = Arc::new(AtomicBool::new(false));
     let (sent, limited) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let noisy: Vec<_> = (0..4)

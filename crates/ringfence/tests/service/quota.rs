@@ -48,14 +48,7 @@ fn past_its_entities_a_tenant_is_told_so_and_another_has_its_own() {
     ] {
         assert_eq!(metric(&mut admin, name, tenant), value, "{name}");
     }
-    let made = admin.post("/v1/tenants", &json!({ "name": "roomy" }).to_string());
-    assert_eq!(made.status, 201);
-    let output = server
-        .command(&["--tenant", "roomy", "token"])
-        .output()
-        .unwrap();
-    let token = String::from_utf8(output.stdout).unwrap();
-    let mut roomy = server.client_of("roomy", token.trim());
+    let mut roomy = server.client_of("roomy", &server.new_tenant("roomy"));
     roomy.post("/v1/decisions", &stranger.to_string()).ok();
 }
 

@@ -140,6 +140,15 @@ impl Server {
             .with("Authorization", &format!("Bearer {token}"))
     }
 
+    /// Makes a tenant; a token for it.
+    pub fn new_tenant(&self, name: &str) -> String {
+        let body = serde_json::json!({ "name": name }).to_string();
+        let made = self.admin().post("/v1/tenants", &body);
+        assert_eq!(made.status, 201, "{}", made.text());
+        let output = self.command(&["--tenant", name, "token"]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
     pub fn admin(&self) -> Client {
         let token = self.token(&["--role", "admin"]);
         self.plain()

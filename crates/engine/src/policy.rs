@@ -2,7 +2,9 @@
 //!
 //! Lists and rules come before and after the thresholds later; they will sit in [`Policy::decide`].
 
-use event::record::{Decision, DecisionKind, DecisionSource, ModelVersion, ReasonCode, degraded};
+use event::record::{
+    Decision, DecisionKind, DecisionSource, Findings, ModelVersion, ReasonCode, degraded,
+};
 use event::{Event, EventTypeIx, Position, Schema};
 use serde::Deserialize;
 use smallvec::SmallVec;
@@ -172,6 +174,7 @@ impl Policy {
             } else {
                 SmallVec::new()
             },
+            findings: Findings::default(),
         }
     }
 
@@ -196,6 +199,7 @@ impl Policy {
             },
             reasons: SmallVec::new(),
             evidence: SmallVec::new(),
+            findings: Findings::default(),
         }
     }
 }

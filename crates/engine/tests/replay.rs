@@ -6,6 +6,7 @@
 #[path = "../../graph/tests/history/mod.rs"]
 mod history;
 
+use compact_str::CompactString;
 use event::record::{Activation, Channel, Config, ConfigSection, ServingPart};
 use event::{Position, Record, Schema};
 use graph::Sample;
@@ -26,6 +27,7 @@ fn with_config(records: Vec<Record>) -> Vec<Record> {
             section,
             version: 1,
             author,
+            why: CompactString::default(),
             body,
         })
     };
@@ -310,6 +312,7 @@ fn config_that_does_not_parse_is_named_and_ignored() {
             section,
             version,
             author: "test".into(),
+            why: CompactString::default(),
             body: body.to_owned(),
         };
         let before = engine.clone();

@@ -19,6 +19,11 @@ pub const VERSION: u8 = 1;
 /// Of an activation with a channel; one without is written as before there were channels.
 pub const VERSION_CHANNEL: u8 = 2;
 
+/// Of a decision with findings; one without is written as before there were rules.
+pub const VERSION_FINDINGS: u8 = 2;
+/// Of a config with a reason.
+pub const VERSION_REASON: u8 = 2;
+
 /// Kind bytes; a new kind takes the next number, none is ever reused.
 pub(crate) mod kind {
     pub const EVENT: u8 = 1;

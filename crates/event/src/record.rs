@@ -136,6 +136,75 @@ pub struct Decision {
     pub reasons: SmallVec<[ReasonCode; 4]>,
     /// Interactions that were looked at, for the graph as it stood; at most 16.
     pub evidence: SmallVec<[Position; 8]>,
+    pub findings: Findings,
+}
+
+/// What rules, lists and the draw of unbiased approvals had to say of an event; of most events nothing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Findings {
+    /// The model's score where rules have changed it.
+    pub model_score: Option<u16>,
+    /// What would have been decided, had the draw not let the event pass.
+    pub explored: Option<DecisionKind>,
+    /// In the order of their evaluation; at most [`Findings::RULES_MAX`].
+    pub rules: Vec<RuleHit>,
+    /// Lists that the event stands on, by name; at most [`Findings::LISTS_MAX`].
+    pub lists: Vec<ListHit>,
+    /// Ascending, each once; at most [`Findings::TAGS_MAX`].
+    pub tags: Vec<CompactString>,
+}
+
+impl Findings {
+    pub const RULES_MAX: usize = 32;
+    pub const LISTS_MAX: usize = 16;
+    pub const TAGS_MAX: usize = 32;
+    /// Of a rule's id, a list's name and a tag.
+    pub const NAME_BYTES_MAX: usize = 64;
+
+    pub fn is_empty(&self) -> bool {
+        *self == Findings::default()
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleHit {
+    pub rule: CompactString,
+    pub outcome: RuleOutcome,
+    /// An alert that the rule opens.
+    pub alert: Option<Severity>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RuleOutcome {
+    /// It held, and its effects were taken.
+    Matched,
+    /// It held, and has no effect yet.
+    Shadow,
+    /// It could not be evaluated: it had no effect.
+    Error,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    Low,
+    Medium,
+    High,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListHit {
+    pub list: CompactString,
+    pub effect: ListEffect,
+}
+
+/// From the weakest to the strongest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ListEffect {
+    Watch,
+    Block,
+    Allow,
+    /// A block that no list allows away.
+    BlockAlways,
 }
 
 /// Bits of [`Decision::degraded`].
@@ -226,6 +295,8 @@ pub struct Config {
     /// Counts up per section.
     pub version: u32,
     pub author: CompactString,
+    /// Why, in the author's words, at most 512 bytes; empty when not told.
+    pub why: CompactString,
     /// The section's document as its owner wrote it (TOML), at most 1 MiB.
     pub body: String,
 }
@@ -272,6 +343,10 @@ pub enum ServingPart {
     Champion,
     Challenger,
     Shadow,
+}
+
+impl Config {
+    pub const WHY_BYTES_MAX: usize = 512;
 }
 
 impl Event {
@@ -376,6 +451,14 @@ names!(DecisionKind {
     Decline => "decline",
 });
 names!(DecisionSource { Model => "model", Rule => "rule", List => "list", Fallback => "fallback" });
+names!(RuleOutcome { Matched => "matched", Shadow => "shadow", Error => "error" });
+names!(Severity { Low => "low", Medium => "medium", High => "high" });
+names!(ListEffect {
+    Watch => "watch",
+    Block => "block",
+    Allow => "allow",
+    BlockAlways => "block_always",
+});
 names!(ConfigSection {
     Schema => "schema",
     Policy => "policy",

@@ -5,7 +5,7 @@
 use std::ops::ControlFlow;
 
 use event::json::{Line, parse_line};
-use event::record::{Decision, DecisionKind, DecisionSource, ModelVersion};
+use event::record::{Decision, DecisionKind, DecisionSource, Findings, ModelVersion};
 use event::{EventTime, Schema};
 use node::{Accepted, History, Journal, Place};
 use ringfence_learning::dataset::{self, Labels, Range, Rows};
@@ -102,6 +102,7 @@ fn decisions_say_what_silence_means_and_what_a_row_counts_for() {
             degraded: 0,
             reasons: Default::default(),
             evidence: Default::default(),
+            findings: Findings::default(),
         };
         journal.append_decision(&event, &decision).unwrap();
     }

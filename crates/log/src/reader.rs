@@ -251,6 +251,17 @@ pub struct Records {
 }
 
 impl Records {
+    /// Goes on up to a later end, which the caller knows to be written whole.
+    pub fn extend_to(&mut self, end: Position) {
+        if end.0 > self.end {
+            self.end = end.0;
+            // What was read beyond the group at hand may have been half written then.
+            if self.at >= self.body_len as usize {
+                self.scan.forget();
+            }
+        }
+    }
+
     /// The next record, borrowed until the following call; None at the end.
     pub fn next_record(&mut self) -> Result<Option<Record<'_>>, LogError> {
         if self.next >= self.end {

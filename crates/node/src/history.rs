@@ -124,6 +124,11 @@ impl History {
 }
 
 impl HistoryRecords {
+    /// Goes on up to a later end, which the caller knows to be committed.
+    pub(crate) fn extend_to(&mut self, end: Position) {
+        self.records.extend_to(log::Position(end.0));
+    }
+
     pub fn next_record(&mut self) -> Result<Option<(Position, Record)>, NodeError> {
         let next = self.next_sized()?;
         Ok(next.map(|(position, record, _)| (position, record)))

@@ -98,6 +98,7 @@ impl Journal {
             section: ConfigSection::Schema,
             version: 1,
             author: CompactString::from("init"),
+            why: CompactString::default(),
             body: text.to_owned(),
         };
         self.append(&Record::Config(config))?;

@@ -10,6 +10,7 @@ pub mod owner;
 pub mod background;
 pub mod breaker;
 pub mod counters;
+pub mod follower;
 pub mod guard;
 pub mod mailbox;
 pub mod quota;
@@ -31,6 +32,7 @@ mod error;
 
 pub use champion::Champion;
 pub use error::NodeError;
+pub use follower::Follower;
 pub use history::History;
 pub use journal::{Accepted, Journal};
 pub use node::Node;

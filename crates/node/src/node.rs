@@ -11,13 +11,14 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use event::Span;
+use event::{Position, Span};
 use log::{LogError, LogOptions};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
 use crate::background::Background;
 use crate::clock::Clock;
+use crate::follower::Follower;
 use crate::mailbox::{BoxLimits, Level, Refused};
 use crate::owner::progress::Progress;
 use crate::owner::{self, OwnerSettings, Shape, Shared};
@@ -238,6 +239,16 @@ impl TenantHandle {
 
     pub fn counters(&self) -> &crate::counters::Counters {
         &self.shared.counters
+    }
+
+    /// End of what is on disk and may be shown, exclusive; 0 until the tenant has been opened once.
+    pub fn committed(&self) -> Position {
+        self.shared.committed()
+    }
+
+    /// Reads behind the owner, from a position on.
+    pub fn follower(&self, from: Position) -> Follower {
+        Follower::new(self.place.clone(), self.shared.clone(), from)
     }
 
     pub fn limits(&self) -> BoxLimits {

@@ -13,6 +13,7 @@ mod retention;
 mod work;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SendError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -72,6 +73,8 @@ pub struct Shared {
     /// Of the owner, and of the thread that waits for the disk.
     pub owner: Progress,
     pub committer: Progress,
+    /// End of what is on disk, exclusive.
+    committed: AtomicU64,
     status: Mutex<Option<NotServing>>,
     /// What snapshots stand for, as the background last found it.
     covered: Mutex<Option<Covered>>,
@@ -89,6 +92,15 @@ impl Shared {
     pub fn status(&self) -> Option<NotServing> {
         let status = self.status.lock();
         status.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// End of what is on disk and may be shown, exclusive.
+    pub fn committed(&self) -> Position {
+        Position(self.committed.load(Ordering::Acquire))
+    }
+
+    fn set_committed(&self, committed: Position) {
+        self.committed.store(committed.0, Ordering::Release);
     }
 
     fn take_covered(&self) -> Option<Covered> {
@@ -176,6 +188,7 @@ pub fn start(
         shape: OnceLock::new(),
         owner: Progress::new(),
         committer: Progress::new(),
+        committed: AtomicU64::new(0),
         status: Mutex::new(Some(NotServing::Starting)),
         covered: Mutex::new(None),
     });
@@ -351,6 +364,7 @@ impl Owner {
 
     /// Sends the answers that may be shown by now.
     fn release(&mut self, committed: Position) {
+        self.shared.set_committed(committed);
         while let Some(held) = self.waiting.next(committed) {
             self.send(held);
         }

@@ -231,6 +231,7 @@ impl Tenant {
             section: ConfigSection::Policy,
             version: self.engine.policy_version() + 1,
             author: CompactString::from(author),
+            why: CompactString::default(),
             body: body.to_owned(),
         };
         self.append(Record::Config(config))

@@ -7,14 +7,17 @@ use crate::ids::{AttributeIx, EntityId, EventId, EventTypeIx, Position, RoleIx};
 use crate::money::{Currency, Money};
 use crate::record::{
     Activation, AttributeValue, Channel, Config, ConfigSection, Decision, DecisionKind,
-    DecisionSource, Entities, Event, Label, LabelSource, ModelVersion, Outcome, OutcomeKind,
-    ReasonCode, Record, ServingPart, Subject, Tick, Verdict,
+    DecisionSource, Entities, Event, Findings, Label, LabelSource, ListEffect, ListHit,
+    ModelVersion, Outcome, OutcomeKind, ReasonCode, Record, RuleHit, RuleOutcome, ServingPart,
+    Severity, Subject, Tick, Verdict,
 };
 use crate::schema::{ATTRIBUTES_MAX, EVENT_TYPES_MAX, ROLES_MAX, TEXT_BYTES_MAX};
 use crate::time::EventTime;
 
 use super::wire::Wire;
-use super::{BODY_BYTES_MAX, CodecError, VERSION, VERSION_CHANNEL, kind};
+use super::{
+    BODY_BYTES_MAX, CodecError, VERSION, VERSION_CHANNEL, VERSION_FINDINGS, VERSION_REASON, kind,
+};
 
 const REASONS_MAX: u64 = 32;
 const EVIDENCE_MAX: u64 = 16;
@@ -30,6 +33,8 @@ pub fn decode(bytes: &[u8]) -> Result<Record, CodecError> {
     let version = wire.byte("layout version")?;
     let newest = match kind {
         kind::ACTIVATION => VERSION_CHANNEL,
+        kind::DECISION => VERSION_FINDINGS,
+        kind::CONFIG => VERSION_REASON,
         _ => VERSION,
     };
     if !(VERSION..=newest).contains(&version) {
@@ -43,11 +48,11 @@ pub fn decode(bytes: &[u8]) -> Result<Record, CodecError> {
         kind::EVENT => Record::Event(event(&mut wire)?),
         kind::LABEL => Record::Label(label(&mut wire)?),
         kind::OUTCOME => Record::Outcome(outcome(&mut wire)?),
-        kind::DECISION => Record::Decision(decision(&mut wire)?),
+        kind::DECISION => Record::Decision(decision(&mut wire, version)?),
         kind::TICK => Record::Tick(Tick {
             at: time(&mut wire)?,
         }),
-        kind::CONFIG => Record::Config(config(&mut wire)?),
+        kind::CONFIG => Record::Config(config(&mut wire, version)?),
         _ => Record::Activation(activation(&mut wire, version)?),
     };
     wire.end()?;
@@ -229,7 +234,7 @@ fn outcome(wire: &mut Wire<'_>) -> Result<Outcome, CodecError> {
     })
 }
 
-fn decision(wire: &mut Wire<'_>) -> Result<Decision, CodecError> {
+fn decision(wire: &mut Wire<'_>, version: u8) -> Result<Decision, CodecError> {
     let event_position = Position(wire.varint("event position")?);
     let decided_at = time(wire)?;
     let mut suspicion = SmallVec::new();
@@ -261,6 +266,10 @@ fn decision(wire: &mut Wire<'_>) -> Result<Decision, CodecError> {
     for _ in 0..wire.bounded(EVIDENCE_MAX, "evidence count")? {
         evidence.push(Position(wire.varint("evidence")?));
     }
+    let findings = match version {
+        VERSION_FINDINGS => findings(wire)?,
+        _ => Findings::default(),
+    };
     Ok(Decision {
         event_position,
         decided_at,
@@ -276,15 +285,84 @@ fn decision(wire: &mut Wire<'_>) -> Result<Decision, CodecError> {
         degraded,
         reasons,
         evidence,
+        findings,
     })
 }
 
-fn config(wire: &mut Wire<'_>) -> Result<Config, CodecError> {
+/// A value that 0 says is absent.
+fn optional<T: Copy>(
+    wire: &mut Wire<'_>,
+    all: &[T],
+    what: &'static str,
+) -> Result<Option<T>, CodecError> {
+    match usize::from(wire.byte(what)?).checked_sub(1) {
+        None => Ok(None),
+        Some(at) => match all.get(at) {
+            Some(value) => Ok(Some(*value)),
+            None => Err(wire.malformed(what)),
+        },
+    }
+}
+
+fn name(wire: &mut Wire<'_>, what: &'static str) -> Result<CompactString, CodecError> {
+    let text = wire.text(Findings::NAME_BYTES_MAX, what)?;
+    if text.is_empty() {
+        return Err(wire.malformed(what));
+    }
+    Ok(CompactString::from(text))
+}
+
+fn findings(wire: &mut Wire<'_>) -> Result<Findings, CodecError> {
+    let mut findings = Findings {
+        model_score: (wire.bounded(1001, "model score")? as u16).checked_sub(1),
+        explored: optional(wire, DecisionKind::ALL, "explored decision")?,
+        ..Findings::default()
+    };
+    for _ in 0..wire.bounded(Findings::RULES_MAX as u64, "rule count")? {
+        findings.rules.push(RuleHit {
+            rule: name(wire, "rule")?,
+            outcome: one_of(wire, RuleOutcome::ALL, "rule outcome")?,
+            alert: optional(wire, Severity::ALL, "alert")?,
+        });
+    }
+    for _ in 0..wire.bounded(Findings::LISTS_MAX as u64, "list count")? {
+        findings.lists.push(ListHit {
+            list: name(wire, "list")?,
+            effect: one_of(wire, ListEffect::ALL, "list effect")?,
+        });
+    }
+    for _ in 0..wire.bounded(Findings::TAGS_MAX as u64, "tag count")? {
+        let tag = name(wire, "tag")?;
+        if findings.tags.last().is_some_and(|last| *last >= tag) {
+            return Err(wire.malformed("tag order"));
+        }
+        findings.tags.push(tag);
+    }
+    // Nothing found is written in the layout without findings.
+    if findings.is_empty() {
+        return Err(wire.malformed("findings"));
+    }
+    Ok(findings)
+}
+
+fn reason(wire: &mut Wire<'_>) -> Result<CompactString, CodecError> {
+    let text = wire.text(Config::WHY_BYTES_MAX, "reason")?;
+    if text.is_empty() {
+        return Err(wire.malformed("reason"));
+    }
+    Ok(CompactString::from(text))
+}
+
+fn config(wire: &mut Wire<'_>, version: u8) -> Result<Config, CodecError> {
     Ok(Config {
         at: time(wire)?,
         section: one_of(wire, ConfigSection::ALL, "section")?,
         version: wire.bounded(u64::from(u32::MAX), "version")? as u32,
         author: CompactString::from(wire.text(128, "author")?),
+        why: match version {
+            VERSION_REASON => reason(wire)?,
+            _ => CompactString::default(),
+        },
         body: wire.text(BODY_BYTES_MAX, "body")?.to_owned(),
     })
 }

@@ -2,12 +2,12 @@
 
 use crate::money::Money;
 use crate::record::{
-    Activation, AttributeValue, Channel, Config, Decision, Entities, Event, Label, Outcome, Record,
-    Subject, Tick,
+    Activation, AttributeValue, Channel, Config, Decision, Entities, Event, Findings, Label,
+    Outcome, Record, Subject, Tick,
 };
 
 use super::wire::{put_signed, put_text, put_varint};
-use super::{VERSION, VERSION_CHANNEL, kind};
+use super::{VERSION, VERSION_CHANNEL, VERSION_FINDINGS, VERSION_REASON, kind};
 
 /// Appends the record's bytes to `out`.
 pub fn encode(record: &Record, out: &mut Vec<u8>) {
@@ -117,7 +117,11 @@ fn encode_outcome(outcome: &Outcome, out: &mut Vec<u8>) {
 }
 
 fn encode_decision(decision: &Decision, out: &mut Vec<u8>) {
-    out.extend_from_slice(&[kind::DECISION, VERSION]);
+    let version = match decision.findings.is_empty() {
+        true => VERSION,
+        false => VERSION_FINDINGS,
+    };
+    out.extend_from_slice(&[kind::DECISION, version]);
     put_varint(out, decision.event_position.0);
     put_signed(out, decision.decided_at.millis());
     out.push(decision.suspicion.len() as u8);
@@ -143,14 +147,49 @@ fn encode_decision(decision: &Decision, out: &mut Vec<u8>) {
     for position in &decision.evidence {
         put_varint(out, position.0);
     }
+    if version == VERSION_FINDINGS {
+        put_findings(out, &decision.findings);
+    }
+}
+
+fn put_findings(out: &mut Vec<u8>, findings: &Findings) {
+    // Absent values are 0, so that they need no flag of their own.
+    put_varint(
+        out,
+        findings.model_score.map_or(0, |score| u64::from(score) + 1),
+    );
+    out.push(findings.explored.map_or(0, |kind| kind as u8 + 1));
+    out.push(findings.rules.len() as u8);
+    for hit in &findings.rules {
+        put_text(out, &hit.rule);
+        out.push(hit.outcome as u8);
+        out.push(hit.alert.map_or(0, |severity| severity as u8 + 1));
+    }
+    out.push(findings.lists.len() as u8);
+    for hit in &findings.lists {
+        put_text(out, &hit.list);
+        out.push(hit.effect as u8);
+    }
+    out.push(findings.tags.len() as u8);
+    for tag in &findings.tags {
+        put_text(out, tag);
+    }
 }
 
 fn encode_config(config: &Config, out: &mut Vec<u8>) {
-    out.extend_from_slice(&[kind::CONFIG, VERSION]);
+    let version = if config.why.is_empty() {
+        VERSION
+    } else {
+        VERSION_REASON
+    };
+    out.extend_from_slice(&[kind::CONFIG, version]);
     put_signed(out, config.at.millis());
     out.push(config.section as u8);
     put_varint(out, u64::from(config.version));
     put_text(out, &config.author);
+    if version == VERSION_REASON {
+        put_text(out, &config.why);
+    }
     put_text(out, &config.body);
 }
 

@@ -5,8 +5,9 @@ use compact_str::CompactString;
 use ringfence_event::codec::decode;
 use ringfence_event::record::{
     Activation, AttributeValue, Channel, Config, ConfigSection, Decision, DecisionKind,
-    DecisionSource, Entities, Event, Label, LabelSource, ModelVersion, Outcome, OutcomeKind,
-    ReasonCode, Record, ServingPart, Subject, Tick, Verdict, degraded,
+    DecisionSource, Entities, Event, Findings, Label, LabelSource, ListEffect, ListHit,
+    ModelVersion, Outcome, OutcomeKind, ReasonCode, Record, RuleHit, RuleOutcome, ServingPart,
+    Severity, Subject, Tick, Verdict, degraded,
 };
 use ringfence_event::{
     AttributeIx, Currency, EntityId, EventId, EventTime, EventTypeIx, Money, Position, RoleIx,
@@ -167,6 +168,7 @@ fn decision() {
         degraded: degraded::NO_RATE | degraded::LATE_EVENT,
         reasons: smallvec![reason(200, 1375), reason(65_535, i32::MIN)],
         evidence: smallvec![Position(0), Position(127), Position(128)],
+        findings: Findings::default(),
     };
     check(
         include_str!("../golden/decision.hex"),
@@ -191,8 +193,52 @@ fn decision_fallback() {
         degraded: degraded::NO_MODEL,
         reasons: SmallVec::new(),
         evidence: SmallVec::new(),
+        findings: Findings::default(),
     };
     let golden = include_str!("../golden/decision_fallback.hex");
+    check(golden, Record::Decision(decision));
+}
+
+#[test]
+fn decision_findings() {
+    let decision = Decision {
+        event_position: Position(9),
+        decided_at: at("2026-01-31T12:00:01.751Z"),
+        suspicion: SmallVec::new(),
+        verdict: DecisionKind::Approve,
+        score: 640,
+        probability_ppm: 12_000,
+        source: DecisionSource::Rule,
+        model: ModelVersion([1, 2, 3, 4, 5, 6, 7, 8]),
+        policy_version: 7,
+        rules_version: 3,
+        propensity_ppm: 5_000,
+        degraded: 0,
+        reasons: SmallVec::new(),
+        evidence: SmallVec::new(),
+        findings: Findings {
+            model_score: Some(490),
+            explored: Some(DecisionKind::Decline),
+            rules: vec![
+                RuleHit {
+                    rule: "mule-ring".into(),
+                    outcome: RuleOutcome::Matched,
+                    alert: Some(Severity::High),
+                },
+                RuleHit {
+                    rule: "new".into(),
+                    outcome: RuleOutcome::Shadow,
+                    alert: None,
+                },
+            ],
+            lists: vec![ListHit {
+                list: "vip".into(),
+                effect: ListEffect::Watch,
+            }],
+            tags: vec!["mule".into(), "new-device".into()],
+        },
+    };
+    let golden = include_str!("../golden/decision_findings.hex");
     check(golden, Record::Decision(decision));
 }
 
@@ -209,9 +255,24 @@ fn config() {
         section: ConfigSection::Rates,
         version: 3,
         author: "treasury".into(),
+        why: CompactString::default(),
         body: "USD = 0.92\n".to_owned(),
     };
     check(include_str!("../golden/config.hex"), Record::Config(config));
+}
+
+#[test]
+fn config_with_a_reason() {
+    let config = Config {
+        at: at(EVENT_TIME),
+        section: ConfigSection::Rules,
+        version: 4,
+        author: "risk".into(),
+        why: "mules".into(),
+        body: "[]".to_owned(),
+    };
+    let golden = include_str!("../golden/config_reason.hex");
+    check(golden, Record::Config(config));
 }
 
 #[test]

@@ -17,6 +17,8 @@ fn refused(golden: &str, from: &str, to: &str) -> String {
 const EVENT: &str = include_str!("../golden/event.hex");
 const LABEL: &str = include_str!("../golden/label.hex");
 const DECISION: &str = include_str!("../golden/decision.hex");
+const FINDINGS: &str = include_str!("../golden/decision_findings.hex");
+const REASON: &str = include_str!("../golden/config_reason.hex");
 const TICK: &str = include_str!("../golden/tick.hex");
 const ACTIVATION: &str = include_str!("../golden/activation.hex");
 const CHANNEL: &str = include_str!("../golden/activation_channel.hex");
@@ -103,6 +105,32 @@ fn one_changed_part_is_refused_with_its_name() {
             "contribution is not",
         ),
         (DECISION, "03  # evidence", "11 #", "evidence count is not"),
+        (FINDINGS, "eb 03  #", "ea 07  #", "model score is not"),
+        (
+            FINDINGS,
+            "04  # explored",
+            "05  #",
+            "explored decision is not",
+        ),
+        (FINDINGS, "02  # rules", "21  #", "rule count is not"),
+        (
+            FINDINGS,
+            "67 00 03  #",
+            "67 03 03  #",
+            "rule outcome is not",
+        ),
+        (FINDINGS, "67 00 03  #", "67 00 04  #", "alert is not"),
+        (FINDINGS, "70 00  #", "70 04  #", "list effect is not"),
+        (FINDINGS, "01  # lists", "11  #", "list count is not"),
+        (
+            FINDINGS,
+            "04 6d 75 6c 65",
+            "04 7a 75 6c 65",
+            "tag order is not",
+        ),
+        (FINDINGS, "04 6d 75 6c 65", "00", "tag is not"),
+        (DECISION, "04 01", "04 03", "layout version 3, this"),
+        (REASON, "05 6d 75 6c 65 73", "00", "reason is not"),
         (ACTIVATION, "01  # part", "03 #", "serving part is not"),
         (ACTIVATION, "d0 86 03", "c1 84 3d", "share is not canonical"),
         (ACTIVATION, "07 01  #", "07 02  #", "channel expected"),
@@ -131,6 +159,7 @@ fn a_config_body_ends_at_one_mebibyte() {
             section: ConfigSection::Lists,
             version: 1,
             author: "a".repeat(128).into(),
+            why: "w".repeat(512).into(),
             body: "b".repeat(len),
         };
         let mut bytes = Vec::new();
@@ -140,8 +169,8 @@ fn a_config_body_ends_at_one_mebibyte() {
     let largest = config(1 << 20);
     assert!(largest.len() <= RECORD_BYTES_MAX);
     assert!(decode(&largest).is_ok());
-    // Kind, version, time, section, version and author stand before the body's length of three bytes.
-    let at = 2 + 1 + 1 + 1 + 2 + 128 + 3;
+    // Kind, version, time, section, version author and reason stand before the body's length of three bytes.
+    let at = 2 + 1 + 1 + 1 + 2 + 128 + 2 + 512 + 3;
     assert_eq!(
         decode(&config((1 << 20) + 1)),
         Err(CodecError::Malformed { at, what: "body" })

@@ -1,14 +1,15 @@
 //! Arbitrary valid records of every kind, bounds included.
 
 use compact_str::CompactString;
-use proptest::collection::{btree_map, vec};
+use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use ringfence_event::record::{
     Activation, AttributeValue, Channel, Config, ConfigSection, Decision, DecisionKind,
-    DecisionSource, Entities, Event, Label, LabelSource, ModelVersion, Outcome, OutcomeKind,
-    ReasonCode, Record, ServingPart, Subject, Tick, Verdict,
+    DecisionSource, Entities, Event, Findings, Label, LabelSource, ListEffect, ListHit,
+    ModelVersion, Outcome, OutcomeKind, ReasonCode, Record, RuleHit, RuleOutcome, ServingPart,
+    Severity, Subject, Tick, Verdict,
 };
 use ringfence_event::{
     AttributeIx, Currency, EntityId, EventId, EventTime, EventTypeIx, Money, Position, RoleIx,
@@ -166,43 +167,84 @@ fn decision() -> impl Strategy<Value = Decision> {
     let versions = any::<[u32; 3]>();
     let reasons = vec(any::<(u16, i32)>(), 0..=32);
     let evidence = vec(position(), 0..=16);
-    (about, suspicion, verdict, versions, reasons, evidence).prop_map(
-        |(about, suspicion, verdict, versions, reasons, evidence)| {
-            let reason = |(feature, contribution_milli)| ReasonCode {
-                feature,
-                contribution_milli,
-            };
-            Decision {
-                event_position: about.0,
-                decided_at: about.1,
-                suspicion: suspicion.into(),
-                verdict: verdict.0,
-                score: verdict.2,
-                probability_ppm: verdict.3,
-                source: verdict.1,
-                model: ModelVersion(about.2),
-                policy_version: versions[0],
-                rules_version: versions[1],
-                propensity_ppm: verdict.4,
-                degraded: versions[2],
-                reasons: reasons.into_iter().map(reason).collect(),
-                evidence: evidence.into(),
-            }
+    let findings = prop_oneof![Just(Findings::default()), findings()];
+    (
+        about, suspicion, verdict, versions, reasons, evidence, findings,
+    )
+        .prop_map(
+            |(about, suspicion, verdict, versions, reasons, evidence, findings)| {
+                let reason = |(feature, contribution_milli)| ReasonCode {
+                    feature,
+                    contribution_milli,
+                };
+                Decision {
+                    event_position: about.0,
+                    decided_at: about.1,
+                    suspicion: suspicion.into(),
+                    verdict: verdict.0,
+                    score: verdict.2,
+                    probability_ppm: verdict.3,
+                    source: verdict.1,
+                    model: ModelVersion(about.2),
+                    policy_version: versions[0],
+                    rules_version: versions[1],
+                    propensity_ppm: verdict.4,
+                    degraded: versions[2],
+                    reasons: reasons.into_iter().map(reason).collect(),
+                    evidence: evidence.into(),
+                    findings,
+                }
+            },
+        )
+}
+
+fn findings() -> impl Strategy<Value = Findings> {
+    let name = || "[a-z]{1,64}".prop_map(CompactString::from);
+    let score = option::of(0_u16..=1000);
+    let explored = option::of(select(DecisionKind::ALL));
+    let rule = (
+        name(),
+        select(RuleOutcome::ALL),
+        option::of(select(Severity::ALL)),
+    );
+    let rule = rule.prop_map(|(rule, outcome, alert)| RuleHit {
+        rule,
+        outcome,
+        alert,
+    });
+    let list = (name(), select(ListEffect::ALL));
+    let list = list.prop_map(|(list, effect)| ListHit { list, effect });
+    let tags = btree_set(name(), 0..=4);
+    (score, explored, vec(rule, 0..=4), vec(list, 0..=3), tags).prop_map(
+        |(model_score, explored, rules, lists, tags)| Findings {
+            model_score,
+            explored,
+            rules,
+            lists,
+            tags: tags.into_iter().collect(),
         },
     )
 }
 
 fn config() -> impl Strategy<Value = Config> {
     let section = select(ConfigSection::ALL);
-    (time(), section, any::<u32>(), "\\PC{0,32}", any::<String>()).prop_map(
-        |(at, section, version, author, body)| Config {
+    let words = || "\\PC{0,32}";
+    (
+        time(),
+        section,
+        any::<u32>(),
+        words(),
+        words(),
+        any::<String>(),
+    )
+        .prop_map(|(at, section, version, author, why, body)| Config {
             at,
             section,
             version,
             author: author.into(),
+            why: why.into(),
             body,
-        },
-    )
+        })
 }
 
 fn activation() -> impl Strategy<Value = Activation> {

@@ -2,8 +2,8 @@
 
 use event::draft::{AmountText, Draft, DraftAmount, DraftValue};
 use event::record::{
-    Decision, DecisionKind, DecisionSource, Label, LabelSource, ModelVersion, Outcome, OutcomeKind,
-    Tick, Verdict,
+    Decision, DecisionKind, DecisionSource, Findings, Label, LabelSource, ModelVersion, Outcome,
+    OutcomeKind, Tick, Verdict,
 };
 use event::schema::{Domain, Meaning};
 use event::{AttributeIx, Event, EventTime, EventTypeIx, Position, Record, RoleIx, Schema, Span};
@@ -381,6 +381,7 @@ fn decision(position: Position, event: &Event, verdict: DecisionKind, suspicion:
         degraded: 0,
         reasons: Default::default(),
         evidence: Default::default(),
+        findings: Findings::default(),
     }
 }
 

@@ -86,6 +86,7 @@ impl Owner {
             .counters
             .log_first
             .set(tenant.journal().first().0);
+        self.shared.set_committed(tenant.committed());
         let (guard, clock) = (self.settings.guard, self.settings.clock.clone());
         tenant.guard_by(Guard::new(guard, clock));
         let counters = self.shared.counters.clone();

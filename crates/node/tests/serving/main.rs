@@ -9,6 +9,7 @@ mod bounds;
 mod clock;
 mod disk;
 mod durable;
+mod follower;
 mod quota;
 mod retention;
 mod tenants;

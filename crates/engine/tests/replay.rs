@@ -6,7 +6,6 @@
 #[path = "../../graph/tests/history/mod.rs"]
 mod history;
 
-use compact_str::CompactString;
 use event::record::{Activation, Channel, Config, ConfigSection, ServingPart};
 use event::{Position, Record, Schema};
 use graph::Sample;
@@ -27,7 +26,7 @@ fn with_config(records: Vec<Record>) -> Vec<Record> {
             section,
             version: 1,
             author,
-            why: CompactString::default(),
+            why: Default::default(),
             body,
         })
     };
@@ -312,7 +311,7 @@ fn config_that_does_not_parse_is_named_and_ignored() {
             section,
             version,
             author: "test".into(),
-            why: CompactString::default(),
+            why: Default::default(),
             body: body.to_owned(),
         };
         let before = engine.clone();

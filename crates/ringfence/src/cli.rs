@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use evaluate::{AuditArgs, AuditPart, EvaluateArgs};
+pub use evaluate::{AuditPart, EvaluateArgs, LeaksArgs};
 pub use log::{BackupArgs, Log, LogArgs, RecordKind, RestoreArgs};
 pub use serve::{ServeArgs, Tenants, TenantsArgs, TokenArgs};
 pub use train::{CalibrationName, ModelKind, TrainArgs};
@@ -68,7 +68,7 @@ pub enum Command {
     Import(ImportArgs),
     Train(TrainArgs),
     Evaluate(EvaluateArgs),
-    Audit(AuditArgs),
+    Leaks(LeaksArgs),
     Models(ModelsArgs),
     Samples(SamplesArgs),
     Decide(DecideArgs),

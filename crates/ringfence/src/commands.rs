@@ -1,6 +1,5 @@
 //! One file per command; this one only sends them on their way.
 
-mod audit;
 mod backup;
 mod completions;
 mod decide;
@@ -9,6 +8,7 @@ mod evaluate;
 pub mod import;
 mod init;
 mod inspect;
+mod leaks;
 mod log;
 mod models;
 mod replay;
@@ -35,7 +35,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Simulate(args) => simulate::run(cli, args),
         Command::Train(args) => train::run(cli, args),
         Command::Evaluate(args) => evaluate::run(cli, args),
-        Command::Audit(args) => audit::run(cli, args),
+        Command::Leaks(args) => leaks::run(cli, args),
         Command::Models(args) => models::run(cli, args),
         Command::Samples(args) => samples::run(cli, args),
         Command::Decide(args) => decide::run(cli, args),

@@ -61,9 +61,9 @@ fn two_columns(text: &str) -> Result<(String, String), String> {
 /// Works on a copy of the log in memory; reads the validation folds only, unless --test is given.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  ringfence audit --protocol protocols/amlgentex.toml
-  ringfence audit --protocol mine.toml --part labels --part future --json")]
-pub struct AuditArgs {
+  ringfence leaks --protocol protocols/amlgentex.toml
+  ringfence leaks --protocol mine.toml --part labels --part future --json")]
+pub struct LeaksArgs {
     /// Protocol file (TOML).
     #[arg(long)]
     pub protocol: PathBuf,

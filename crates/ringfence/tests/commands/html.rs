@@ -7,7 +7,7 @@ use std::fs;
 use roxmltree::{Document, Node, ParsingOptions};
 use serde_json::Value;
 
-use crate::audit::{PROTOCOL, bench};
+use crate::leaks::{PROTOCOL, bench};
 use crate::world::Bench;
 
 /// Every figure that a report owes its reader.

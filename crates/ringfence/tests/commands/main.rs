@@ -15,7 +15,6 @@ mod python;
 #[path = "../../../model/tests/support/random_networks.rs"]
 mod random_networks;
 
-mod audit;
 mod bad_input;
 mod demo;
 mod evaluate;
@@ -23,6 +22,7 @@ mod html;
 mod hybrid;
 mod idempotency;
 mod kills;
+mod leaks;
 mod lightgbm;
 mod log;
 mod models;

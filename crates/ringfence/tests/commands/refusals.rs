@@ -4,7 +4,7 @@
 use std::fmt::Write;
 use std::fs;
 
-use crate::audit::{PROTOCOL, SCHEMA, bench};
+use crate::leaks::{PROTOCOL, SCHEMA, bench};
 use crate::world::Bench;
 
 fn refused(bench: &Bench, args: &[&str], wanted: &str) {

@@ -105,14 +105,14 @@ pub fn bench(closing: bool, simultaneous: &str) -> Bench {
     bench
 }
 
-const AUDIT: [&str; 3] = ["audit", "--protocol", "protocol.toml"];
+const LEAKS: [&str; 3] = ["leaks", "--protocol", "protocol.toml"];
 
 #[test]
 fn rows_that_close_their_instant_are_a_leak_until_instants_are_hidden() {
     let order = ["--part", "order"];
     let leaking = bench(true, "ordered");
     let digest = leaking.digest();
-    let done = leaking.run(&[&AUDIT[..], &order].concat());
+    let done = leaking.run(&[&LEAKS[..], &order].concat());
     assert_eq!(done.status.code(), Some(4), "{done:?}");
     let report: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
     assert_eq!(report["clean"], false);
@@ -128,7 +128,7 @@ fn rows_that_close_their_instant_are_a_leak_until_instants_are_hidden() {
     assert_eq!(leaking.digest(), digest, "the audit changed the tenant");
 
     for (closing, simultaneous) in [(true, "hidden"), (false, "ordered")] {
-        let report = bench(closing, simultaneous).json(&[&AUDIT[..], &order].concat());
+        let report = bench(closing, simultaneous).json(&[&LEAKS[..], &order].concat());
         assert_eq!(report["clean"], true, "{report}");
         assert!(report["findings"][0]["rows"].as_u64().unwrap() > 1_000);
     }
@@ -137,7 +137,7 @@ fn rows_that_close_their_instant_are_a_leak_until_instants_are_hidden() {
 #[test]
 fn parts_are_chosen_and_the_test_is_read_on_demand_only() {
     let bench = bench(false, "ordered");
-    let done = bench.run(&[&AUDIT[..], &["--part", "delay", "--part", "labels"]].concat());
+    let done = bench.run(&[&LEAKS[..], &["--part", "delay", "--part", "labels"]].concat());
     let report: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
     assert!(done.status.success(), "{report:#}");
     let checks: Vec<&str> = report["findings"]
@@ -149,14 +149,14 @@ fn parts_are_chosen_and_the_test_is_read_on_demand_only() {
     assert_eq!(checks, ["labels", "delay"]);
     assert_eq!(report["folds"], "validation");
     // The test of this protocol holds too few frauds, which is noticed only when it is read.
-    let done = bench.run(&[&AUDIT[..], &["--test", "--part", "labels"]].concat());
+    let done = bench.run(&[&LEAKS[..], &["--test", "--part", "labels"]].concat());
     let error = String::from_utf8_lossy(&done.stderr);
     assert_eq!(done.status.code(), Some(1), "{error}");
     assert!(error.contains("test: all tests holds"), "{error}");
 
     let other = PROTOCOL.replace("schema = \"batches\"", "schema = \"other\"");
     fs::write(bench.path("protocol.toml"), other).unwrap();
-    let done = bench.run(&AUDIT);
+    let done = bench.run(&LEAKS);
     let error = String::from_utf8_lossy(&done.stderr);
     assert!(error.contains("the protocol is for schema"), "{error}");
 }

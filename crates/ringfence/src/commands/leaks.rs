@@ -1,4 +1,4 @@
-//! `ringfence audit`
+//! `ringfence leaks`
 
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -13,10 +13,10 @@ use learning::evaluate::source::Stream;
 use node::History;
 
 use super::evaluate::{named, read_protocol};
-use crate::cli::{AuditArgs, AuditPart, Cli, EXIT_LEAK};
+use crate::cli::{AuditPart, Cli, EXIT_LEAK, LeaksArgs};
 use crate::show;
 
-pub fn run(cli: &Cli, args: &AuditArgs) -> Result<ExitCode> {
+pub fn run(cli: &Cli, args: &LeaksArgs) -> Result<ExitCode> {
     let place = super::place(cli)?;
     let protocol = read_protocol(&args.protocol)?;
     let rungs = match &args.rung {

@@ -4,6 +4,7 @@ mod cli;
 
 mod commands;
 mod config;
+mod remote;
 mod show;
 
 use std::process::ExitCode;

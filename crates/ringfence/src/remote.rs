@@ -1,0 +1,131 @@
+//! A running server, as commands with `--to URL` speak to it.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+use ureq::http::{Method, Request, Response};
+use ureq::{Agent, Body};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+/// An export of two million items.
+const ANSWER_BYTES_MAX: u64 = 1 << 30;
+
+pub struct Remote {
+    agent: Agent,
+    to: String,
+    tenant: String,
+    token: String,
+    /// Why something is changed; for every request.
+    why: Option<String>,
+}
+
+impl Remote {
+    pub fn new(to: &str, tenant: &str, token: Option<&str>) -> Result<Remote> {
+        let config = Agent::config_builder().http_status_as_error(false);
+        let token =
+            token.context("--to needs --token or RINGFENCE_TOKEN: see `ringfence token`")?;
+        Ok(Remote {
+            agent: config.timeout_global(Some(PATIENCE)).build().into(),
+            to: to.trim_end_matches('/').to_owned(),
+            tenant: tenant.to_owned(),
+            token: token.to_owned(),
+            why: None,
+        })
+    }
+
+    pub fn because(mut self, why: Option<&str>) -> Remote {
+        self.why = why.map(str::to_owned);
+        self
+    }
+
+    pub fn get(&self, path: &str) -> Result<Value> {
+        self.json(Method::GET, path, None, &[])
+    }
+
+    pub fn delete(&self, path: &str) -> Result<Value> {
+        self.json(Method::DELETE, path, None, &[])
+    }
+
+    /// Sends a body of this media type, and reads the answer as JSON.
+    pub fn send(&self, method: Method, path: &str, media: &str, body: &[u8]) -> Result<Value> {
+        self.json(method, path, Some((media, body)), &[])
+    }
+
+    /// The same, only if what it changes still has this ETag's version.
+    pub fn send_if(&self, path: &str, media: &str, body: &[u8], version: u64) -> Result<Value> {
+        let etag = format!("\"{version}\"");
+        self.json(
+            Method::PUT,
+            path,
+            Some((media, body)),
+            &[("If-Match", &etag)],
+        )
+    }
+
+    /// An answer that is no JSON.
+    pub fn text(&self, path: &str) -> Result<String> {
+        let mut answer = self.answer(Method::GET, path, None, &[])?;
+        let text = read(&mut answer)?;
+        if answer.status().is_success() {
+            return Ok(text);
+        }
+        Err(refused(&serde_json::from_str(&text)?))
+    }
+
+    fn json(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&str, &[u8])>,
+        headers: &[(&str, &str)],
+    ) -> Result<Value> {
+        let mut answer = self.answer(method, path, body, headers)?;
+        let text = read(&mut answer)?;
+        let value: Value = serde_json::from_str(&text)
+            .with_context(|| format!("{} gave no JSON to {path}", self.to))?;
+        if answer.status().is_success() {
+            return Ok(value);
+        }
+        Err(refused(&value))
+    }
+
+    fn answer(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&str, &[u8])>,
+        headers: &[(&str, &str)],
+    ) -> Result<Response<Body>> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.to))
+            .header("Authorization", format!("Bearer {}", self.token))
+            .header("X-Tenant-Id", &self.tenant);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(why) = &self.why {
+            request = request.header("X-Change-Reason", why);
+        }
+        let sent = match body {
+            Some((media, bytes)) => {
+                let request = request.header("Content-Type", media).body(bytes.to_vec())?;
+                self.agent.run(request)
+            }
+            None => self.agent.run(request.body(())?),
+        };
+        sent.with_context(|| format!("cannot reach {}", self.to))
+    }
+}
+
+fn read(answer: &mut Response<Body>) -> Result<String> {
+    let body = answer.body_mut().with_config();
+    Ok(body.limit(ANSWER_BYTES_MAX).read_to_string()?)
+}
+
+fn refused(body: &Value) -> anyhow::Error {
+    let code = body["code"].as_str().unwrap_or("refused");
+    let message = body["message"].as_str().unwrap_or_default();
+    anyhow::anyhow!("{code}: {message}")
+}

@@ -37,7 +37,8 @@ pub(crate) mod kind {
 
 /// Largest encoded record: a config body of 1 MiB and its frame.
 pub const RECORD_BYTES_MAX: usize = (1 << 20) + 1024;
-pub(crate) const BODY_BYTES_MAX: usize = 1 << 20;
+/// Of a config record's body.
+pub const BODY_BYTES_MAX: usize = 1 << 20;
 
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum CodecError {

@@ -1,5 +1,6 @@
 //! Every kind of record the log can hold. What changes a decision is one of these; nothing else is.
 
+use serde::{Serialize, Serializer};
 use smallvec::SmallVec;
 
 use crate::ids::{AttributeIx, EntityId, EventId, EventTypeIx, Position, RoleIx};
@@ -140,7 +141,7 @@ pub struct Decision {
 }
 
 /// What rules, lists and the draw of unbiased approvals had to say of an event; of most events nothing.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Findings {
     /// The model's score where rules have changed it.
     pub model_score: Option<u16>,
@@ -160,16 +161,19 @@ impl Findings {
     pub const TAGS_MAX: usize = 32;
     /// Of a rule's id, a list's name and a tag.
     pub const NAME_BYTES_MAX: usize = 64;
+    pub const REASON_BYTES_MAX: usize = 256;
 
     pub fn is_empty(&self) -> bool {
         *self == Findings::default()
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RuleHit {
     pub rule: CompactString,
     pub outcome: RuleOutcome,
+    /// What people are told of it, as it stood; may be empty.
+    pub reason: CompactString,
     /// An alert that the rule opens.
     pub alert: Option<Severity>,
 }
@@ -191,7 +195,7 @@ pub enum Severity {
     High,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ListHit {
     pub list: CompactString,
     pub effect: ListEffect,
@@ -346,6 +350,7 @@ pub enum ServingPart {
 }
 
 impl Config {
+    pub const AUTHOR_BYTES_MAX: usize = 128;
     pub const WHY_BYTES_MAX: usize = 512;
 }
 
@@ -421,6 +426,12 @@ macro_rules! names {
 
             pub fn parse(text: &str) -> Option<$type> {
                 match text { $($name => Some($type::$variant),)+ _ => None }
+            }
+        }
+
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.name())
             }
         }
     };

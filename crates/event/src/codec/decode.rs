@@ -322,6 +322,7 @@ fn findings(wire: &mut Wire<'_>) -> Result<Findings, CodecError> {
         findings.rules.push(RuleHit {
             rule: name(wire, "rule")?,
             outcome: one_of(wire, RuleOutcome::ALL, "rule outcome")?,
+            reason: CompactString::from(wire.text(Findings::REASON_BYTES_MAX, "rule reason")?),
             alert: optional(wire, Severity::ALL, "alert")?,
         });
     }
@@ -358,7 +359,7 @@ fn config(wire: &mut Wire<'_>, version: u8) -> Result<Config, CodecError> {
         at: time(wire)?,
         section: one_of(wire, ConfigSection::ALL, "section")?,
         version: wire.bounded(u64::from(u32::MAX), "version")? as u32,
-        author: CompactString::from(wire.text(128, "author")?),
+        author: CompactString::from(wire.text(Config::AUTHOR_BYTES_MAX, "author")?),
         why: match version {
             VERSION_REASON => reason(wire)?,
             _ => CompactString::default(),

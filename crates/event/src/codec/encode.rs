@@ -163,6 +163,7 @@ fn put_findings(out: &mut Vec<u8>, findings: &Findings) {
     for hit in &findings.rules {
         put_text(out, &hit.rule);
         out.push(hit.outcome as u8);
+        put_text(out, &hit.reason);
         out.push(hit.alert.map_or(0, |severity| severity as u8 + 1));
     }
     out.push(findings.lists.len() as u8);

@@ -223,11 +223,13 @@ fn decision_findings() {
                 RuleHit {
                     rule: "mule-ring".into(),
                     outcome: RuleOutcome::Matched,
+                    reason: "ring".into(),
                     alert: Some(Severity::High),
                 },
                 RuleHit {
                     rule: "new".into(),
                     outcome: RuleOutcome::Shadow,
+                    reason: CompactString::default(),
                     alert: None,
                 },
             ],

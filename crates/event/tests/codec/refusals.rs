@@ -115,11 +115,11 @@ fn one_changed_part_is_refused_with_its_name() {
         (FINDINGS, "02  # rules", "21  #", "rule count is not"),
         (
             FINDINGS,
-            "67 00 03  #",
-            "67 03 03  #",
+            "67 00 04 72",
+            "67 03 04 72",
             "rule outcome is not",
         ),
-        (FINDINGS, "67 00 03  #", "67 00 04  #", "alert is not"),
+        (FINDINGS, "67 03  #", "67 04  #", "alert is not"),
         (FINDINGS, "70 00  #", "70 04  #", "list effect is not"),
         (FINDINGS, "01  # lists", "11  #", "list count is not"),
         (

@@ -205,11 +205,13 @@ fn findings() -> impl Strategy<Value = Findings> {
     let rule = (
         name(),
         select(RuleOutcome::ALL),
+        "\\PC{0,20}",
         option::of(select(Severity::ALL)),
     );
-    let rule = rule.prop_map(|(rule, outcome, alert)| RuleHit {
+    let rule = rule.prop_map(|(rule, outcome, reason, alert)| RuleHit {
         rule,
         outcome,
+        reason: reason.into(),
         alert,
     });
     let list = (name(), select(ListEffect::ALL));

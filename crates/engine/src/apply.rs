@@ -1,12 +1,13 @@
 //! One record at a time into the state.
 
-use event::record::{
-    Activation, Channel, Config, ConfigSection, Decision, Record, ServingPart, degraded,
-};
+use event::record::{Activation, Channel, ConfigSection, Decision, Record, ServingPart, degraded};
 use event::{Event, Position, Schema};
 use graph::sample::SampleParts;
 use graph::{FeatureList, Graph, Input, Sample};
+use lists::Lists;
+use rules::RuleSet;
 
+use crate::decide::{Facts, Judge};
 use crate::policy::{NoScore, Policy, Scored};
 use crate::rates::RateTable;
 
@@ -34,11 +35,13 @@ pub enum Effect {
 pub struct Engine {
     pub(crate) graph: Graph,
     pub(crate) features: FeatureList,
-    pub(crate) policy: Policy,
     /// The policy document as it stands in the log; what a snapshot carries.
     pub(crate) policy_body: String,
-    pub(crate) policy_version: u32,
     pub(crate) rates: RateTable,
+    pub(crate) rates_version: u32,
+    pub(crate) rules_body: String,
+    pub(crate) lists_version: u32,
+    pub(crate) judge: Judge,
     pub(crate) champion: Option<[u8; 32]>,
     /// SHA-256 of the producer whose suspicion the graph holds.
     pub(crate) channel: Option<[u8; 32]>,
@@ -52,13 +55,16 @@ pub struct Engine {
 
 impl Engine {
     pub fn new(schema: &Schema) -> Engine {
+        let features = FeatureList::new(schema);
         Engine {
             graph: Graph::new(schema),
-            features: FeatureList::new(schema),
-            policy: Policy::default(),
+            judge: Judge::new(schema, &features),
+            features,
             policy_body: String::new(),
-            policy_version: 0,
             rates: RateTable::default(),
+            rates_version: 0,
+            rules_body: String::new(),
+            lists_version: 0,
             champion: None,
             channel: None,
             silent_before: 0,
@@ -77,16 +83,19 @@ impl Engine {
     }
 
     pub fn policy(&self) -> &Policy {
-        &self.policy
+        self.judge.policy()
     }
 
-    pub fn policy_version(&self) -> u32 {
-        self.policy_version
+    pub fn rules(&self) -> &RuleSet {
+        self.judge.rules()
     }
 
-    /// The policy document as it stands in the log; empty before one is set.
-    pub fn policy_body(&self) -> &str {
-        &self.policy_body
+    pub fn lists(&self) -> &Lists {
+        self.judge.lists()
+    }
+
+    pub fn judge(&self) -> &Judge {
+        &self.judge
     }
 
     /// SHA-256 of the artifact that serves; `None` when no model does.
@@ -116,17 +125,22 @@ impl Engine {
         self.graph.sample(event, amount, parts, sample);
     }
 
-    /// Decides an event that has been applied at `position`, and names what was degraded (I8).
+    /// Decides an event that has been applied at `position` and sampled before, and names what was degraded (I8).
     pub fn decide(
-        &self,
+        &mut self,
         event: &Event,
         position: Position,
+        sample: &Sample,
         scored: Result<Scored, NoScore>,
     ) -> Decision {
-        let mut decision = self
-            .policy
-            .decide(self.policy_version, event, position, scored);
-        if event.amount.is_some() && self.base_amount(event).is_none() {
+        let base_amount = self.base_amount(event);
+        let facts = Facts {
+            schema: self.graph.schema(),
+            tabular: &sample.tabular,
+            base_amount,
+        };
+        let mut decision = self.judge.decide(event, position, facts, scored);
+        if event.amount.is_some() && base_amount.is_none() {
             decision.degraded |= degraded::NO_RATE;
         }
         if self.graph.is_past_windows(event.event_timestamp) {
@@ -145,6 +159,7 @@ impl Engine {
         self.next = Position(position.0 + 1);
         match record {
             Record::Event(event) => {
+                self.judge.lists.expire(event.received_at.millis());
                 let amount = self.base_amount(event);
                 self.graph.fold_event(Input {
                     event,
@@ -170,6 +185,7 @@ impl Engine {
             }
             Record::Tick(tick) => {
                 self.graph.advance(tick.at);
+                self.judge.lists.expire(tick.at.millis());
                 Effect::None
             }
             Record::Config(config) => self.configure(config),
@@ -236,57 +252,15 @@ impl Engine {
         );
     }
 
+    /// Leaves a record out: for who reads a log for something else than the state, which is not the log's any more.
+    pub fn pass_over(&mut self, position: Position) {
+        debug_assert_eq!(position, self.next);
+        self.next = Position(position.0 + 1);
+    }
+
     /// Keeps what a producer says of the event applied last, where its own decision record says nothing:
     /// a replay that rebuilds a channel.
     pub fn fold_suspicion(&mut self, position: Position, suspicion: u16) {
         self.graph.fold_suspicion(position, suspicion);
-    }
-
-    fn configure(&mut self, config: &Config) -> Effect {
-        let (section, version) = (config.section, config.version);
-        let outcome = match section {
-            ConfigSection::Schema => self.check_schema(&config.body),
-            ConfigSection::Policy => match Policy::parse(&config.body, self.graph.schema()) {
-                Ok(policy) => {
-                    self.policy = policy;
-                    self.policy_body = config.body.clone();
-                    self.policy_version = version;
-                    Ok(())
-                }
-                Err(error) => Err(error.to_string()),
-            },
-            ConfigSection::Rates => match RateTable::parse(&config.body) {
-                Ok(rates) => {
-                    self.rates = rates;
-                    Ok(())
-                }
-                Err(error) => Err(error.to_string()),
-            },
-            ConfigSection::Rules | ConfigSection::Lists => {
-                Err("this build has no rules and no lists".to_owned())
-            }
-        };
-        match outcome {
-            Ok(()) => Effect::Configured(section, version),
-            Err(reason) => Effect::ConfigIgnored {
-                section,
-                version,
-                reason,
-            },
-        }
-    }
-
-    /// The schema of a log is its first record; a later one must mean the same.
-    fn check_schema(&self, body: &str) -> Result<(), String> {
-        let schema = Schema::parse(body).map_err(|error| error.to_string())?;
-        let (got, held) = (schema.hash(), self.graph.schema().hash());
-        if got == held {
-            return Ok(());
-        }
-        Err(format!(
-            "schema {} cannot replace schema {}",
-            got.hex(),
-            held.hex()
-        ))
     }
 }

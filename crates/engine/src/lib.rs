@@ -5,15 +5,20 @@
 //! a record cannot fail: what could be wrong with one is checked before it is written.
 
 pub mod apply;
+pub mod config;
+pub mod decide;
 
+pub mod exploration;
+pub mod inputs;
 pub mod policy;
 pub mod rates;
 
 mod snapshot;
 
 pub use apply::{Effect, Engine};
+pub use config::ConfigError;
 pub use policy::{NoScore, Policy, PolicyError, Scored};
 pub use snapshot::RestoreError;
 
 /// Changes when the same log would lead to another state; snapshots of another number are refused.
-pub const ENGINE_SEMANTICS: u32 = 3;
+pub const ENGINE_SEMANTICS: u32 = 4;

@@ -1,14 +1,12 @@
-//! From a score to a decision: thresholds per event type, and what happens without a score.
-//!
-//! Lists and rules come before and after the thresholds later; they will sit in [`Policy::decide`].
+//! Thresholds per event type, what happens without a score, and the draw of unbiased approvals.
 
-use event::record::{
-    Decision, DecisionKind, DecisionSource, Findings, ModelVersion, ReasonCode, degraded,
-};
-use event::{Event, EventTypeIx, Position, Schema};
+use event::record::{DecisionKind, ModelVersion, ReasonCode, degraded};
+use event::{EventTypeIx, Position, Schema};
 use serde::Deserialize;
 use smallvec::SmallVec;
 use thiserror::Error;
+
+use crate::exploration::{RandomApprove, RandomApproveFile};
 
 /// Score thresholds 0..=1000; the highest that is reached decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +21,7 @@ pub struct Policy {
     default: Thresholds,
     by_type: Vec<(EventTypeIx, Thresholds)>,
     fallback: DecisionKind,
+    random_approve: Option<RandomApprove>,
 }
 
 /// What a model said about an event.
@@ -58,6 +57,8 @@ pub enum PolicyError {
     EventType { value: String, known: String },
     #[error("fallback must be approve, challenge, review or decline, got {value:?}")]
     Fallback { value: String },
+    #[error("{field} must be {must}")]
+    RandomApprove { field: String, must: String },
 }
 
 #[derive(Deserialize)]
@@ -67,6 +68,7 @@ struct PolicyFile {
     thresholds: ThresholdsFile,
     #[serde(default)]
     event_types: std::collections::BTreeMap<String, ThresholdsFile>,
+    random_approve: Option<RandomApproveFile>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -77,7 +79,7 @@ struct ThresholdsFile {
     decline: u16,
 }
 
-const SCORE_MAX: u16 = 1000;
+pub const SCORE_MAX: u16 = 1000;
 /// A threshold no score reaches.
 pub const NEVER: u16 = SCORE_MAX + 1;
 
@@ -92,6 +94,7 @@ impl Default for Policy {
             },
             by_type: Vec::new(),
             fallback: DecisionKind::Review,
+            random_approve: None,
         }
     }
 }
@@ -126,6 +129,7 @@ impl Policy {
             default: check("thresholds", file.thresholds)?,
             by_type,
             fallback,
+            random_approve: file.random_approve.map(RandomApprove::check).transpose()?,
         })
     }
 
@@ -134,72 +138,52 @@ impl Policy {
         own.map_or(self.default, |(_, thresholds)| *thresholds)
     }
 
-    /// The decision record for an event at `position`.
-    pub fn decide(
-        &self,
-        version: u32,
-        event: &Event,
-        position: Position,
-        scored: Result<Scored, NoScore>,
-    ) -> Decision {
-        let scored = match scored {
-            Ok(scored) => scored,
-            Err(why) => return self.fall_back(version, event, position, why),
-        };
-        let thresholds = self.thresholds(event.event_type);
-        let score = scored.score.min(SCORE_MAX);
-        let verdict = match score {
-            score if score >= thresholds.decline => DecisionKind::Decline,
-            score if score >= thresholds.review => DecisionKind::Review,
-            score if score >= thresholds.challenge => DecisionKind::Challenge,
-            _ => DecisionKind::Approve,
-        };
-        let shown = verdict != DecisionKind::Approve;
-        Decision {
-            event_position: position,
-            decided_at: event.received_at,
-            suspicion: SmallVec::new(),
-            verdict,
-            score,
-            probability_ppm: scored.probability_ppm.min(1_000_000),
-            source: DecisionSource::Model,
-            model: scored.model,
-            policy_version: version,
-            rules_version: 0,
-            propensity_ppm: 1_000_000,
-            degraded: 0,
-            reasons: scored.reasons,
-            evidence: if shown {
-                scored.evidence
-            } else {
-                SmallVec::new()
-            },
-            findings: Findings::default(),
-        }
+    /// What is decided without a score.
+    pub fn fallback(&self) -> DecisionKind {
+        self.fallback
     }
 
-    fn fall_back(&self, version: u32, event: &Event, position: Position, why: NoScore) -> Decision {
-        Decision {
-            event_position: position,
-            decided_at: event.received_at,
-            suspicion: SmallVec::new(),
-            verdict: self.fallback,
-            score: 0,
-            probability_ppm: 0,
-            source: DecisionSource::Fallback,
-            model: ModelVersion::default(),
-            policy_version: version,
-            rules_version: 0,
-            propensity_ppm: 1_000_000,
-            degraded: match why {
-                NoScore::NoModel => degraded::NO_MODEL,
-                NoScore::ModelFault => degraded::MODEL_FAULT,
-                NoScore::ModelTimeout => degraded::MODEL_TIMEOUT,
-                NoScore::ModelBreakerOpen => degraded::MODEL_BREAKER_OPEN,
-            },
-            reasons: SmallVec::new(),
-            evidence: SmallVec::new(),
-            findings: Findings::default(),
+    pub fn random_approve(&self) -> Option<&RandomApprove> {
+        self.random_approve.as_ref()
+    }
+}
+
+/// A new policy with the draw of unbiased approvals of the one before it, unless it has its own.
+pub fn keep_draw(policy: &str, held: &str) -> String {
+    const DRAW: &str = "random_approve";
+    let tables = (policy.parse::<toml::Table>(), held.parse::<toml::Table>());
+    let (Ok(mut new), Ok(held)) = tables else {
+        return policy.to_owned();
+    };
+    match held.get(DRAW) {
+        Some(draw) if !new.contains_key(DRAW) => {
+            new.insert(DRAW.to_owned(), draw.clone());
+            new.to_string()
+        }
+        _ => policy.to_owned(),
+    }
+}
+
+impl Thresholds {
+    /// The highest that is reached decides.
+    pub fn verdict(self, score: u16) -> DecisionKind {
+        match score {
+            score if score >= self.decline => DecisionKind::Decline,
+            score if score >= self.review => DecisionKind::Review,
+            score if score >= self.challenge => DecisionKind::Challenge,
+            _ => DecisionKind::Approve,
+        }
+    }
+}
+
+impl NoScore {
+    /// What a decision without a score tells of it.
+    pub fn flag(self) -> u32 {
+        match self {
+            NoScore::NoModel => degraded::NO_MODEL,
+            NoScore::ModelFault => degraded::MODEL_FAULT,
+            NoScore::ModelTimeout => degraded::MODEL_TIMEOUT,
+            NoScore::ModelBreakerOpen => degraded::MODEL_BREAKER_OPEN,
         }
     }
 }

@@ -4,11 +4,16 @@ use std::io::{self, Read, Write};
 
 use event::{Position, Schema};
 use graph::{FeatureList, Graph, SnapshotError};
+use lists::Lists;
+use rules::RuleSet;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::ENGINE_SEMANTICS;
 use crate::apply::Engine;
+use crate::config::currency_places;
+use crate::decide::Judge;
+use crate::inputs::Inputs;
 use crate::policy::Policy;
 use crate::rates::RateTable;
 
@@ -16,6 +21,8 @@ use crate::rates::RateTable;
 pub enum RestoreError {
     #[error(transparent)]
     Graph(#[from] SnapshotError),
+    #[error(transparent)]
+    Lists(#[from] lists::RestoreError),
     #[error("snapshot of the engine cannot be read: {0}")]
     Io(#[from] io::Error),
     #[error("snapshot was taken under engine semantics {got}, this build has {expected}")]
@@ -31,11 +38,17 @@ impl Engine {
         self.expect_whole();
         to.write_all(&ENGINE_SEMANTICS.to_le_bytes())?;
         to.write_all(&self.next.0.to_le_bytes())?;
-        to.write_all(&self.policy_version.to_le_bytes())?;
-        for text in [self.policy_body.as_str(), self.rates.body()] {
+        for (version, text) in [
+            (self.judge.policy_version, self.policy_body.as_str()),
+            (self.rates_version, self.rates.body()),
+            (self.judge.rules_version, self.rules_body.as_str()),
+        ] {
+            to.write_all(&version.to_le_bytes())?;
             to.write_all(&(text.len() as u32).to_le_bytes())?;
             to.write_all(text.as_bytes())?;
         }
+        to.write_all(&self.lists_version.to_le_bytes())?;
+        self.judge.lists.write_snapshot(to)?;
         to.write_all(&[u8::from(self.champion.is_some())])?;
         to.write_all(&self.champion.unwrap_or_default())?;
         to.write_all(&[u8::from(self.channel.is_some())])?;
@@ -51,28 +64,40 @@ impl Engine {
             return Err(RestoreError::Semantics { got, expected });
         }
         let next = Position(u64::from_le_bytes(array(from)?));
-        let policy_version = u32::from_le_bytes(array(from)?);
-        let policy_body = text(from)?;
-        let rates_body = text(from)?;
+        let [policy, rates, rules] = [document(from)?, document(from)?, document(from)?];
+        let lists_version = u32::from_le_bytes(array(from)?);
+        let lists = Lists::read_snapshot(currency_places, from)?;
         let [has_champion] = array(from)?;
         let champion: [u8; 32] = array(from)?;
         let [has_channel] = array(from)?;
         let channel: [u8; 32] = array(from)?;
         let silent_before = u64::from_le_bytes(array(from)?);
         let malformed = |what| RestoreError::Malformed { what };
-        let policy = if policy_body.is_empty() {
-            Policy::default()
-        } else {
-            Policy::parse(&policy_body, schema).map_err(|_| malformed("policy"))?
+        let features = FeatureList::new(schema);
+        let inputs = Inputs::new(schema, &features);
+        let held_policy = match policy.body.as_str() {
+            "" => Policy::default(),
+            body => Policy::parse(body, schema).map_err(|_| malformed("policy"))?,
         };
-        let rates = RateTable::parse(&rates_body).map_err(|_| malformed("rates"))?;
+        let held_rules = match rules.body.as_str() {
+            "" => RuleSet::default(),
+            body => RuleSet::parse(body, &inputs.vocabulary).map_err(|_| malformed("rules"))?,
+        };
+        let mut judge = Judge::of(inputs);
+        judge.set_policy(held_policy);
+        judge.policy_version = policy.version;
+        judge.set_rules(held_rules);
+        judge.rules_version = rules.version;
+        judge.lists = lists;
         Ok(Engine {
             graph: Graph::read_snapshot(schema, from)?,
-            features: FeatureList::new(schema),
-            policy,
-            policy_body,
-            policy_version,
-            rates,
+            features,
+            policy_body: policy.body,
+            rates: RateTable::parse(&rates.body).map_err(|_| malformed("rates"))?,
+            rates_version: rates.version,
+            rules_body: rules.body,
+            lists_version,
+            judge,
             champion: (has_champion != 0).then_some(champion),
             channel: (has_channel != 0).then_some(channel),
             silent_before,
@@ -99,6 +124,18 @@ fn array<const N: usize>(from: &mut dyn Read) -> io::Result<[u8; N]> {
     let mut array = [0; N];
     from.read_exact(&mut array)?;
     Ok(array)
+}
+
+struct Document {
+    version: u32,
+    body: String,
+}
+
+fn document(from: &mut dyn Read) -> Result<Document, RestoreError> {
+    Ok(Document {
+        version: u32::from_le_bytes(array(from)?),
+        body: text(from)?,
+    })
 }
 
 fn text(from: &mut dyn Read) -> Result<String, RestoreError> {

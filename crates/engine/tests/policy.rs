@@ -4,10 +4,13 @@
 #![allow(clippy::unwrap_used)]
 
 use event::draft::{AmountText, Draft, DraftAmount};
-use event::record::{DecisionKind, DecisionSource, ModelVersion, degraded};
+use event::record::{
+    Config, ConfigSection, DecisionKind, DecisionSource, ModelVersion, Record, degraded,
+};
 use event::{Event, EventTime, Position, RoleIx, Schema};
+use graph::Sample;
 use ringfence_engine::rates::RateTable;
-use ringfence_engine::{Engine, NoScore, Policy, Scored};
+use ringfence_engine::{Effect, Engine, NoScore, Policy, Scored};
 
 fn schema() -> Schema {
     Schema::parse(include_str!("../../../schemas/default.toml")).unwrap()
@@ -42,6 +45,21 @@ fn scored(score: u16) -> Scored {
     }
 }
 
+fn with_policy(schema: &Schema, version: u32, body: &str) -> Engine {
+    let mut engine = Engine::new(schema);
+    let config = Config {
+        at: EventTime::from_millis(0),
+        section: ConfigSection::Policy,
+        version,
+        author: "risk".into(),
+        why: Default::default(),
+        body: body.to_owned(),
+    };
+    let effect = engine.apply(Position(0), &Record::Config(config));
+    assert_eq!(effect, Effect::Configured(ConfigSection::Policy, version));
+    engine
+}
+
 #[test]
 fn the_highest_threshold_reached_decides() {
     use DecisionKind::{Approve, Challenge, Decline, Review};
@@ -49,7 +67,7 @@ fn the_highest_threshold_reached_decides() {
     let text = "fallback = \"challenge\"\n\
         [thresholds]\nchallenge = 300\nreview = 600\ndecline = 900\n\
         [event_types.transfer]\nchallenge = 0\nreview = 1000\ndecline = 1001\n";
-    let policy = Policy::parse(text, &schema).unwrap();
+    let mut engine = with_policy(&schema, 5, text);
     for (event_type, score, wanted) in [
         ("payment", 0, Approve),
         ("payment", 299, Approve),
@@ -65,7 +83,7 @@ fn the_highest_threshold_reached_decides() {
         ("transfer", u16::MAX, Review),
     ] {
         let event = event(&schema, event_type, "EUR");
-        let decision = policy.decide(5, &event, Position(9), Ok(scored(score)));
+        let decision = engine.decide(&event, Position(9), &Sample::default(), Ok(scored(score)));
         assert_eq!(decision.verdict, wanted, "{event_type} {score}");
         assert_eq!(decision.source, DecisionSource::Model);
         assert_eq!(decision.score, score.min(1000));
@@ -82,39 +100,34 @@ fn the_highest_threshold_reached_decides() {
 fn without_a_score_the_decision_is_a_named_fallback() {
     let schema = schema();
     let event = event(&schema, "payment", "EUR");
-    let own = Policy::parse(
-        "fallback = \"decline\"\n[thresholds]\nchallenge = 1\nreview = 2\ndecline = 3\n",
-        &schema,
-    );
-    let own = own.unwrap();
+    let own = "fallback = \"decline\"\n[thresholds]\nchallenge = 1\nreview = 2\ndecline = 3\n";
     let (review, decline) = (DecisionKind::Review, DecisionKind::Decline);
     for (policy, why, verdict, bit) in [
+        (None, NoScore::NoModel, review, degraded::NO_MODEL),
         (
-            Policy::default(),
-            NoScore::NoModel,
-            review,
-            degraded::NO_MODEL,
-        ),
-        (
-            own.clone(),
+            Some(own),
             NoScore::ModelFault,
             decline,
             degraded::MODEL_FAULT,
         ),
         (
-            own.clone(),
+            Some(own),
             NoScore::ModelTimeout,
             decline,
             degraded::MODEL_TIMEOUT,
         ),
         (
-            own,
+            Some(own),
             NoScore::ModelBreakerOpen,
             decline,
             degraded::MODEL_BREAKER_OPEN,
         ),
     ] {
-        let decision = policy.decide(1, &event, Position(0), Err(why));
+        let mut engine = match policy {
+            None => Engine::new(&schema),
+            Some(text) => with_policy(&schema, 1, text),
+        };
+        let decision = engine.decide(&event, Position(9), &Sample::default(), Err(why));
         assert_eq!(
             (decision.verdict, decision.source),
             (verdict, DecisionSource::Fallback)
@@ -191,7 +204,12 @@ fn a_missing_rate_and_a_late_event_are_named_in_the_decision() {
     let degraded_of = |engine: &mut Engine, position: u64, event: Event| {
         engine.apply(Position(position), &Record::Event(event.clone()));
         engine
-            .decide(&event, Position(position), Err(NoScore::NoModel))
+            .decide(
+                &event,
+                Position(position),
+                &Sample::default(),
+                Err(NoScore::NoModel),
+            )
             .degraded
     };
     let at = "2026-03-01T00:00:00Z";

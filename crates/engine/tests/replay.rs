@@ -6,13 +6,14 @@
 #[path = "../../graph/tests/history/mod.rs"]
 mod history;
 
-use event::record::{Activation, Channel, Config, ConfigSection, ServingPart};
+use event::record::{Activation, Channel, Config, ConfigSection, ModelVersion, ServingPart};
 use event::{Position, Record, Schema};
 use graph::Sample;
 use graph::sample::SampleParts;
 use history::history;
+use lists::{Change, Definition, Form, NewItem, Value};
 use proptest::prelude::*;
-use ringfence_engine::{ENGINE_SEMANTICS, Effect, Engine, RestoreError};
+use ringfence_engine::{ENGINE_SEMANTICS, Effect, Engine, RestoreError, Scored};
 
 const POLICY: &str = "[thresholds]\nchallenge = 500\nreview = 700\ndecline = 900\n";
 
@@ -70,6 +71,89 @@ fn run(engine: &mut Engine, records: &[Record], from: usize) -> Vec<Vec<u32>> {
     bits
 }
 
+/// Changes of rules and lists, some of which are refused where they come before what they need.
+fn changes(schema: &Schema) -> Vec<(ConfigSection, u32, String)> {
+    let definition = Definition {
+        name: "some".to_owned(),
+        on: schema.roles[0].name.clone(),
+        form: Form::Prefix { fold: true },
+        effect: lists::Effect::Block { overridable: true },
+    };
+    let list = || "some".to_owned();
+    let item = |text: &str, expires| NewItem {
+        value: Value::Text(text.to_owned()),
+        expires,
+        reason: String::new(),
+    };
+    let later = Some(history::START_MS + 3_600_000);
+    let lists = [
+        Change::Create(definition),
+        Change::Put {
+            list: list(),
+            items: vec![item("a", later), item("0", None)],
+        },
+        Change::Remove {
+            list: list(),
+            values: vec![Value::Text("0".to_owned())],
+        },
+        Change::Drop { list: list() },
+    ];
+    let field = format!("{}.events", schema.roles[0].name);
+    let rule = |when: &str, effect: &str| {
+        format!("[[rules]]\nid = \"r\"\nwhen = '{when}'\nstatus = \"active\"\n{effect}\n")
+    };
+    let rules = [
+        rule(&format!("{field} > 1"), "decision = \"review\""),
+        rule("score > 400", "score_add = 300"),
+        rule(
+            &format!("on_list(\"some\", {}.id)", schema.roles[0].name),
+            "challenge = true",
+        ),
+    ];
+    let lists = lists.into_iter().map(|it| it.encode().unwrap());
+    let lists = lists
+        .zip(1..)
+        .map(|(body, version)| (ConfigSection::Lists, version, body));
+    let rules = rules.into_iter().zip(1..);
+    let rules = rules.map(|(body, version)| (ConfigSection::Rules, version, body));
+    lists.chain(rules).collect()
+}
+
+/// Positions from `at` on are one further.
+fn move_past(record: &mut Record, at: u64) {
+    let position = match record {
+        Record::Label(label) => &mut label.subject.position,
+        Record::Outcome(outcome) => &mut outcome.subject.position,
+        Record::Decision(decision) => &mut decision.event_position,
+        _ => return,
+    };
+    position.0 += u64::from(position.0 >= at);
+}
+
+/// What would be decided at each event, by scores that follow from the event's place.
+fn decide(engine: &mut Engine, records: &[Record], from: usize) -> Vec<event::record::Decision> {
+    let mut sample = Sample::default();
+    let mut decisions = Vec::new();
+    for (at, record) in records.iter().enumerate().skip(from) {
+        let position = Position(at as u64);
+        if let Record::Event(event) = record {
+            engine.sample(event, SampleParts::Tabular, &mut sample);
+            engine.apply(position, record);
+            let scored = Scored {
+                score: (at * 37 % 1001) as u16,
+                probability_ppm: 1,
+                model: ModelVersion([1; 8]),
+                reasons: Default::default(),
+                evidence: Default::default(),
+            };
+            decisions.push(engine.decide(event, position, &sample, Ok(scored)));
+        } else {
+            engine.apply(position, record);
+        }
+    }
+    decisions
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(96), ..ProptestConfig::default() })]
 
@@ -96,6 +180,37 @@ proptest! {
         prop_assert_eq!(one.digest(), restored.digest());
         prop_assert_eq!(one.champion(), restored.champion());
         prop_assert_eq!(one.policy(), restored.policy());
+    }
+
+    /// Rules and lists come and go in the middle of events, and an event is decided by those in force before it,
+    /// from the log's start or from a snapshot anywhere.
+    #[test]
+    fn decisions_are_replayed_with_the_rules_and_lists_of_their_time(
+        past in history(vec![4, 8, 64], 100),
+        places in proptest::collection::vec(0.0..1.0, 7),
+        cut in 0.0..1.0,
+    ) {
+        let schema = past.shape.schema();
+        let mut records = with_config(past.records(&schema));
+        for (place, (section, version, body)) in places.iter().zip(changes(&schema)) {
+            let at = 4 + ((records.len() - 4) as f64 * place) as u64;
+            records.iter_mut().for_each(|record| move_past(record, at));
+            let time = records[at as usize - 1].time();
+            let (author, why) = ("test".into(), Default::default());
+            let config = Config { at: time, section, version, author, why, body };
+            records.insert(at as usize, Record::Config(config));
+        }
+        let mut one = Engine::new(&schema);
+        let decisions = decide(&mut one, &records, 0);
+        let cut = (records.len() as f64 * cut) as usize;
+        let mut half = Engine::new(&schema);
+        let mut joined = decide(&mut half, &records[..cut], 0);
+        let mut written = Vec::new();
+        half.write_snapshot(&mut written).unwrap();
+        let mut restored = Engine::read_snapshot(&schema, &mut written.as_slice()).unwrap();
+        joined.extend(decide(&mut restored, &records, cut));
+        prop_assert_eq!(&decisions, &joined);
+        prop_assert_eq!(one.digest(), restored.digest());
     }
 
     /// A channel that is handed in at its activation leaves the state in which its producer had spoken
@@ -299,8 +414,12 @@ fn config_that_does_not_parse_is_named_and_ignored() {
             "ABC = 1",
             Some("\"ABC\" is no ISO 4217 currency"),
         ),
-        (ConfigSection::Rules, "", Some("no rules and no lists")),
-        (ConfigSection::Lists, "", Some("no rules and no lists")),
+        (
+            ConfigSection::Rules,
+            "[[rules]]\nid = \"r\"\nwhen = 'nothing > 1'\nstatus = \"active\"\n",
+            Some("line 3"),
+        ),
+        (ConfigSection::Lists, "", Some("line 1")),
     ];
     let mut policy_version = 0;
     for (at, (section, body, wanted)) in cases.into_iter().enumerate() {
@@ -333,7 +452,7 @@ fn config_that_does_not_parse_is_named_and_ignored() {
             (wanted, effect) => panic!("wanted {wanted:?}, got {effect:?}"),
         }
     }
-    assert_eq!(engine.policy_version(), policy_version);
+    assert_eq!(engine.version_of(ConfigSection::Policy), policy_version);
 }
 
 #[test]

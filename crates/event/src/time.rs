@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use thiserror::Error;
 
 /// A point in event time, milliseconds since the Unix epoch (UTC).
@@ -77,6 +77,12 @@ impl EventTime {
         };
         let stamp: jiff::Timestamp = text.trim().parse().map_err(|_| not_iso())?;
         Ok(EventTime(stamp.as_microsecond().div_euclid(1000)))
+    }
+}
+
+impl Serialize for EventTime {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -206,13 +206,12 @@ async fn params(request: &mut Request) -> Result<Vec<(String, String)>, Problem>
 
 async fn read_body(app: &App, route: &Route, parts: &Parts, body: Body) -> Result<Bytes, Problem> {
     let limits = &app.settings.limits;
-    let content_type = parts.headers.get(header::CONTENT_TYPE);
-    let content_type = content_type.and_then(|value| value.to_str().ok());
-    let media = content_type.map(|text| text.split(';').next().unwrap_or("").trim());
+    let media = routes::media_of(&parts.headers);
     let is_batch = media.is_some_and(|it| it.eq_ignore_ascii_case(routes::NDJSON));
     let max = match route.accepts {
         Accepts::Nothing => 0,
         Accepts::One => limits.body_bytes_max,
+        Accepts::Document => event::codec::BODY_BYTES_MAX,
         Accepts::Lines => limits.batch_bytes_max,
         Accepts::Either if is_batch => limits.batch_bytes_max,
         Accepts::Either => limits.body_bytes_max,

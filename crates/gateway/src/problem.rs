@@ -5,7 +5,9 @@
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
+use engine::ConfigError;
 use event::Invalid;
+use lists::ListsError;
 use node::NodeError;
 use node::request::{Failed, NotServing};
 use serde_json::{Value, json};
@@ -162,9 +164,50 @@ fn refused(error: NodeError) -> Problem {
             Problem::new(StatusCode::INSUFFICIENT_STORAGE, code, message)
                 .with_detail(json!({ "quota": quota, "held": held, "limit": limit }))
         }
-        NodeError::Policy(_) | NodeError::Schema(_) | NodeError::TenantName(_) => {
-            Problem::bad(code, message)
+        NodeError::VersionMoved { held, .. } => {
+            Problem::new(StatusCode::PRECONDITION_FAILED, code, message)
+                .with_detail(json!({ "version": held }))
         }
+        NodeError::Config(error) => refused_config(code, message, &error),
+        NodeError::Schema(_) | NodeError::TenantName(_) => Problem::bad(code, message),
         _ => Problem::internal(message),
+    }
+}
+
+fn refused_config(code: &'static str, message: String, error: &ConfigError) -> Problem {
+    match error {
+        ConfigError::Rules(error) => {
+            let problems = error.problems.iter().map(|it| {
+                let within = it.in_expression;
+                json!({
+                    "rule": it.rule,
+                    "line": it.place.line,
+                    "column": it.place.column,
+                    "line_of_when": within.map(|place| place.line),
+                    "column_of_when": within.map(|place| place.column),
+                    "message": it.cause.to_string(),
+                })
+            });
+            let detail = json!({ "problems": problems.collect::<Vec<_>>() });
+            Problem::bad(code, message).with_detail(detail)
+        }
+        ConfigError::Lists(ListsError::Unknown { .. }) => {
+            Problem::new(StatusCode::NOT_FOUND, code, message)
+        }
+        ConfigError::Lists(ListsError::Items(faults)) => {
+            let items = faults.iter().map(|fault| {
+                json!({
+                    "item": fault.item,
+                    "field": fault.error.field(),
+                    "message": fault.error.to_string(),
+                })
+            });
+            let detail = json!({ "items": items.collect::<Vec<_>>() });
+            Problem::bad(code, message).with_detail(detail)
+        }
+        ConfigError::ListInUse { .. } | ConfigError::Lists(ListsError::Exists { .. }) => {
+            Problem::new(StatusCode::CONFLICT, code, message)
+        }
+        _ => Problem::bad(code, message),
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use event::json::event_value;
-use event::record::{Decision, DecisionSource, ReasonCode, degraded};
+use event::record::{Decision, Findings, ModelVersion, ReasonCode, degraded};
 use event::{Event, Position, Schema};
 use node::journal::lookup::Found;
 use node::owner::Shape;
@@ -27,9 +27,13 @@ pub struct DecisionBody<'a> {
     /// `null` when no model scored.
     pub model_version: Option<String>,
     pub policy_version: u32,
+    pub rules_version: u32,
     pub reasons: Vec<ReasonBody<'a>>,
     pub links: Vec<LinkBody<'a>>,
     pub degraded: Vec<&'static str>,
+    /// What rules, lists and the draw had to say.
+    #[serde(skip_serializing_if = "Findings::is_empty")]
+    pub findings: &'a Findings,
     pub position: u64,
     pub duplicate: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,9 +95,11 @@ impl<'a> Teller<'a> {
             source: decision.source.name(),
             model_version: model_version(decision, starter),
             policy_version: decision.policy_version,
+            rules_version: decision.rules_version,
             reasons: decision.reasons.iter().map(|it| self.reason(it)).collect(),
             links: links.iter().map(|it| self.link(it)).collect(),
             degraded: told,
+            findings: &decision.findings,
             position: position.0,
             duplicate: false,
             trace_id: None,
@@ -231,8 +237,9 @@ fn shortest(amount: f32) -> f64 {
 
 /// Of a score; what no model has scored has none.
 fn risk_level(decision: &Decision) -> &'static str {
-    match (decision.source, decision.score) {
-        (DecisionSource::Fallback, _) => "unknown",
+    match (decision.model, decision.score) {
+        // No model scored: whoever decided, the risk was not measured.
+        (ModelVersion([0, 0, 0, 0, 0, 0, 0, 0]), _) => "unknown",
         (_, 0..300) => "low",
         (_, 300..600) => "medium",
         (_, 600..900) => "high",

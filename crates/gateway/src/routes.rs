@@ -4,18 +4,21 @@
 pub mod batch;
 mod config;
 mod decisions;
+pub mod documents;
 mod entities;
 mod events;
 mod health;
+mod lists;
 mod models;
 mod reports;
+mod rules;
 mod tenants;
 
 use std::future::Future;
 use std::pin::Pin;
 
 use axum::body::Body;
-use axum::http::{Method, Response};
+use axum::http::{HeaderMap, Method, Response, header};
 use node::mailbox::Level;
 
 use crate::app::Call;
@@ -44,6 +47,8 @@ pub enum Accepts {
     Lines,
     /// One of them, as Content-Type says.
     Either,
+    /// One JSON or TOML document.
+    Document,
     /// The bytes of a model file.
     Model,
 }
@@ -60,7 +65,14 @@ pub struct Route {
 
 pub const JSON: &str = "application/json";
 pub const NDJSON: &str = "application/x-ndjson";
+pub const TOML: &str = "application/toml";
 const BYTES: &str = "application/octet-stream";
+
+/// The media type of a body, without its parameters.
+pub fn media_of(headers: &HeaderMap) -> Option<&str> {
+    let given = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    Some(given.split(';').next().unwrap_or("").trim())
+}
 
 impl Accepts {
     /// Without a Content-Type a body is what the route takes.
@@ -74,6 +86,7 @@ impl Accepts {
             Accepts::One => is(JSON),
             Accepts::Lines => is(NDJSON),
             Accepts::Either => is(JSON) || is(NDJSON),
+            Accepts::Document => is(JSON) || is(TOML),
             Accepts::Model => is(BYTES),
         }
     }
@@ -84,6 +97,7 @@ impl Accepts {
             Accepts::One => JSON,
             Accepts::Lines => NDJSON,
             Accepts::Either => "application/json or application/x-ndjson",
+            Accepts::Document => "application/json or application/toml",
             Accepts::Model => BYTES,
         }
     }
@@ -116,8 +130,20 @@ pub const ALL: &[Route] = &[
     route!(GET "/v1/entities/{kind}/{id}", Tenant(Role::Analyst), Nothing, L2, entities::one),
     route!(GET "/v1/entities/{kind}/{id}/neighbours", Tenant(Role::Analyst), Nothing, L3, entities::neighbours),
     route!(GET "/v1/schema", Tenant(Role::Engineer), Nothing, L3, config::schema),
-    route!(GET "/v1/policy", Tenant(Role::Engineer), Nothing, L3, config::policy),
-    route!(PUT "/v1/policy", Tenant(Role::Engineer), One, L2, config::set_policy),
+    route!(GET "/v1/policy", Tenant(Role::Engineer), Nothing, L3, documents::policy),
+    route!(PUT "/v1/policy", Tenant(Role::Engineer), Document, L2, documents::set_policy),
+    route!(GET "/v1/rates", Tenant(Role::Engineer), Nothing, L3, documents::rates),
+    route!(PUT "/v1/rates", Tenant(Role::Engineer), Document, L2, documents::set_rates),
+    route!(GET "/v1/rules", Tenant(Role::Engineer), Nothing, L3, rules::show),
+    route!(PUT "/v1/rules", Tenant(Role::Engineer), Document, L2, rules::set),
+    route!(POST "/v1/rules/validate", Tenant(Role::Engineer), Document, L3, rules::validate),
+    route!(GET "/v1/rules/variables", Tenant(Role::Engineer), Nothing, L3, rules::variables),
+    route!(GET "/v1/lists", Tenant(Role::Analyst), Nothing, L3, lists::all),
+    route!(PUT "/v1/lists/{name}", Tenant(Role::Engineer), One, L2, lists::define),
+    route!(DELETE "/v1/lists/{name}", Tenant(Role::Engineer), Nothing, L2, lists::drop_list),
+    route!(GET "/v1/lists/{name}/items", Tenant(Role::Analyst), Nothing, L3, lists::items),
+    route!(POST "/v1/lists/{name}/items", Tenant(Role::Engineer), One, L2, lists::put),
+    route!(POST "/v1/lists/{name}/remove", Tenant(Role::Engineer), One, L2, lists::remove),
     route!(GET "/v1/models", Tenant(Role::Engineer), Nothing, L3, models::list),
     route!(POST "/v1/models", Tenant(Role::Engineer), Model, L3, models::take),
     route!(POST "/v1/models/{model}/activate", Tenant(Role::Engineer), Nothing, L2, models::activate),

@@ -39,7 +39,14 @@ pub enum NodeError {
     #[error(transparent)]
     Schema(#[from] event::schema::SchemaError),
     #[error(transparent)]
-    Policy(#[from] engine::PolicyError),
+    Config(#[from] engine::ConfigError),
+    /// Somebody else changed it meanwhile; nothing was changed by this.
+    #[error("{section} is at version {held} by now, the change was made for version {expected}")]
+    VersionMoved {
+        section: &'static str,
+        held: u32,
+        expected: u32,
+    },
     #[error(transparent)]
     Restore(#[from] engine::RestoreError),
     #[error(transparent)]
@@ -112,7 +119,8 @@ impl NodeError {
             NodeError::NoSchema { .. } => "no_schema",
             NodeError::HistoryRemoved { .. } => "history_removed",
             NodeError::Schema(_) => "schema",
-            NodeError::Policy(_) => "policy",
+            NodeError::Config(error) => error.code(),
+            NodeError::VersionMoved { .. } => "version_moved",
             NodeError::Restore(_) => "snapshot_unusable",
             NodeError::Model(_) => "model_unusable",
             NodeError::OtherModel { .. } => "other_model",

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use event::json::{LabelLine, OutcomeLine};
+use event::record::ConfigSection;
 use event::{Event, EventId, EventTime, KindIx, Position};
 use thiserror::Error;
 use tokio::sync::oneshot;
@@ -12,6 +13,7 @@ use crate::journal::lookup::Found;
 use crate::mailbox::Level;
 use crate::tenant::activation::{ReadyModel, Serving};
 use crate::tenant::around::{EntityView, Neighbourhood, Page};
+use crate::tenant::documents::{Author, Document, ListsView, RulesView};
 use crate::tenant::serving::Linked;
 use crate::{Accepted, Decided, NodeError};
 
@@ -26,11 +28,22 @@ pub enum Request {
     Ingest(Box<Event>),
     Label(LabelLine, EventTime),
     Outcome(OutcomeLine, EventTime),
-    SetPolicy {
+    SetDocument {
+        section: ConfigSection,
         body: String,
-        author: String,
+        author: Author,
+        /// Only if the section still has this version.
+        expected: Option<u32>,
     },
-    Policy,
+    Document(ConfigSection),
+    /// Whether a section would be taken.
+    Check {
+        section: ConfigSection,
+        body: String,
+    },
+    /// The rules in force, and what became of each.
+    Rules,
+    Lists,
     /// Which model serves, and what one that is to follow it must know.
     Serving,
     Activate(Box<ReadyModel>),
@@ -56,10 +69,11 @@ pub enum Request {
 pub enum Answer {
     Decided(Box<Decided>, Vec<Linked>),
     Accepted(Accepted),
-    Policy {
-        version: u32,
-        body: String,
-    },
+    Document(Document),
+    /// It would.
+    Good,
+    Rules(Box<RulesView>),
+    Lists(Box<ListsView>),
     Serving(Serving),
     Activated {
         position: Position,
@@ -114,7 +128,7 @@ impl Request {
                 | Request::Ingest(_)
                 | Request::Label(..)
                 | Request::Outcome(..)
-                | Request::SetPolicy { .. }
+                | Request::SetDocument { .. }
                 | Request::Activate(_)
         )
     }

@@ -2,16 +2,16 @@
 
 pub mod activation;
 pub mod around;
+pub mod documents;
 mod received;
 mod scoring;
 pub mod serving;
 
 use std::ops::ControlFlow;
 
-use compact_str::CompactString;
-use engine::{ENGINE_SEMANTICS, Effect, Engine, Policy};
+use engine::{ENGINE_SEMANTICS, Effect, Engine};
 use event::json::{LabelLine, OutcomeLine};
-use event::record::{Config, ConfigSection, Decision, Record, Tick};
+use event::record::{Decision, Record, Tick};
 use event::{Event, EventTime, Position, Schema};
 use graph::Sample;
 use graph::sample::SampleParts;
@@ -220,21 +220,6 @@ impl Tenant {
     /// Event time has reached `at` although no event came: windows end for a quiet tenant too.
     pub fn tick(&mut self, at: EventTime) -> Result<Position, NodeError> {
         self.append(Record::Tick(Tick { at }))
-    }
-
-    /// Sets the policy; refused when it does not parse against the schema.
-    pub fn set_policy(&mut self, body: &str, author: &str) -> Result<Position, NodeError> {
-        Policy::parse(body, self.schema())?;
-        self.check_room_for_report()?;
-        let config = Config {
-            at: self.journal.newest(),
-            section: ConfigSection::Policy,
-            version: self.engine.policy_version() + 1,
-            author: CompactString::from(author),
-            why: CompactString::default(),
-            body: body.to_owned(),
-        };
-        self.append(Record::Config(config))
     }
 
     fn append(&mut self, record: Record) -> Result<Position, NodeError> {

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod config;
 mod evaluate;
 mod log;
 mod serve;
@@ -9,6 +10,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use config::{
+    ApplyArgs, Change, EffectName, FormName as ListFormName, Lists, ListsArgs, Policy, PolicyArgs,
+    Rules, RulesArgs,
+};
 pub use evaluate::{AuditPart, EvaluateArgs, LeaksArgs};
 pub use log::{BackupArgs, Log, LogArgs, RecordKind, RestoreArgs};
 pub use serve::{ServeArgs, Tenants, TenantsArgs, TokenArgs};
@@ -70,6 +75,10 @@ pub enum Command {
     Evaluate(EvaluateArgs),
     Leaks(LeaksArgs),
     Models(ModelsArgs),
+    Rules(RulesArgs),
+    Policy(PolicyArgs),
+    Lists(ListsArgs),
+    Apply(ApplyArgs),
     Samples(SamplesArgs),
     Decide(DecideArgs),
     Replay(ReplayArgs),

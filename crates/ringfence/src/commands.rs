@@ -1,5 +1,6 @@
 //! One file per command; this one only sends them on their way.
 
+mod apply;
 mod backup;
 mod completions;
 mod decide;
@@ -9,9 +10,11 @@ pub mod import;
 mod init;
 mod inspect;
 mod leaks;
+mod lists;
 mod log;
 mod models;
 mod replay;
+mod rules;
 mod samples;
 mod serve;
 mod simulate;
@@ -37,6 +40,10 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Evaluate(args) => evaluate::run(cli, args),
         Command::Leaks(args) => leaks::run(cli, args),
         Command::Models(args) => models::run(cli, args),
+        Command::Rules(args) => rules::run(cli, args),
+        Command::Policy(args) => rules::policy(cli, args),
+        Command::Lists(args) => lists::run(cli, args),
+        Command::Apply(args) => apply::run(cli, args),
         Command::Samples(args) => samples::run(cli, args),
         Command::Decide(args) => decide::run(cli, args),
         Command::Replay(args) => replay::run(cli, args),
@@ -52,12 +59,12 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
     }
 }
 
-fn place(cli: &Cli) -> Result<Place> {
+pub fn place(cli: &Cli) -> Result<Place> {
     Ok(Place::new(&cli.data, &cli.tenant)?)
 }
 
 /// Opens the tenant with a progress bar over the replayed tail; warnings go to standard error.
-fn open_tenant(cli: &Cli, place: &Place) -> Result<Tenant> {
+pub fn open_tenant(cli: &Cli, place: &Place) -> Result<Tenant> {
     let bar = show::bar(0, "recover", "records", cli.quiet);
     let (tenant, recovered) = Tenant::open(place, ::log::LogOptions::default(), |done, total| {
         bar.set_length(total);

@@ -6,6 +6,7 @@ mod commands;
 mod config;
 mod remote;
 mod show;
+mod target;
 
 use std::process::ExitCode;
 

@@ -48,6 +48,8 @@ pub fn decision(
         // The first 12 digits of the model file's SHA-256.
         "model_version": hex(&decision.model.0[..6]),
         "policy_version": decision.policy_version,
+        "rules_version": decision.rules_version,
+        "findings": decision.findings,
         "suspicion": decision.suspicion.first().map(|(_, score)| score),
         "reasons": reasons.collect::<Vec<_>>(),
         "degraded": degraded::names(decision.degraded).collect::<Vec<_>>(),

@@ -1,12 +1,11 @@
-//! What a tenant is set to: its schema, which never changes, and its policy, which is a record in its log.
+//! The schema of a tenant.
 
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use event::schema::{AmountRule, Domain};
-use node::request::{Answer, Request};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::decisions::{ask, author, shape};
+use super::decisions::shape;
 use crate::app::Call;
 use crate::problem::Problem;
 use crate::query::Query;
@@ -52,44 +51,5 @@ pub async fn schema(call: Call) -> Result<Response<Body>, Problem> {
         "event_types": event_types.collect::<Vec<_>>(),
         "attributes": attributes.collect::<Vec<_>>(),
     });
-    Ok(json_body(StatusCode::OK, &body))
-}
-
-pub async fn policy(call: Call) -> Result<Response<Body>, Problem> {
-    Query::parse(call.uri.query(), &[])?;
-    let tenant = call.admitted.tenant()?;
-    told(ask(&call, tenant, Request::Policy).await?)
-}
-
-pub async fn set_policy(call: Call) -> Result<Response<Body>, Problem> {
-    Query::parse(call.uri.query(), &[])?;
-    let tenant = call.admitted.tenant()?;
-    let given: Value = serde_json::from_slice(&call.body)
-        .map_err(|error| Problem::bad("not_json", format!("the body is no JSON: {error}")))?;
-    // The log keeps policies as their owners write them on the command line, in TOML.
-    let body = toml::to_string(&given).map_err(|error| {
-        let words = error.to_string();
-        Problem::bad(
-            "policy",
-            format!("the policy is no table of tables: {words}"),
-        )
-    })?;
-    let author = author(&call);
-    let request = Request::SetPolicy { body, author };
-    told(ask(&call, tenant, request).await?)
-}
-
-fn told(answer: Answer) -> Result<Response<Body>, Problem> {
-    let Answer::Policy { version, body } = answer else {
-        return Err(Problem::internal(
-            "the owner gave the answer to another request",
-        ));
-    };
-    // Empty before one is set: the built-in default decides.
-    let policy: Option<toml::Table> = match body.as_str() {
-        "" => None,
-        text => Some(toml::from_str(text).map_err(Problem::internal)?),
-    };
-    let body = json!({ "version": version, "policy": policy });
     Ok(json_body(StatusCode::OK, &body))
 }

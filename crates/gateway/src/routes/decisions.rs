@@ -3,6 +3,7 @@
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use event::json::{Line, parse_line};
+use event::record::Config;
 use event::{Event, EventId, EventTime, Invalid, Position};
 use node::node::{Pending, TenantHandle};
 use node::owner::Shape;
@@ -151,11 +152,11 @@ pub fn shape(tenant: &TenantHandle) -> Result<&Shape, Problem> {
 
 /// Who asks, as the log keeps it.
 pub fn author(call: &Call) -> String {
-    /// A subject claim may be longer than a log record needs.
-    const CHARS_MAX: usize = 64;
     let claims = call.admitted.claims.as_ref();
     let author = claims.map_or("", |claims| claims.sub.as_str());
-    author.chars().take(CHARS_MAX).collect()
+    // A subject claim may be longer than a log record takes.
+    let end = author.floor_char_boundary(Config::AUTHOR_BYTES_MAX);
+    author[..end].to_owned()
 }
 
 pub fn teller<'a>(app: &App, shape: &'a Shape) -> Teller<'a> {

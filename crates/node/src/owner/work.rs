@@ -136,15 +136,28 @@ fn answer(tenant: &mut Tenant, request: Request, urgency: Urgency) -> Result<Ans
         Request::Outcome(line, received_at) => {
             Answer::Accepted(tenant.outcome(&line, received_at)?)
         }
-        Request::SetPolicy { body, author } => {
-            tenant.set_policy(&body, &author)?;
-            policy(tenant)
+        Request::SetDocument {
+            section,
+            body,
+            author,
+            expected,
+        } => {
+            tenant.set_document(section, &body, &author, expected)?;
+            Answer::Document(tenant.document(section))
         }
-        Request::Policy => policy(tenant),
+        Request::Document(section) => Answer::Document(tenant.document(section)),
+        Request::Check { section, body } => {
+            tenant.check_document(section, &body)?;
+            Answer::Good
+        }
+        Request::Rules => Answer::Rules(Box::new(tenant.rules())),
+        Request::Lists => Answer::Lists(Box::new(tenant.lists())),
         Request::Serving => Answer::Serving(tenant.serving()),
         Request::Activate(ready) => {
             let position = tenant.enter_service(*ready)?;
-            let policy_version = tenant.engine().policy_version();
+            let policy_version = tenant
+                .engine()
+                .version_of(event::record::ConfigSection::Policy);
             Answer::Activated {
                 position,
                 policy_version,
@@ -179,11 +192,4 @@ fn answer(tenant: &mut Tenant, request: Request, urgency: Urgency) -> Result<Ans
             Some(found) => Answer::Neighbours(Box::new(found)),
         },
     })
-}
-
-fn policy(tenant: &Tenant) -> Answer {
-    Answer::Policy {
-        version: tenant.engine().policy_version(),
-        body: tenant.engine().policy_body().to_owned(),
-    }
 }

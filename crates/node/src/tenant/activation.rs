@@ -1,8 +1,8 @@
 //! A model enters service, with the channel of its producer.
 
-use engine::Policy;
+use engine::policy::keep_draw;
 use event::Position;
-use event::record::{Activation, Channel, Record, ServingPart};
+use event::record::{Activation, Channel, ConfigSection, Record, ServingPart};
 
 use super::Tenant;
 use crate::channel::{Rebuild, Scores, Voice};
@@ -91,7 +91,7 @@ impl Tenant {
         // Before anything is written: model and policy enter together, or not at all.
         self.check_room_for_report()?;
         if let Some(policy) = &ready.policy {
-            Policy::parse(policy, self.schema())?;
+            self.check_document(ConfigSection::Policy, policy)?;
         }
         if let Some(fresh) = self.rebuild(&ready.champion) {
             let rebuilt = ready.rebuilt.as_ref();
@@ -103,7 +103,9 @@ impl Tenant {
         }
         let position = self.switch(ready.champion, ready.rebuilt)?;
         if let Some(policy) = &ready.policy {
-            self.set_policy(policy, &ready.author)?;
+            // A model brings thresholds; who passes unasked is not its to say.
+            let policy = keep_draw(policy, self.engine.body_of(ConfigSection::Policy));
+            self.set_policy(&policy, &ready.author)?;
         }
         Ok(position)
     }

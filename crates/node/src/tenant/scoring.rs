@@ -2,9 +2,7 @@
 //! speak, and why, is in the decision's `degraded`.
 
 use engine::{NoScore, Scored};
-use event::record::{
-    Decision, DecisionKind, DecisionSource, ModelVersion, ReasonCode, Record, degraded,
-};
+use event::record::{Decision, DecisionKind, ModelVersion, ReasonCode, Record, degraded};
 use event::{Event, Position};
 use smallvec::SmallVec;
 
@@ -32,7 +30,7 @@ impl Tenant {
             reasons: Default::default(),
             evidence: self.sample.evidence.iter().copied().collect(),
         });
-        let mut decision = self.engine.decide(event, position, scored);
+        let mut decision = self.engine.decide(event, position, &self.sample, scored);
         decision.suspicion = said.into_iter().map(|score| (SLOT, score)).collect();
         decision.degraded |= flags;
         if decision.verdict != DecisionKind::Approve {
@@ -99,7 +97,8 @@ impl Tenant {
     /// Adds the reasons of a score, or the flag that says why there are none. They decide nothing: those
     /// that came late are given all the same.
     pub(super) fn give_reasons(&mut self, decision: &mut Decision, urgency: Urgency) {
-        if decision.source != DecisionSource::Model {
+        // Whoever decided: what moved the score is worth knowing.
+        if decision.model == ModelVersion::default() {
             return;
         }
         if self.is_past(urgency) {

@@ -1,5 +1,6 @@
 //! A failing disk: nothing acknowledged is lost, nothing else is shown, and service comes back by itself.
 
+use event::record::ConfigSection;
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
@@ -72,7 +73,12 @@ fn while_the_disk_refuses_questions_are_answered_and_writes_are_not() {
     decide(&tenant, payment(2)).unwrap_err();
     let read_only = || matches!(tenant.status(), Some(NotServing::ReadOnly(_)));
     until(|| read_only() && tenant.shape().is_some());
-    until(|| matches!(ask(&tenant, Request::Policy), Ok(Answer::Policy { .. })));
+    until(|| {
+        matches!(
+            ask(&tenant, Request::Document(ConfigSection::Policy)),
+            Ok(Answer::Document(_))
+        )
+    });
     let refused = decide(&tenant, payment(3));
     assert!(
         matches!(refused, Err(Failed::NotServing(NotServing::ReadOnly(_)))),

@@ -1,5 +1,6 @@
 //! What a tenant may hold, and what goes on when it holds that.
 
+use event::record::ConfigSection;
 use ringfence_node::NodeError;
 use ringfence_node::request::{Answer, Failed, Request};
 
@@ -85,7 +86,13 @@ fn bytes_have_a_reserve_for_what_is_no_event_and_it_ends() {
             "x".repeat(2000)
         );
         let author = "a test".to_owned();
-        ask(&tenant, Request::SetPolicy { body, author })
+        let request = Request::SetDocument {
+            section: ConfigSection::Policy,
+            body,
+            author: author.as_str().into(),
+            expected: None,
+        };
+        ask(&tenant, request)
     };
     if within {
         policy(10).unwrap();
@@ -97,7 +104,7 @@ fn bytes_have_a_reserve_for_what_is_no_event_and_it_ends() {
         matches!(set, Err(Failed::Refused(NodeError::Quota { .. })))
     });
     assert!(matches!(
-        ask(&tenant, Request::Policy),
-        Ok(Answer::Policy { .. })
+        ask(&tenant, Request::Document(ConfigSection::Policy)),
+        Ok(Answer::Document(_))
     ));
 }

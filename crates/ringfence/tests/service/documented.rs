@@ -28,7 +28,7 @@ fn operations(document: &Value) -> Vec<Operation<'_>> {
         })
         .collect();
     // What is looked at must be there first, and what is erased last.
-    let order = ["post", "put", "get", "delete"];
+    let order = ["put", "post", "get", "delete"];
     all.sort_by_key(|it| (order.iter().position(|held| held == &it.method), it.path));
     all
 }

@@ -1,0 +1,48 @@
+//! Why a backtest was not made.
+
+use thiserror::Error;
+
+#[derive(Debug, Error)]
+pub enum BacktestError {
+    #[error(transparent)]
+    Node(#[from] node::NodeError),
+    #[error(transparent)]
+    Config(#[from] engine::ConfigError),
+    #[error("the window must end after it begins, got {from} to {until}")]
+    Window { from: String, until: String },
+    #[error("costs.{field} must be {must}, got {got}")]
+    Cost {
+        field: &'static str,
+        must: &'static str,
+        got: f64,
+    },
+    #[error("the window {from} to {until} holds no event; the log goes from {first} to {last}")]
+    Empty {
+        from: String,
+        until: String,
+        first: String,
+        last: String,
+    },
+    #[error("alerts a day must be above 0, got {0}")]
+    Budget(f64),
+    #[error("no event of the window has a score: train a model, or choose a later window")]
+    NoScores,
+    #[error("cancelled")]
+    Cancelled,
+}
+
+impl BacktestError {
+    /// Stable machine-readable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            BacktestError::Node(error) => error.code(),
+            BacktestError::Config(error) => error.code(),
+            BacktestError::Window { .. } => "window",
+            BacktestError::Cost { .. } => "cost",
+            BacktestError::Empty { .. } => "window_empty",
+            BacktestError::Budget(_) => "alert_budget",
+            BacktestError::NoScores => "no_scores",
+            BacktestError::Cancelled => "cancelled",
+        }
+    }
+}

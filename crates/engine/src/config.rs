@@ -1,0 +1,235 @@
+//! Sections of configuration: checked before they are written, applied when they are read.
+
+use event::record::{Config, ConfigSection};
+use event::{Currency, EventTime, Schema};
+use lists::{Change, ChangeError, Form, ListsError};
+use rules::{RuleSet, RuleSetError};
+use thiserror::Error;
+
+use crate::apply::{Effect, Engine};
+use crate::inputs::Field;
+use crate::policy::{Policy, PolicyError};
+use crate::rates::{RateTable, RatesError};
+
+/// Why a section was refused; nothing was changed.
+#[derive(Clone, Debug, Error, PartialEq)]
+pub enum ConfigError {
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    #[error(transparent)]
+    Rates(#[from] RatesError),
+    #[error(transparent)]
+    Rules(#[from] RuleSetError),
+    #[error("the rules name the list {list:?}, which is not there; there are: {known}")]
+    RulesList { list: String, known: String },
+    #[error(transparent)]
+    ListChange(#[from] ChangeError),
+    #[error(transparent)]
+    Lists(#[from] ListsError),
+    #[error("list {list:?} looks at {on:?}, which no event has; fields: {known}")]
+    ListField {
+        list: String,
+        on: String,
+        known: String,
+    },
+    #[error(
+        "list {list:?} of form {form} cannot look at {on:?}: an amount list looks at \"amount\", and no other does"
+    )]
+    ListForm {
+        list: String,
+        form: &'static str,
+        on: String,
+    },
+    #[error("list {list:?} is named by the rules in force")]
+    ListInUse { list: String },
+    /// The schema of a log is its first record; a later one must mean the same.
+    #[error("schema {got} cannot replace schema {held}")]
+    Schema { got: String, held: String },
+    #[error("schema: {0}")]
+    SchemaText(String),
+}
+
+impl ConfigError {
+    /// Stable machine-readable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            ConfigError::Policy(_) => "policy",
+            ConfigError::Rates(_) => "rates",
+            ConfigError::Rules(_) | ConfigError::RulesList { .. } => "rules",
+            ConfigError::Lists(error) => error.code(),
+            ConfigError::ListInUse { .. } => "list_in_use",
+            ConfigError::ListChange(_) => "list_change",
+            ConfigError::ListField { .. } => "list_field",
+            ConfigError::ListForm { .. } => "list_form",
+            ConfigError::Schema { .. } => "other_schema",
+            ConfigError::SchemaText(_) => "schema",
+        }
+    }
+}
+
+/// A section that has been read and holds.
+enum Ready {
+    Schema,
+    Policy(Policy),
+    Rates(RateTable),
+    Rules(RuleSet),
+    Lists(Change),
+}
+
+/// Decimal places of a currency.
+pub(crate) fn currency_places(code: &str) -> Option<u8> {
+    let currency = Currency::parse(code).ok()?;
+    Some(currency.exponent())
+}
+
+impl Engine {
+    /// How often a section has been set.
+    pub fn version_of(&self, section: ConfigSection) -> u32 {
+        match section {
+            ConfigSection::Schema => 1,
+            ConfigSection::Policy => self.judge.policy_version,
+            ConfigSection::Rates => self.rates_version,
+            ConfigSection::Rules => self.judge.rules_version,
+            ConfigSection::Lists => self.lists_version,
+        }
+    }
+
+    /// A section's document as it stands in the log; empty before one is set, and for sections that are no
+    /// document: the schema, and lists, which are the sum of their changes.
+    pub fn body_of(&self, section: ConfigSection) -> &str {
+        match section {
+            ConfigSection::Policy => &self.policy_body,
+            ConfigSection::Rates => self.rates.body(),
+            ConfigSection::Rules => &self.rules_body,
+            ConfigSection::Schema | ConfigSection::Lists => "",
+        }
+    }
+
+    /// Whether a section would be taken at this time.
+    pub fn check_config(
+        &self,
+        section: ConfigSection,
+        body: &str,
+        at: EventTime,
+    ) -> Result<(), ConfigError> {
+        match self.read_config(section, body)? {
+            Ready::Lists(change) => Ok(self.judge.lists.check(&change, at.millis())?),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn configure(&mut self, config: &Config) -> Effect {
+        let (section, version) = (config.section, config.version);
+        match self.take_config(config) {
+            Ok(()) => Effect::Configured(section, version),
+            Err(error) => Effect::ConfigIgnored {
+                section,
+                version,
+                reason: error.to_string(),
+            },
+        }
+    }
+
+    fn take_config(&mut self, config: &Config) -> Result<(), ConfigError> {
+        let version = config.version;
+        match self.read_config(config.section, &config.body)? {
+            Ready::Schema => {}
+            Ready::Policy(policy) => {
+                self.judge.set_policy(policy);
+                self.policy_body = config.body.clone();
+                self.judge.policy_version = version;
+            }
+            Ready::Rates(rates) => {
+                self.rates = rates;
+                self.rates_version = version;
+            }
+            Ready::Rules(rules) => {
+                self.judge.set_rules(rules);
+                self.rules_body = config.body.clone();
+                self.judge.rules_version = version;
+            }
+            Ready::Lists(change) => {
+                self.judge
+                    .lists
+                    .apply(&change, config.at.millis(), &config.author)?;
+                self.lists_version = version;
+            }
+        }
+        Ok(())
+    }
+
+    fn read_config(&self, section: ConfigSection, body: &str) -> Result<Ready, ConfigError> {
+        let schema = self.graph.schema();
+        Ok(match section {
+            ConfigSection::Schema => {
+                check_schema(schema, body)?;
+                Ready::Schema
+            }
+            ConfigSection::Policy => Ready::Policy(Policy::parse(body, schema)?),
+            ConfigSection::Rates => Ready::Rates(RateTable::parse(body)?),
+            ConfigSection::Rules => Ready::Rules(self.read_rules(body)?),
+            ConfigSection::Lists => Ready::Lists(self.read_change(body)?),
+        })
+    }
+
+    /// A rule set that could be in force now.
+    pub fn read_rules(&self, body: &str) -> Result<RuleSet, ConfigError> {
+        let rules = self.judge.read_rules(body)?;
+        for list in rules.lists() {
+            if self.judge.lists.definition(list).is_none() {
+                let known: Vec<&str> = self
+                    .judge
+                    .lists
+                    .definitions()
+                    .map(|it| it.name.as_str())
+                    .collect();
+                return Err(ConfigError::RulesList {
+                    list: list.clone(),
+                    known: known.join(", "),
+                });
+            }
+        }
+        Ok(rules)
+    }
+
+    fn read_change(&self, body: &str) -> Result<Change, ConfigError> {
+        let change = Change::parse(body)?;
+        match &change {
+            Change::Create(list) | Change::Alter(list) => {
+                let schema = self.graph.schema();
+                let field = Field::named(schema, &list.on);
+                let field = field.ok_or_else(|| ConfigError::ListField {
+                    list: list.name.clone(),
+                    on: list.on.clone(),
+                    known: Field::names(schema).join(", "),
+                })?;
+                if (field == Field::Amount) != (list.form == Form::Amount) {
+                    return Err(ConfigError::ListForm {
+                        list: list.name.clone(),
+                        form: list.form.as_str(),
+                        on: list.on.clone(),
+                    });
+                }
+            }
+            Change::Drop { list } => {
+                if self.judge.rules.lists().contains(list) {
+                    return Err(ConfigError::ListInUse { list: list.clone() });
+                }
+            }
+            Change::Put { .. } | Change::Remove { .. } => {}
+        }
+        Ok(change)
+    }
+}
+
+fn check_schema(held: &Schema, body: &str) -> Result<(), ConfigError> {
+    let given = Schema::parse(body).map_err(|error| ConfigError::SchemaText(error.to_string()))?;
+    let (got, held) = (given.hash(), held.hash());
+    if got == held {
+        return Ok(());
+    }
+    Err(ConfigError::Schema {
+        got: got.hex(),
+        held: held.hex(),
+    })
+}

@@ -1,0 +1,91 @@
+//! The rules of a tenant: one document, checked as a whole, in force for the next event.
+
+use axum::body::Body;
+use axum::http::{HeaderValue, Response, StatusCode, header};
+use engine::inputs;
+use event::record::ConfigSection;
+use node::request::{Answer, Request};
+use node::tenant::documents::RulesView;
+use serde_json::{Value, json};
+
+use super::decisions::{ask, shape};
+use super::documents::{changed_by, document, expected};
+use crate::app::Call;
+use crate::problem::Problem;
+use crate::query::Query;
+use crate::render::json_body;
+
+pub async fn show(call: Call) -> Result<Response<Body>, Problem> {
+    Query::parse(call.uri.query(), &[])?;
+    told(&call).await
+}
+
+pub async fn set(call: Call) -> Result<Response<Body>, Problem> {
+    Query::parse(call.uri.query(), &[])?;
+    let tenant = call.admitted.tenant()?;
+    let request = Request::SetDocument {
+        section: ConfigSection::Rules,
+        body: document(&call)?,
+        author: changed_by(&call)?,
+        expected: expected(&call)?,
+    };
+    ask(&call, tenant, request).await?;
+    told(&call).await
+}
+
+/// Whether a document would be taken; nothing is changed.
+pub async fn validate(call: Call) -> Result<Response<Body>, Problem> {
+    Query::parse(call.uri.query(), &[])?;
+    let tenant = call.admitted.tenant()?;
+    let request = Request::Check {
+        section: ConfigSection::Rules,
+        body: document(&call)?,
+    };
+    ask(&call, tenant, request).await?;
+    Ok(json_body(StatusCode::OK, &json!({ "valid": true })))
+}
+
+/// What rules may name.
+pub async fn variables(call: Call) -> Result<Response<Body>, Problem> {
+    Query::parse(call.uri.query(), &[])?;
+    let shape = shape(call.admitted.tenant()?)?;
+    let variables = inputs::explain(&shape.schema, &shape.features);
+    let variables = variables.iter().map(|it| {
+        json!({
+            "name": it.name,
+            "type": it.of.name(),
+            "optional": it.optional,
+            "meaning": it.meaning,
+        })
+    });
+    let body = json!({ "variables": variables.collect::<Vec<_>>() });
+    Ok(json_body(StatusCode::OK, &body))
+}
+
+async fn told(call: &Call) -> Result<Response<Body>, Problem> {
+    let tenant = call.admitted.tenant()?;
+    let Answer::Rules(view) = ask(call, tenant, Request::Rules).await? else {
+        return Err(Problem::internal(
+            "the owner gave the answer to another request",
+        ));
+    };
+    let RulesView { document, tallies } = *view;
+    let table: toml::Table = toml::from_str(&document.body).map_err(Problem::internal)?;
+    let mut rules = json!(table)["rules"].take();
+    // Rule and tally stand in the order of the document.
+    for (rule, (_, tally)) in rules.as_array_mut().into_iter().flatten().zip(&tallies) {
+        rule["counts"] = json!({
+            "matched": tally.matched,
+            "missing": tally.missing,
+            "errors": tally.errors,
+        });
+    }
+    let rules = rules.as_array().cloned().unwrap_or_default();
+    let version = document.version;
+    let value: Value = json!({ "version": version, "text": document.body, "rules": rules });
+    let mut response = json_body(StatusCode::OK, &value);
+    if let Ok(etag) = HeaderValue::from_str(&format!("\"{version}\"")) {
+        response.headers_mut().insert(header::ETAG, etag);
+    }
+    Ok(response)
+}

@@ -1,0 +1,125 @@
+//! What people set a tenant to: policy, rules, lists, rates; each change a record of the log.
+
+use compact_str::CompactString;
+use engine::decide::RuleTally;
+use event::record::{Config, ConfigSection, Record};
+use event::{EventTime, Position};
+use lists::Lists;
+
+use super::Tenant;
+use crate::NodeError;
+
+/// Who changes something, and why.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Author {
+    pub name: String,
+    /// At most [`Config::WHY_BYTES_MAX`] bytes; empty when not told.
+    pub why: String,
+}
+
+impl From<&str> for Author {
+    fn from(name: &str) -> Author {
+        let name = name.to_owned();
+        Author {
+            name,
+            why: String::new(),
+        }
+    }
+}
+
+/// A section as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// 0 before it has been set.
+    pub version: u32,
+    /// As its owner wrote it; empty before it has been set.
+    pub body: String,
+}
+
+/// The rules in force, and what became of each since they were set or the process began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RulesView {
+    pub document: Document,
+    /// In the order of the document.
+    pub tallies: Vec<(String, RuleTally)>,
+}
+
+#[derive(Clone, Debug)]
+pub struct ListsView {
+    /// Changes so far.
+    pub version: u32,
+    /// The log's newest time: what has expired by then is not shown.
+    pub at: EventTime,
+    pub lists: Lists,
+}
+
+impl Tenant {
+    /// Sets a section, in force for the next event; refused with nothing changed when it does not hold against
+    /// the schema. With `expected` only if the section still has that version.
+    pub fn set_document(
+        &mut self,
+        section: ConfigSection,
+        body: &str,
+        author: &Author,
+        expected: Option<u32>,
+    ) -> Result<Position, NodeError> {
+        let held = self.engine.version_of(section);
+        if let Some(expected) = expected.filter(|expected| *expected != held) {
+            return Err(NodeError::VersionMoved {
+                section: section.name(),
+                held,
+                expected,
+            });
+        }
+        let at = self.journal.newest();
+        self.engine.check_config(section, body, at)?;
+        self.check_room_for_report()?;
+        let config = Config {
+            at,
+            section,
+            version: held + 1,
+            author: CompactString::from(&author.name),
+            why: CompactString::from(&author.why),
+            body: body.to_owned(),
+        };
+        self.append(Record::Config(config))
+    }
+
+    /// Whether a section would be taken; nothing is changed.
+    pub fn check_document(&self, section: ConfigSection, body: &str) -> Result<(), NodeError> {
+        Ok(self
+            .engine
+            .check_config(section, body, self.journal.newest())?)
+    }
+
+    pub fn rules(&self) -> RulesView {
+        let rules = self.engine.judge().rule_tallies();
+        RulesView {
+            document: self.document(ConfigSection::Rules),
+            tallies: rules
+                .map(|(rule, tally)| (rule.id.clone(), tally))
+                .collect(),
+        }
+    }
+
+    /// All lists as they stand. It shares their items with the state and costs no more than a count for each list.
+    pub fn lists(&self) -> ListsView {
+        ListsView {
+            version: self.engine.version_of(ConfigSection::Lists),
+            at: self.journal.newest(),
+            lists: self.engine.lists().clone(),
+        }
+    }
+
+    pub fn document(&self, section: ConfigSection) -> Document {
+        Document {
+            version: self.engine.version_of(section),
+            body: self.engine.body_of(section).to_owned(),
+        }
+    }
+
+    /// Sets the policy; refused when it does not parse against the schema.
+    pub fn set_policy(&mut self, body: &str, author: &str) -> Result<Position, NodeError> {
+        self.set_document(ConfigSection::Policy, body, &author.into(), None)
+    }
+}

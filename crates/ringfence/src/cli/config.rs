@@ -1,0 +1,147 @@
+//! Arguments for what a tenant is set to: policy, rules, lists.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+/// Where a change goes, and why it is made.
+#[derive(Debug, Args)]
+pub struct Change {
+    /// A running server; without it the tenant's directory, which no server may have open.
+    #[arg(long, global = true)]
+    pub to: Option<String>,
+    /// With --to, a token with the role engineer.
+    #[arg(long, global = true, env = "RINGFENCE_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+    /// Why, for the audit trail.
+    #[arg(long, global = true)]
+    pub why: Option<String>,
+}
+
+/// Rules: expressions over an event, its features and lists, with effects.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ringfence rules variables                      what rules may name
+  ringfence rules check rules.toml               every problem with its line and column
+  ringfence rules set rules.toml --why 'mule ring of May'
+  ringfence rules show --to http://127.0.0.1:7878 --token $(ringfence token)")]
+pub struct RulesArgs {
+    #[command(subcommand)]
+    pub what: Rules,
+    #[command(flatten)]
+    pub change: Change,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Rules {
+    /// The rules in force.
+    Show,
+    /// Check a file of rules; nothing is changed.
+    Check { file: PathBuf },
+    /// Put the rules of a file into force, all at once.
+    Set { file: PathBuf },
+    /// What rules may name, with types.
+    Variables,
+}
+
+/// The policy: thresholds, what is decided without a score, the share of unbiased approvals.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ringfence policy show > policy.toml
+  ringfence policy set policy.toml --why 'fewer reviews'")]
+pub struct PolicyArgs {
+    #[command(subcommand)]
+    pub what: Policy,
+    #[command(flatten)]
+    pub change: Change,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Policy {
+    /// The policy in force, as its author wrote it.
+    Show,
+    /// Put the policy of a file into force.
+    Set { file: PathBuf },
+}
+
+/// Allow, watch and block lists.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ringfence lists define stolen --on device --form text --effect block
+  ringfence lists put stolen d-4711 --expires 2027-01-01T00:00:00Z --reason reported")]
+pub struct ListsArgs {
+    #[command(subcommand)]
+    pub what: Lists,
+    #[command(flatten)]
+    pub change: Change,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Lists {
+    /// All lists.
+    Ls,
+    /// Create a list, or change what it looks at and what a hit means.
+    Define {
+        name: String,
+        /// A role of the schema, a text or category attribute, event_type or amount.
+        #[arg(long)]
+        on: String,
+        #[arg(long, value_enum)]
+        form: FormName,
+        #[arg(long, value_enum)]
+        effect: EffectName,
+        /// A-Z equals a-z.
+        #[arg(long)]
+        fold: bool,
+        /// Of a block: no allow list lifts it.
+        #[arg(long)]
+        always: bool,
+    },
+    /// Drop a list and its items.
+    Drop { name: String },
+    /// Put one item on a list.
+    Put {
+        name: String,
+        value: String,
+        /// First time at which it is no longer there (ISO-8601).
+        #[arg(long)]
+        expires: Option<String>,
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Take one item off a list.
+    Remove { name: String, value: String },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FormName {
+    Text,
+    Prefix,
+    Cidr,
+    Amount,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum EffectName {
+    Allow,
+    Watch,
+    Block,
+}
+
+/// Bring policy, rules, rates and lists to what a folder of files says; tell what would change first.
+///
+/// policy.toml, rules.toml, rates.toml and lists.toml, whichever are there.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ringfence apply -f config/                     the plan, and nothing else
+  ringfence apply -f config/ --yes --why 'release 41'")]
+pub struct ApplyArgs {
+    /// Folder of the files.
+    #[arg(long, short = 'f')]
+    pub folder: PathBuf,
+    /// Do it.
+    #[arg(long)]
+    pub yes: bool,
+    #[command(flatten)]
+    pub change: Change,
+}

@@ -1,0 +1,115 @@
+//! `ringfence rules` and `ringfence policy`: documents shown, checked, put into force.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use engine::inputs;
+use event::record::ConfigSection;
+use serde_json::json;
+
+use crate::cli::{Cli, Policy, PolicyArgs, Rules, RulesArgs};
+use crate::show;
+use crate::target::Target;
+
+pub fn run(cli: &Cli, args: &RulesArgs) -> Result<ExitCode> {
+    let section = ConfigSection::Rules;
+    match &args.what {
+        Rules::Show => tell(cli, &Target::open(cli, &args.change)?, section)?,
+        Rules::Check { file } => {
+            let target = Target::open(cli, &args.change)?;
+            target.check_rules(&read(file)?)?;
+            if cli.json {
+                show::json(&json!({ "valid": true }))?;
+            } else {
+                writeln!(
+                    show::out(),
+                    "{}: these rules can be put into force",
+                    file.display()
+                )?;
+            }
+        }
+        Rules::Set { file } => set(cli, &mut Target::open(cli, &args.change)?, section, file)?,
+        Rules::Variables => variables(cli, &Target::open(cli, &args.change)?)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub fn policy(cli: &Cli, args: &PolicyArgs) -> Result<ExitCode> {
+    let mut target = Target::open(cli, &args.change)?;
+    let section = ConfigSection::Policy;
+    match &args.what {
+        Policy::Show => tell(cli, &target, section)?,
+        Policy::Set { file } => set(cli, &mut target, section, file)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn tell(cli: &Cli, target: &Target, section: ConfigSection) -> Result<()> {
+    let held = target.document(section)?;
+    if cli.json {
+        let value = json!({ "version": held.version, "text": held.text });
+        return Ok(show::json(&value)?);
+    }
+    let mut out = show::out();
+    writeln!(out, "# {} version {}", section.name(), held.version)?;
+    write!(out, "{}", held.text)?;
+    Ok(())
+}
+
+fn set(cli: &Cli, target: &mut Target, section: ConfigSection, file: &Path) -> Result<()> {
+    let version = target.set(section, &read(file)?, None)?;
+    if cli.json {
+        return Ok(show::json(&json!({ "version": version }))?);
+    }
+    let name = section.name();
+    writeln!(
+        show::out(),
+        "{name} version {version} is in force for the next event"
+    )?;
+    Ok(())
+}
+
+fn variables(cli: &Cli, target: &Target) -> Result<()> {
+    let rows: Vec<(String, String, bool, String)> = match target {
+        Target::Stopped(tenant, _) => {
+            let engine = tenant.engine();
+            let all = inputs::explain(tenant.schema(), engine.features());
+            let row = |it: inputs::Explained| (it.name, it.of.to_string(), it.optional, it.meaning);
+            all.into_iter().map(row).collect()
+        }
+        Target::Running(remote) => {
+            let told = remote.get("/v1/rules/variables")?;
+            let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+            let all = told["variables"].as_array().into_iter().flatten();
+            all.map(|it| {
+                let optional = it["optional"] == true;
+                (
+                    text(&it["name"]),
+                    text(&it["type"]),
+                    optional,
+                    text(&it["meaning"]),
+                )
+            })
+            .collect()
+        }
+    };
+    if cli.json {
+        let rows = rows.iter().map(|(name, of, optional, meaning)| {
+            json!({ "name": name, "type": of, "optional": optional, "meaning": meaning })
+        });
+        return Ok(show::json(&rows.collect::<Vec<_>>().into())?);
+    }
+    let mut out = show::out();
+    for (name, of, optional, meaning) in rows {
+        let missing = if optional { ", may be missing" } else { "" };
+        writeln!(out, "{name:<32} {of:<6} {meaning}{missing}")?;
+    }
+    Ok(())
+}
+
+pub fn read(file: &Path) -> Result<String> {
+    fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
+}

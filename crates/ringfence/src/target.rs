@@ -1,0 +1,241 @@
+//! Where a change of configuration goes: a tenant's directory that no server has open, or a running server.
+
+use anyhow::{Context, Result, bail};
+use event::record::ConfigSection;
+use lists::{Change, Definition, Effect, Form};
+use node::Tenant;
+use node::tenant::documents::Author;
+use serde_json::{Value, json};
+use ureq::http::Method;
+
+use crate::cli::{self, Cli};
+use crate::commands;
+use crate::remote::Remote;
+
+const JSON: &str = "application/json";
+const TOML: &str = "application/toml";
+
+pub enum Target {
+    Stopped(Box<Tenant>, Author),
+    Running(Remote),
+}
+
+/// A section as it stands.
+pub struct Held {
+    pub version: u32,
+    pub text: String,
+}
+
+/// A list and how many items it has.
+pub struct HeldList {
+    pub definition: Definition,
+    pub items: u64,
+}
+
+impl Target {
+    pub fn open(cli: &Cli, change: &cli::Change) -> Result<Target> {
+        let why = change.why.as_deref();
+        if let Some(to) = &change.to {
+            let remote = Remote::new(to, &cli.tenant, change.token.as_deref())?;
+            return Ok(Target::Running(remote.because(why)));
+        }
+        let place = commands::place(cli)?;
+        let tenant = commands::open_tenant(cli, &place)?;
+        let author = Author {
+            name: "command line".to_owned(),
+            why: why.unwrap_or_default().to_owned(),
+        };
+        Ok(Target::Stopped(Box::new(tenant), author))
+    }
+
+    pub fn document(&self, section: ConfigSection) -> Result<Held> {
+        match self {
+            Target::Stopped(tenant, _) => {
+                let held = tenant.document(section);
+                let (version, text) = (held.version, held.body);
+                Ok(Held { version, text })
+            }
+            Target::Running(remote) => {
+                let told = remote.get(&path(section))?;
+                Ok(Held {
+                    version: told["version"]
+                        .as_u64()
+                        .context("an answer without version")? as u32,
+                    text: told["text"].as_str().unwrap_or_default().to_owned(),
+                })
+            }
+        }
+    }
+
+    pub fn check_rules(&self, text: &str) -> Result<()> {
+        match self {
+            Target::Stopped(tenant, _) => Ok(tenant.check_document(ConfigSection::Rules, text)?),
+            Target::Running(remote) => {
+                let body = text.as_bytes();
+                remote.send(Method::POST, "/v1/rules/validate", TOML, body)?;
+                Ok(())
+            }
+        }
+    }
+
+    /// Sets a section, and tells its new version. With `expected` only if it still has that one.
+    pub fn set(
+        &mut self,
+        section: ConfigSection,
+        text: &str,
+        expected: Option<u32>,
+    ) -> Result<u32> {
+        match self {
+            Target::Stopped(tenant, author) => {
+                tenant.set_document(section, text, author, expected)?;
+                tenant.commit()?;
+                Ok(tenant.document(section).version)
+            }
+            Target::Running(remote) => {
+                let (path, body) = (path(section), text.as_bytes());
+                let told = match expected {
+                    None => remote.send(Method::PUT, &path, TOML, body)?,
+                    Some(version) => remote.send_if(&path, TOML, body, u64::from(version))?,
+                };
+                Ok(told["version"]
+                    .as_u64()
+                    .context("an answer without version")? as u32)
+            }
+        }
+    }
+
+    pub fn lists(&self) -> Result<Vec<HeldList>> {
+        match self {
+            Target::Stopped(tenant, _) => {
+                let lists = tenant.engine().lists();
+                let held = lists.definitions().map(|definition| HeldList {
+                    items: lists.items_of(&definition.name).unwrap_or(0) as u64,
+                    definition: definition.clone(),
+                });
+                Ok(held.collect())
+            }
+            Target::Running(remote) => {
+                let told = remote.get("/v1/lists")?;
+                let lists = told["lists"]
+                    .as_array()
+                    .context("an answer without lists")?;
+                lists.iter().map(held_list).collect()
+            }
+        }
+    }
+
+    pub fn change(&mut self, change: &Change) -> Result<()> {
+        match self {
+            Target::Stopped(tenant, author) => {
+                let body = change.encode()?;
+                tenant.set_document(ConfigSection::Lists, &body, author, None)?;
+                tenant.commit()?;
+                Ok(())
+            }
+            Target::Running(remote) => send_change(remote, change),
+        }
+    }
+}
+
+fn path(section: ConfigSection) -> String {
+    format!("/v1/{}", section.name())
+}
+
+fn send_change(remote: &Remote, change: &Change) -> Result<()> {
+    let list = change.list();
+    let (path, body) = match change {
+        Change::Create(definition) | Change::Alter(definition) => {
+            let body = definition_body(definition).to_string();
+            remote.send(
+                Method::PUT,
+                &format!("/v1/lists/{list}"),
+                JSON,
+                body.as_bytes(),
+            )?;
+            return Ok(());
+        }
+        Change::Drop { .. } => {
+            remote.delete(&format!("/v1/lists/{list}"))?;
+            return Ok(());
+        }
+        Change::Put { items, .. } => {
+            let items = items.iter().map(|item| {
+                let mut value = value_body(&item.value);
+                value["reason"] = json!(item.reason);
+                if let Some(expires) = item.expires {
+                    value["expires"] = json!(event::EventTime::from_millis(expires).to_string());
+                }
+                value
+            });
+            ("items", items.collect::<Vec<_>>())
+        }
+        Change::Remove { values, .. } => ("remove", values.iter().map(value_body).collect()),
+    };
+    let path = format!("/v1/lists/{list}/{path}");
+    let body = json!({ "items": body }).to_string();
+    remote.send(Method::POST, &path, JSON, body.as_bytes())?;
+    Ok(())
+}
+
+fn value_body(value: &lists::Value) -> Value {
+    match value {
+        lists::Value::Text(text) => json!({ "value": text }),
+        lists::Value::Band { from, to, currency } => {
+            json!({ "from": from, "to": to, "currency": currency })
+        }
+    }
+}
+
+pub fn definition_body(it: &Definition) -> Value {
+    let mut body = json!({
+        "on": it.on,
+        "form": it.form.as_str(),
+        "effect": it.effect.as_str(),
+    });
+    if let Form::Text { fold } | Form::Prefix { fold } = it.form {
+        body["fold"] = json!(fold);
+    }
+    if let Effect::Block { overridable } = it.effect {
+        body["overridable"] = json!(overridable);
+    }
+    body
+}
+
+/// A definition from the words that the API and files of lists use.
+pub fn definition(name: &str, told: &Value) -> Result<Definition> {
+    let text = |field: &str| {
+        let value = told[field].as_str();
+        value.with_context(|| format!("list {name}: {field} is missing"))
+    };
+    let flag = |field: &str, default: bool| told[field].as_bool().unwrap_or(default);
+    let fold = flag("fold", false);
+    let form = match text("form")? {
+        "text" => Form::Text { fold },
+        "prefix" => Form::Prefix { fold },
+        "cidr" => Form::Cidr,
+        "amount" => Form::Amount,
+        other => bail!("list {name}: form must be text, prefix, cidr or amount, got {other:?}"),
+    };
+    let effect = match text("effect")? {
+        "allow" => Effect::Allow,
+        "watch" => Effect::Watch,
+        "block" => Effect::Block {
+            overridable: flag("overridable", true),
+        },
+        other => bail!("list {name}: effect must be allow, watch or block, got {other:?}"),
+    };
+    Ok(Definition {
+        name: name.to_owned(),
+        on: text("on")?.to_owned(),
+        form,
+        effect,
+    })
+}
+
+fn held_list(told: &Value) -> Result<HeldList> {
+    let name = told["name"].as_str().context("a list without name")?;
+    Ok(HeldList {
+        definition: definition(name, told)?,
+        items: told["items"].as_u64().unwrap_or(0),
+    })
+}

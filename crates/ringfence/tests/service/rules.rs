@@ -1,0 +1,211 @@
+//! Rules and lists over HTTP: in force for the next event, refused as a whole with every problem.
+
+use serde_json::{Value, json};
+
+use crate::server::{Server, minute};
+
+const RULES: &str = r#"
+[[rules]]
+id = "large"
+when = 'amount > 500_00'
+status = "active"
+decision = "review"
+tags = ["large"]
+reason = "a large amount"
+"#;
+
+fn event(id: &str, amount: &str) -> String {
+    json!({
+        "event_id": id, "event_type": "payment", "event_timestamp": minute(1),
+        "account": "ann", "merchant": "m1", "device": "d1", "amount": amount,
+    })
+    .to_string()
+}
+
+#[test]
+fn rules_are_in_force_for_the_next_event_and_after_a_restart() {
+    let mut server = Server::start();
+    let mut client = server.client();
+    let toml = [
+        ("Content-Type", "application/toml"),
+        ("X-Change-Reason", "large ones"),
+    ];
+    let set = client
+        .send("PUT", "/v1/rules", &toml, Some(RULES.as_bytes()))
+        .unwrap();
+    assert_eq!(set.status, 200, "{}", set.text());
+    assert_eq!(set.json()["version"], 1);
+    assert_eq!(set.json()["text"], RULES);
+    let etag = set.header("etag").unwrap().to_owned();
+    let decided = client.post("/v1/decisions", &event("r1", "600.00")).json();
+    assert_eq!(decided["source"], "rule");
+    assert_eq!(decided["decision"], "review");
+    assert_eq!(decided["rules_version"], 1);
+    assert_eq!(decided["findings"]["rules"][0]["rule"], "large");
+    assert_eq!(decided["findings"]["rules"][0]["reason"], "a large amount");
+    assert_eq!(decided["findings"]["tags"], json!(["large"]));
+    let small = client.post("/v1/decisions", &event("r2", "5.00")).json();
+    assert_eq!(small["findings"], Value::Null);
+    let shown = client.send("GET", "/v1/rules", &[], None).unwrap().json();
+    assert_eq!(shown["rules"][0]["counts"]["matched"], 1);
+
+    // Made for another version: nothing changes.
+    let json_body = [("Content-Type", "application/json"), ("If-Match", "\"0\"")];
+    let none = json!({ "rules": [] }).to_string();
+    let moved = client
+        .send("PUT", "/v1/rules", &json_body, Some(none.as_bytes()))
+        .unwrap();
+    assert_eq!(
+        (moved.status, &moved.json()["code"]),
+        (412, &json!("version_moved"))
+    );
+    server.stop();
+    server.launch();
+    let mut client = server.client();
+    let again = client.post("/v1/decisions", &event("r1", "600.00")).json();
+    assert_eq!(
+        (&again["duplicate"], &again["findings"]),
+        (&json!(true), &decided["findings"])
+    );
+    let decided = client.post("/v1/decisions", &event("r3", "700.00")).json();
+    assert_eq!(decided["source"], "rule");
+    let emptied = [
+        ("Content-Type", "application/json"),
+        ("If-Match", etag.as_str()),
+    ];
+    let emptied = client
+        .send("PUT", "/v1/rules", &emptied, Some(none.as_bytes()))
+        .unwrap();
+    assert_eq!(
+        (emptied.status, &emptied.json()["version"]),
+        (200, &json!(2))
+    );
+    let free = client.post("/v1/decisions", &event("r4", "700.00")).json();
+    assert_eq!(free["source"], "model");
+}
+
+#[test]
+fn every_problem_of_a_document_is_told_and_nothing_is_changed() {
+    let server = Server::start();
+    let mut client = server.client();
+    let broken = "[[rules]]\nid = \"a\"\nwhen = 'amout > 1'\nstatus = \"active\"\n[[rules]]\nid = \"a\"\nwhen = 'amount > \"x\"'\nstatus = \"on\"\n";
+    let toml = [("Content-Type", "application/toml")];
+    for path in ["/v1/rules", "/v1/rules/validate"] {
+        let method = if path == "/v1/rules" { "PUT" } else { "POST" };
+        let refused = client
+            .send(method, path, &toml, Some(broken.as_bytes()))
+            .unwrap();
+        let told = refused.json();
+        assert_eq!(
+            (refused.status, &told["code"]),
+            (400, &json!("rules")),
+            "{told}"
+        );
+        let problems = told["detail"]["problems"].as_array().unwrap();
+        assert!(problems.len() >= 4, "{told}");
+        assert_eq!(problems[0]["line"], 3);
+        assert!(
+            problems[0]["message"].as_str().unwrap().contains("amount"),
+            "{told}"
+        );
+    }
+    let shown = client.send("GET", "/v1/rules", &[], None).unwrap().json();
+    assert_eq!(shown, json!({ "version": 0, "text": "", "rules": [] }));
+    let long = "w".repeat(513);
+    let headers = [
+        ("Content-Type", "application/toml"),
+        ("X-Change-Reason", long.as_str()),
+    ];
+    let refused = client
+        .send("PUT", "/v1/rules", &headers, Some(RULES.as_bytes()))
+        .unwrap();
+    assert_eq!(
+        (refused.status, &refused.json()["code"]),
+        (400, &json!("header_format"))
+    );
+}
+
+#[test]
+fn a_list_decides_from_its_item_on_and_refuses_what_it_cannot_hold() {
+    let server = Server::start();
+    let mut client = server.client();
+    let json_body = [("Content-Type", "application/json")];
+    let mut put = |method: &str, path: &str, body: Value| {
+        let body = body.to_string();
+        client
+            .send(method, path, &json_body, Some(body.as_bytes()))
+            .unwrap()
+    };
+    let list = json!({ "on": "device", "form": "text", "effect": "block" });
+    assert_eq!(put("PUT", "/v1/lists/stolen", list.clone()).status, 200);
+    let items = json!({ "items": [{ "value": "d1", "reason": "reported" }] });
+    let done = put("POST", "/v1/lists/stolen/items", items.clone());
+    assert_eq!((done.status, done.json()), (200, json!({ "put": 1 })));
+    let decided = put(
+        "POST",
+        "/v1/decisions",
+        serde_json::from_str(&event("l1", "5.00")).unwrap(),
+    )
+    .json();
+    assert_eq!(
+        (&decided["decision"], &decided["source"]),
+        (&json!("decline"), &json!("list"))
+    );
+    assert_eq!(
+        decided["findings"]["lists"],
+        json!([{ "list": "stolen", "effect": "block" }])
+    );
+    for (path, body, status, code) in [
+        ("/v1/lists/none/items", items.clone(), 404, "unknown_list"),
+        (
+            "/v1/lists/stolen/items",
+            json!({ "items": [{ "value": "" }] }),
+            400,
+            "list_items_refused",
+        ),
+        (
+            "/v1/lists/stolen/items",
+            json!({ "items": [{ "value": "x", "expires": "2020-01-01T00:00:00Z" }] }),
+            400,
+            "list_items_refused",
+        ),
+        (
+            "/v1/lists/stolen/items",
+            json!({ "items": [{ "from": 1, "to": 2, "currency": "EUR" }] }),
+            400,
+            "list_items_refused",
+        ),
+        (
+            "/v1/lists/stolen/items",
+            json!({ "items": [] }),
+            400,
+            "list_change",
+        ),
+    ] {
+        let refused = put("POST", path, body);
+        assert_eq!(
+            (refused.status, &refused.json()["code"]),
+            (status, &json!(code)),
+            "{}",
+            refused.text()
+        );
+    }
+    let other = json!({ "on": "device", "form": "cidr", "effect": "block" });
+    assert_eq!(
+        put("PUT", "/v1/lists/stolen", other).json()["code"],
+        "list_form_fixed"
+    );
+    let removed = put(
+        "POST",
+        "/v1/lists/stolen/remove",
+        json!({ "items": [{ "value": "d1" }] }),
+    );
+    assert_eq!(removed.status, 200);
+    let free = put(
+        "POST",
+        "/v1/decisions",
+        serde_json::from_str(&event("l2", "5.00")).unwrap(),
+    )
+    .json();
+    assert_eq!(free["source"], "model");
+}

@@ -15,7 +15,7 @@ use crate::target::{Target, definition_body};
 pub fn run(cli: &Cli, args: &ListsArgs) -> Result<ExitCode> {
     let mut target = Target::open(cli, &args.change)?;
     match &args.what {
-        Lists::Ls => return ls(cli, &target),
+        Lists::Ls => ls(cli, &target),
         Lists::Define {
             name,
             on,

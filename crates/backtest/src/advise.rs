@@ -61,9 +61,7 @@ pub fn advise(
     alerts_per_day: f64,
     watch: impl FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Advice, BacktestError> {
-    if !(alerts_per_day > 0.0 && alerts_per_day.is_finite()) {
-        return Err(BacktestError::Budget(alerts_per_day));
-    }
+    check_budget(alerts_per_day)?;
     let replayed = replay(place, plan, watch)?;
     let mut bins = [Bin::default(); THRESHOLDS];
     for row in &replayed.rows.rows {
@@ -90,6 +88,13 @@ pub fn advise(
         return Err(BacktestError::NoScores);
     }
     Ok(Advice::of(&bins, plan, alerts_per_day))
+}
+
+pub fn check_budget(alerts_per_day: f64) -> Result<(), BacktestError> {
+    if alerts_per_day > 0.0 && alerts_per_day.is_finite() {
+        return Ok(());
+    }
+    Err(BacktestError::Budget(alerts_per_day))
 }
 
 impl Advice {

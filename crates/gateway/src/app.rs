@@ -17,6 +17,7 @@ use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{timeout, timeout_at};
 
+use crate::backtests::Backtests;
 use crate::gate::{self, Admitted};
 use crate::limiter::Limiter;
 use crate::metrics::Traffic;
@@ -37,6 +38,7 @@ pub struct App {
     pub traffic: Traffic,
     pub schemas: Schemas,
     pub process: Process,
+    pub backtests: Backtests,
     traces: Traces,
     /// A model file is large: one is read at a time.
     pub model_files: Arc<Semaphore>,
@@ -90,6 +92,7 @@ impl App {
             settings,
             schemas,
             process,
+            backtests: Backtests::default(),
             traces: Traces::new(),
             model_files: Arc::new(Semaphore::new(1)),
             draining: AtomicBool::new(false),
@@ -99,6 +102,7 @@ impl App {
     /// From now on `/readyz` says no; requests are still served until the node closes its boxes.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::SeqCst);
+        self.backtests.cancel_all();
     }
 
     pub fn is_draining(&self) -> bool {

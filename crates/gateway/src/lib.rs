@@ -8,6 +8,8 @@ pub mod app;
 
 pub mod routes;
 
+pub mod backtests;
+
 pub mod gate;
 pub mod problem;
 pub mod query;

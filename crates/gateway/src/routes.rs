@@ -1,6 +1,7 @@
 //! Every route there is, with what it takes and who may use it. A test walks this table; nothing is reachable
 //! that is not in it.
 
+mod backtests;
 pub mod batch;
 mod config;
 mod decisions;
@@ -138,6 +139,11 @@ pub const ALL: &[Route] = &[
     route!(PUT "/v1/rules", Tenant(Role::Engineer), Document, L2, rules::set),
     route!(POST "/v1/rules/validate", Tenant(Role::Engineer), Document, L3, rules::validate),
     route!(GET "/v1/rules/variables", Tenant(Role::Engineer), Nothing, L3, rules::variables),
+    route!(POST "/v1/backtests", Tenant(Role::Engineer), One, L3, backtests::start),
+    route!(GET "/v1/backtests", Tenant(Role::Engineer), Nothing, L3, backtests::list),
+    route!(GET "/v1/backtests/{id}", Tenant(Role::Engineer), Nothing, L3, backtests::one),
+    route!(DELETE "/v1/backtests/{id}", Tenant(Role::Engineer), Nothing, L3, backtests::cancel),
+    route!(POST "/v1/advice", Tenant(Role::Engineer), One, L3, backtests::advise),
     route!(GET "/v1/lists", Tenant(Role::Analyst), Nothing, L3, lists::all),
     route!(PUT "/v1/lists/{name}", Tenant(Role::Engineer), One, L2, lists::define),
     route!(DELETE "/v1/lists/{name}", Tenant(Role::Engineer), Nothing, L2, lists::drop_list),

@@ -77,6 +77,7 @@ async fn set_suspended(call: Call, suspended: bool) -> Result<Response<Body>, Pr
 pub async fn erase(call: Call) -> Result<Response<Body>, Problem> {
     Query::parse(call.uri.query(), &[])?;
     let (app, name) = (call.app.clone(), call.param("name").to_owned());
+    app.backtests.of(&name).iter().for_each(|job| job.cancel());
     let done = spawn_blocking(move || {
         let erased = app.node.erase(&name)?;
         app.limiter.forget(&name);

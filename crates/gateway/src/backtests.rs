@@ -1,0 +1,198 @@
+//! Backtests that run beside the tenants: one at a time, on a thread of its own that decisions go before.
+//!
+//! What came out is kept in memory, the newest few of each process: a report is made again from the log.
+
+use std::collections::VecDeque;
+use std::io;
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use backtest::{BacktestError, Plan, Progress};
+use node::Place;
+use serde_json::{Value, json};
+
+/// Jobs that are remembered, of all tenants.
+const KEPT: usize = 32;
+
+/// What is to be made.
+pub enum Task {
+    Backtest(Box<Plan>),
+    Advice {
+        plan: Box<Plan>,
+        alerts_per_day: f64,
+    },
+}
+
+impl Task {
+    /// What can be refused before anything is read.
+    pub fn check(&self) -> Result<(), BacktestError> {
+        match self {
+            Task::Backtest(plan) => plan.check(),
+            Task::Advice {
+                plan,
+                alerts_per_day,
+            } => {
+                plan.check()?;
+                backtest::advise::check_budget(*alerts_per_day)
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+pub struct Backtests {
+    jobs: Mutex<VecDeque<Arc<Job>>>,
+    next: AtomicU64,
+    busy: Arc<AtomicBool>,
+}
+
+pub struct Job {
+    pub id: u64,
+    tenant: String,
+    kind: &'static str,
+    done: AtomicU64,
+    total: AtomicU64,
+    cancelled: AtomicBool,
+    /// `None` while it runs.
+    outcome: Mutex<Option<Result<Value, Refused>>>,
+}
+
+struct Refused {
+    code: &'static str,
+    message: String,
+}
+
+pub enum NotStarted {
+    /// Another one runs.
+    Busy,
+    Thread(io::Error),
+}
+
+impl Backtests {
+    pub fn start(&self, tenant: &str, place: Place, task: Task) -> Result<Arc<Job>, NotStarted> {
+        if self.busy.swap(true, Ordering::SeqCst) {
+            return Err(NotStarted::Busy);
+        }
+        let job = Arc::new(Job {
+            id: self.next.fetch_add(1, Ordering::SeqCst) + 1,
+            tenant: tenant.to_owned(),
+            kind: match task {
+                Task::Backtest(_) => "backtest",
+                Task::Advice { .. } => "advice",
+            },
+            done: AtomicU64::new(0),
+            total: AtomicU64::new(0),
+            cancelled: AtomicBool::new(false),
+            outcome: Mutex::new(None),
+        });
+        let (working, busy) = (job.clone(), self.busy.clone());
+        let thread = thread::Builder::new().name("ringfence-backtest".to_owned());
+        let started = thread.spawn(move || {
+            let _free = Free(busy);
+            working.work(&place, &task);
+        });
+        if let Err(error) = started {
+            self.busy.store(false, Ordering::SeqCst);
+            return Err(NotStarted::Thread(error));
+        }
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        jobs.push_front(job.clone());
+        jobs.truncate(KEPT);
+        Ok(job)
+    }
+
+    /// Newest first.
+    pub fn of(&self, tenant: &str) -> Vec<Arc<Job>> {
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = jobs.iter().filter(|job| job.tenant == tenant);
+        own.cloned().collect()
+    }
+
+    pub fn one(&self, tenant: &str, id: u64) -> Option<Arc<Job>> {
+        self.of(tenant).into_iter().find(|job| job.id == id)
+    }
+
+    /// Ends what runs: the server stops, or a tenant goes.
+    pub fn cancel_all(&self) {
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        jobs.iter().for_each(|job| job.cancel());
+    }
+}
+
+/// Lets the next one in, whatever became of this one.
+struct Free(Arc<AtomicBool>);
+
+impl Drop for Free {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::SeqCst);
+    }
+}
+
+impl Job {
+    fn work(&self, place: &Place, task: &Task) {
+        let watch = |Progress { done, total }: Progress| {
+            self.done.store(done, Ordering::Relaxed);
+            self.total.store(total, Ordering::Relaxed);
+            match self.cancelled.load(Ordering::Relaxed) {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        };
+        let made = match task {
+            Task::Backtest(plan) => backtest::run(place, plan, watch).map(|report| {
+                let mut value = json!(report);
+                value["saved"] = json!(report.saved());
+                value
+            }),
+            Task::Advice {
+                plan,
+                alerts_per_day,
+            } => {
+                let advice = backtest::advise(place, plan, *alerts_per_day, watch);
+                advice.map(|advice| json!(advice))
+            }
+        };
+        let outcome = made.map_err(|error| Refused {
+            code: error.code(),
+            message: told(&error),
+        });
+        *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+    }
+
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    pub fn value(&self) -> Value {
+        let outcome = self.outcome.lock();
+        let outcome = outcome.unwrap_or_else(PoisonError::into_inner);
+        let (status, report, error) = match outcome.as_ref() {
+            None => ("running", None, None),
+            Some(Ok(report)) => ("done", Some(report.clone()), None),
+            Some(Err(error)) if error.code == "cancelled" => ("cancelled", None, None),
+            Some(Err(Refused { code, message })) => {
+                let error = json!({ "code": code, "message": message });
+                ("failed", None, Some(error))
+            }
+        };
+        json!({
+            "id": self.id,
+            "kind": self.kind,
+            "status": status,
+            "records": self.done.load(Ordering::Relaxed),
+            "records_total": self.total.load(Ordering::Relaxed),
+            "report": report,
+            "error": error,
+        })
+    }
+}
+
+/// What is wrong with the request is told; what went wrong inside, only by its code.
+fn told(error: &BacktestError) -> String {
+    match error {
+        BacktestError::Node(_) => "the log could not be read".to_owned(),
+        _ => error.to_string(),
+    }
+}

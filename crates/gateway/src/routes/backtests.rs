@@ -1,0 +1,222 @@
+//! What other rules or thresholds would have decided: asked for, watched, cancelled.
+
+use axum::body::Body;
+use axum::http::{Response, StatusCode};
+use backtest::{Costs, Plan, Rulebook};
+use event::record::ConfigSection;
+use event::{EventTime, Span};
+use node::node::TenantHandle;
+use node::request::{Answer, Request};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::decisions::ask;
+use crate::app::Call;
+use crate::backtests::{Job, NotStarted, Task};
+use crate::problem::Problem;
+use crate::query::Query;
+use crate::render::json_body;
+
+const DAYS: i64 = 7;
+const SAMPLES: usize = 20;
+const SAMPLES_MAX: usize = 1_000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    /// TOML; those in force without it.
+    rules: Option<String>,
+    policy: Option<String>,
+    /// Of advice.
+    alerts_per_day: Option<f64>,
+    /// The last seven days of the log without them.
+    from: Option<String>,
+    until: Option<String>,
+    #[serde(default)]
+    costs: Costs,
+    /// Whether the serving model scores what was recorded without a decision.
+    #[serde(default)]
+    score_missing: bool,
+    samples: Option<usize>,
+}
+
+pub async fn start(call: Call) -> Result<Response<Body>, Problem> {
+    Query::parse(call.uri.query(), &[])?;
+    let asked = read(&call)?;
+    if asked.alerts_per_day.is_some() {
+        return Err(misplaced("alerts_per_day", "/v1/advice"));
+    }
+    let samples = asked.samples.unwrap_or(SAMPLES);
+    if samples > SAMPLES_MAX {
+        let message = format!("samples must be at most {SAMPLES_MAX}");
+        return Err(Problem::bad("samples", message));
+    }
+    let mut plan = plan(&call, &asked).await?;
+    plan.samples = samples;
+    let tenant = call.admitted.tenant()?;
+    // Refused here, with its places, rather than in the job.
+    for (section, text) in [
+        (ConfigSection::Rules, &asked.rules),
+        (ConfigSection::Policy, &asked.policy),
+    ] {
+        if let Some(text) = text {
+            let body = text.clone();
+            ask(&call, tenant, Request::Check { section, body }).await?;
+        }
+    }
+    if let Some(rules) = asked.rules {
+        plan.candidate.rules = rules;
+    }
+    if let Some(policy) = asked.policy {
+        plan.candidate.policy = policy;
+    }
+    begin(&call, Task::Backtest(Box::new(plan)))
+}
+
+pub async fn advise(call: Call) -> Result<Response<Body>, Problem> {
+    Query::parse(call.uri.query(), &[])?;
+    let asked = read(&call)?;
+    for (name, given) in [
+        ("rules", asked.rules.is_some()),
+        ("policy", asked.policy.is_some()),
+        ("samples", asked.samples.is_some()),
+    ] {
+        if given {
+            return Err(misplaced(name, "/v1/backtests"));
+        }
+    }
+    let alerts_per_day = asked.alerts_per_day.ok_or_else(|| {
+        Problem::bad("alert_budget", "alerts_per_day is missing")
+            .with_detail(json!({ "field": "alerts_per_day" }))
+    })?;
+    let plan = plan(&call, &asked).await?;
+    let task = Task::Advice {
+        plan: Box::new(plan),
+        alerts_per_day,
+    };
+    begin(&call, task)
+}
+
+fn misplaced(field: &'static str, route: &str) -> Problem {
+    Problem::bad("not_json", format!("{field} is for {route}"))
+        .with_detail(json!({ "field": field }))
+}
+
+pub async fn list(call: Call) -> Result<Response<Body>, Problem> {
+    Query::parse(call.uri.query(), &[])?;
+    let jobs = call.app.backtests.of(&call.admitted.tenant()?.name);
+    let jobs = jobs.iter().map(|job| {
+        let mut value = job.value();
+        // A report is long; one job tells it.
+        value["report"] = json!(null);
+        value
+    });
+    let body = json!({ "backtests": jobs.collect::<Vec<_>>() });
+    Ok(json_body(StatusCode::OK, &body))
+}
+
+pub async fn one(call: Call) -> Result<Response<Body>, Problem> {
+    Query::parse(call.uri.query(), &[])?;
+    Ok(json_body(StatusCode::OK, &named(&call)?.value()))
+}
+
+pub async fn cancel(call: Call) -> Result<Response<Body>, Problem> {
+    Query::parse(call.uri.query(), &[])?;
+    let job = named(&call)?;
+    job.cancel();
+    Ok(json_body(StatusCode::OK, &job.value()))
+}
+
+fn named(call: &Call) -> Result<std::sync::Arc<Job>, Problem> {
+    let tenant = &call.admitted.tenant()?.name;
+    let id = call.param("id").parse().ok();
+    let job = id.and_then(|id| call.app.backtests.one(tenant, id));
+    job.ok_or_else(|| Problem::not_found("backtest"))
+}
+
+fn begin(call: &Call, task: Task) -> Result<Response<Body>, Problem> {
+    task.check()
+        .map_err(|error| Problem::bad(error.code(), error.to_string()))?;
+    let tenant = call.admitted.tenant()?;
+    let started = call
+        .app
+        .backtests
+        .start(&tenant.name, tenant.place().clone(), task);
+    match started {
+        Ok(job) => Ok(json_body(StatusCode::ACCEPTED, &job.value())),
+        Err(NotStarted::Busy) => {
+            let message = "another backtest runs; there is one at a time";
+            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "backtest_busy", message).after(5))
+        }
+        Err(NotStarted::Thread(error)) => Err(Problem::internal(error)),
+    }
+}
+
+/// By what is in force, over the window asked for.
+async fn plan(call: &Call, asked: &Asked) -> Result<Plan, Problem> {
+    let tenant = call.admitted.tenant()?;
+    let Answer::Lists(lists) = ask(call, tenant, Request::Lists).await? else {
+        return Err(Problem::internal(
+            "the owner gave the answer to another request",
+        ));
+    };
+    let until = match &asked.until {
+        // The newest event is within.
+        None => lists.at.plus(Span::from_millis(1)),
+        Some(text) => time("until", text)?,
+    };
+    let from = match &asked.from {
+        None => until.minus(Span::days(DAYS)),
+        Some(text) => time("from", text)?,
+    };
+    let current = Rulebook {
+        rules: text_of(call, tenant, ConfigSection::Rules).await?,
+        policy: text_of(call, tenant, ConfigSection::Policy).await?,
+    };
+    let scorer = match asked.score_missing {
+        false => None,
+        true => match ask(call, tenant, Request::Serving).await? {
+            Answer::Serving(serving) => serving.artifact,
+            _ => {
+                return Err(Problem::internal(
+                    "the owner gave the answer to another request",
+                ));
+            }
+        },
+    };
+    Ok(Plan {
+        from,
+        until,
+        candidate: current.clone(),
+        current,
+        costs: asked.costs,
+        scorer,
+        samples: 0,
+    })
+}
+
+async fn text_of(
+    call: &Call,
+    tenant: &TenantHandle,
+    section: ConfigSection,
+) -> Result<String, Problem> {
+    match ask(call, tenant, Request::Document(section)).await? {
+        Answer::Document(document) => Ok(document.body),
+        _ => Err(Problem::internal(
+            "the owner gave the answer to another request",
+        )),
+    }
+}
+
+fn time(field: &str, text: &str) -> Result<EventTime, Problem> {
+    EventTime::parse_iso(text).map_err(|error| {
+        Problem::bad("window", format!("{field}: {error}")).with_detail(json!({ "field": field }))
+    })
+}
+
+fn read(call: &Call) -> Result<Asked, Problem> {
+    serde_json::from_slice(&call.body).map_err(|error| {
+        let message = format!("the body is not what this route takes: {error}");
+        Problem::bad("not_json", message)
+    })
+}

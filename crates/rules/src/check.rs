@@ -329,7 +329,7 @@ impl Checker<'_, '_> {
                 Typed::Duration(MillisExpr::If(Box::new((condition, [then, other]))))
             }
             _ => {
-                let operator = "`? :`";
+                let operator = "? :";
                 let cause = Cause::Operands {
                     operator,
                     left,

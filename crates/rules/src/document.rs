@@ -60,17 +60,18 @@ impl<'d> Problems<'d> {
         self.cut
     }
 
-    fn push(&mut self, problem: Problem) {
-        if self.list.len() == PROBLEMS_MAX {
-            self.cut = true;
-        } else {
-            self.list.push(problem);
-        }
+    /// Before a place is sought: that takes a walk over the document.
+    fn takes_more(&mut self) -> bool {
+        self.cut |= self.list.len() == PROBLEMS_MAX;
+        !self.cut
     }
 
     pub fn at(&mut self, rule: Option<&str>, at: usize, cause: Cause) {
+        if !self.takes_more() {
+            return;
+        }
         let place = Place::of(self.document, at);
-        self.push(Problem {
+        self.list.push(Problem {
             rule: rule.map(str::to_owned),
             place,
             in_expression: None,
@@ -80,9 +81,12 @@ impl<'d> Problems<'d> {
 
     /// At a byte of an expression.
     pub fn within(&mut self, rule: Option<&str>, when: &When, at: usize, cause: Cause) {
+        if !self.takes_more() {
+            return;
+        }
         let raw = self.document.get(when.span.clone()).unwrap_or_default();
         let place = Place::of(self.document, when.span.start + raw_offset(raw, at));
-        self.push(Problem {
+        self.list.push(Problem {
             rule: rule.map(str::to_owned),
             place,
             in_expression: Some(Place::of(&when.source, at)),

@@ -104,7 +104,7 @@ pub enum Cause {
         expected: String,
         found: String,
     },
-    #[error("the id {id:?} is taken by the rule of line {first_line}")]
+    #[error("the id {:?} is taken by the rule of line {first_line}", shown(id))]
     DuplicateId { id: String, first_line: u32 },
     #[error("at most {max} {what}, got {found}")]
     TooMany {
@@ -126,7 +126,7 @@ pub enum Cause {
         name: String,
         nearest: Option<String>,
     },
-    #[error("{function} takes {expected}, got {found}")]
+    #[error("`{function}` takes {expected}, got {found}")]
     Arguments {
         function: String,
         expected: String,
@@ -138,7 +138,7 @@ pub enum Cause {
         expected: &'static str,
         found: &'static str,
     },
-    #[error("{operator} does not take {left} and {right}")]
+    #[error("`{operator}` does not take {left} and {right}")]
     Operands {
         operator: &'static str,
         left: &'static str,

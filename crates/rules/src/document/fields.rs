@@ -1,7 +1,5 @@
 //! The fields of one rule.
 
-use std::borrow::Cow;
-
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -46,11 +44,11 @@ pub(super) fn rule(table: &DeTable<'_>, at: usize, problems: &mut Problems<'_>) 
         problems,
     };
     fields.known();
-    let id = fields.text("id").and_then(|(at, id)| {
+    let id = fields.text("id");
+    if let Some((at, id)) = &id {
         let expected = format!("1 to {ID_BYTES_MAX} of a-z 0-9 . _ -");
-        fields.valid("id", at, is_id(&id), expected, &id)?;
-        Some((at, id))
-    });
+        fields.valid("id", *at, is_id(id), expected, id);
+    }
     let when = fields.when();
     let status = fields.status();
     let effects = fields.effects();
@@ -123,15 +121,18 @@ impl<'d> Fields<'_, 'd, '_, '_> {
         found: &str,
     ) -> Option<()> {
         if !valid {
-            let found = format!("{:?}", shown(found));
-            let cause = Cause::FieldValue {
-                field,
-                expected,
-                found,
-            };
-            self.problem(at, cause);
+            self.refuse(field, at, expected, format!("{:?}", shown(found)));
         }
         valid.then_some(())
+    }
+
+    fn refuse(&mut self, field: &'static str, at: usize, expected: String, found: String) {
+        let cause = Cause::FieldValue {
+            field,
+            expected,
+            found,
+        };
+        self.problem(at, cause);
     }
 
     fn optional_text(&mut self, field: &'static str) -> Option<(usize, String)> {
@@ -155,8 +156,7 @@ impl<'d> Fields<'_, 'd, '_, '_> {
         let printable = !text.chars().any(char::is_control);
         let fits = (1..=PROSE_BYTES_MAX).contains(&text.len()) && printable;
         let expected = format!("1 to {PROSE_BYTES_MAX} bytes without control characters");
-        let found = Cow::Borrowed(text.as_str());
-        self.valid(field, at, fits, expected, &found);
+        self.valid(field, at, fits, expected, &text);
         text
     }
 
@@ -184,8 +184,8 @@ impl<'d> Fields<'_, 'd, '_, '_> {
         let number = number.filter(|it| (-max..=max).contains(it));
         if number.is_none() {
             let expected = format!("from -{max} to {max}");
-            let found = written.to_string();
-            self.valid(field, at, false, expected, &found);
+            let found = shown(&written.to_string());
+            self.refuse(field, at, expected, found);
         }
         number.unwrap_or(0)
     }
@@ -228,10 +228,10 @@ impl<'d> Fields<'_, 'd, '_, '_> {
         let expected = "there with status = \"snoozed\" and only then".to_owned();
         match (status, there) {
             (Status::Snoozed { .. }, None) => {
-                self.valid("snoozed_until", at, false, expected, "nothing");
+                self.refuse("snoozed_until", at, expected, "nothing".to_owned());
             }
             (Status::Draft | Status::Shadow | Status::Active, Some(at)) => {
-                self.valid("snoozed_until", at, false, expected, "another status");
+                self.refuse("snoozed_until", at, expected, "another status".to_owned());
             }
             _ => {}
         }
@@ -274,7 +274,7 @@ impl<'d> Fields<'_, 'd, '_, '_> {
         let severity = self.word("severity", &severities);
         if let (false, Some((at, _))) = (alert, severity) {
             let expected = "there with alert = true only".to_owned();
-            self.valid("severity", at, false, expected, "no alert");
+            self.refuse("severity", at, expected, "no alert".to_owned());
         }
         let severity = severity.map_or(Severity::Medium, |(_, severity)| severity);
         Effects {
@@ -297,7 +297,7 @@ impl<'d> Fields<'_, 'd, '_, '_> {
         let len = array.len();
         let read = array.iter().take(TAGS_PER_RULE_MAX).map(|it| {
             let tag = it.get_ref().as_str().map(str::to_owned);
-            (it.span().start, tag)
+            (it.span().start, tag.ok_or(it.get_ref().type_str()))
         });
         let read: Vec<_> = read.collect();
         if len > TAGS_PER_RULE_MAX {
@@ -310,9 +310,17 @@ impl<'d> Fields<'_, 'd, '_, '_> {
         }
         let mut tags = Vec::new();
         for (at, tag) in read {
-            let Some(tag) = tag else {
-                self.wrong_type("tags", at, "an array of strings");
-                continue;
+            let tag = match tag {
+                Ok(tag) => tag,
+                Err(found) => {
+                    let cause = Cause::FieldType {
+                        field: "a tag",
+                        expected: "a string",
+                        found,
+                    };
+                    self.problem(at, cause);
+                    continue;
+                }
             };
             let fits = is_id(&tag) && tag.len() <= TAG_BYTES_MAX;
             let expected = format!("of 1 to {TAG_BYTES_MAX} of a-z 0-9 . _ - each");

@@ -52,23 +52,23 @@ reason = ""
         expect![[r#"
             line 2, column 1: unknown field "version"
             line 5, column 6, rule "Big One": id must be 1 to 64 of a-z 0-9 . _ -, got "Big One"
-            line 6, column 9, column 1 of when: unknown variable "amont", did you mean "amount"?
-            line 6, column 27, column 19 of when: unknown variable "device.account_72h", did you mean "device.accounts_72h"?
+            line 6, column 9, rule "Big One", column 1 of when: unknown variable "amont", did you mean "amount"?
+            line 6, column 27, rule "Big One", column 19 of when: unknown variable "device.account_72h", did you mean "device.accounts_72h"?
             line 7, column 10, rule "Big One": status must be draft, shadow, active, snoozed, got "activ"
             line 8, column 12, rule "Big One": priority must be an integer, got float
             line 9, column 8, rule "Big One": stop must be true or false, got string
-            line 10, column 13, rule "Big One": score_add must be from -1000 to 1000, got "1001"
+            line 10, column 13, rule "Big One": score_add must be from -1000 to 1000, got 1001
             line 11, column 12, rule "Big One": decision must be approve, challenge, review, decline, got "deny"
             line 12, column 1, rule "Big One": unknown field "colour"
-            line 16, column 9, rule "same", column 1 of when: > does not take number and text
-            line 16, column 27, rule "same", column 19 of when: == does not take text and number
-            line 18, column 12, rule "same": severity must be there with alert = true only, got "no alert"
-            line 19, column 17, rule "same": snoozed_until must be there with status = "snoozed" and only then, got "another status"
+            line 16, column 9, rule "same", column 1 of when: `>` does not take number and text
+            line 16, column 27, rule "same", column 19 of when: `==` does not take text and number
+            line 18, column 12, rule "same": severity must be there with alert = true only, got no alert
+            line 19, column 17, rule "same": snoozed_until must be there with status = "snoozed" and only then, got another status
             line 20, column 15, rule "same": tags must be of 1 to 32 of a-z 0-9 . _ - each, got "Not Ok"
-            line 20, column 25, rule "same": tags must be an array of strings, got array
+            line 20, column 25, rule "same": a tag must be a string, got integer
             line 23, column 6, rule "same": the id "same" is taken by the rule of line 15
             line 24, column 8, rule "same": when must be an expression, got ""
-            line 25, column 10, rule "same": snoozed_until must be there with status = "snoozed" and only then, got "nothing"
+            line 25, column 10, rule "same": snoozed_until must be there with status = "snoozed" and only then, got nothing
             line 26, column 1, rule "same": unknown field "desciption", did you mean "description"?
             line 27, column 10, rule "same": reason must be 1 to 256 bytes without control characters, got ""
             line 29, column 1: the field id is missing
@@ -133,7 +133,46 @@ fn messages_of_expressions() {
         let document = format!("[[rules]]\nid = \"r\"\nstatus = \"active\"\nwhen = '{when}'\n");
         format!("{when}\n  {}\n", refused(&document))
     });
-    expect![[""]].assert_eq(&messages.concat());
+    expect![[r#"
+        amount > 
+          line 4, column 18, rule "r", column 10 of when: expected a value, got the end
+        amount = 5
+          line 4, column 16, rule "r", column 8 of when: expected `==` to compare, got `=`
+        amount > 1 && devise.id == "x"
+          line 4, column 23, rule "r", column 15 of when: unknown variable "devise.id", did you mean "device.id"?
+        zzz.qqq > 1
+          line 4, column 9, rule "r", column 1 of when: unknown variable "zzz.qqq"
+        amount + "x" > 1
+          line 4, column 9, rule "r", column 1 of when: `+` does not take number and text
+        amount && recurring
+          line 4, column 9, rule "r", column 1 of when: an operand of `&&` must be bool, got number
+        recurring ? 1 : "x"
+          line 4, column 21, rule "r", column 13 of when: `? :` does not take number and text
+        channel.startWith("x")
+          line 4, column 9, rule "r", column 1 of when: unknown function "startWith", did you mean "startsWith"?
+        channel.startsWith("x", "y")
+          line 4, column 9, rule "r", column 1 of when: `startsWith` takes one argument, got 2
+        channel.matches("[")
+          line 4, column 25, rule "r", column 17 of when: bad pattern: unclosed character class
+        channel.matches("(a|b)*a(a|b){20}")
+          line 4, column 25, rule "r", column 17 of when: bad pattern: it needs more than 131072 bytes of states: repeat less, or anchor it by ^
+        event_timestamp.getHours("Europe/Rome") > 1
+          line 4, column 34, rule "r", column 26 of when: this zone is not supported: "UTC" or a fixed offset as "+02:00": the rules of named zones change
+        event_timestamp > timestamp("tomorrow")
+          line 4, column 37, rule "r", column 29 of when: bad literal "tomorrow": it must be a constant text as 2026-01-31T12:00:00Z
+        amount in [1, "x"]
+          line 4, column 23, rule "r", column 15 of when: an element must be number, got text
+        amount > 12345678901234567890
+          line 4, column 18, rule "r", column 10 of when: bad literal 12345678901234567890: integers are exact up to 2^53 = 9007199254740992 only
+        [1, 2].map(x, x > 1)
+          line 4, column 9, rule "r", column 1 of when: `map` of CEL is not supported: docs/rules.md has the functions there are
+        on_list("VIP", device.id)
+          line 4, column 17, rule "r", column 9 of when: bad literal "VIP": a list has a constant name of 1 to 64 of a-z 0-9 . _ -
+        amount > 1 && §
+          line 4, column 23, rule "r", column 15 of when: expected a value or an operator, got '§'
+        amount
+          line 4, column 9, rule "r", column 1 of when: a rule's expression must be bool, got number
+    "#]].assert_eq(&messages.concat());
 }
 
 #[test]

@@ -132,6 +132,7 @@ fn patterns_are_bounded() {
 
 /// The worst that the bounds on patterns let through in one set takes seconds at most, on a slow machine too.
 #[test]
+#[allow(clippy::disallowed_methods, reason = "the time is what is tested")]
 fn a_set_of_hostile_patterns_is_refused_in_time() {
     let rule = |at: usize| {
         let pattern = format!("(a|b)*a(a|b){{{at}}}");

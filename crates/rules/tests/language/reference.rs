@@ -205,7 +205,11 @@ impl Writer {
                 let [a, b, c] = [self.bool(below), self.number(below), self.number(below)];
                 Pair::of("(# ? # : #)", &[&a, &b, &c])
             }
-            5 => self.counted("size(#)", self.dice.0 % 2 == 0, below),
+            5 => {
+                let form = self.dice.pick(&["size(#)", "#.size()"]);
+                let Pair(ours, cel) = Pair::of(form, &[&self.text(below)]);
+                Pair(ours, format!("double({cel})"))
+            }
             6 => {
                 let method = self.dice.pick(&[
                     "getFullYear",
@@ -234,12 +238,6 @@ impl Writer {
                 Pair(ours, format!("double({cel})"))
             }
         }
-    }
-
-    fn counted(&mut self, form: &str, method: bool, depth: usize) -> Pair {
-        let form = if method { "#.size()" } else { form };
-        let Pair(ours, cel) = Pair::of(form, &[&self.text(depth)]);
-        Pair(ours, format!("double({cel})"))
     }
 
     fn text(&mut self, depth: usize) -> Pair {

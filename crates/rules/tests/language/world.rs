@@ -1,5 +1,7 @@
 //! The vocabulary of the tests, values for it, and one expression run by the crate and by the reference.
 
+#![allow(clippy::disallowed_types, reason = "the reference takes its maps so")]
+
 use std::collections::{BTreeMap, HashMap};
 
 use cel::objects::{Key as CelKey, Value as CelValue};

@@ -11,8 +11,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use config::{
-    ApplyArgs, Change, EffectName, FormName as ListFormName, Lists, ListsArgs, Policy, PolicyArgs,
-    Rules, RulesArgs,
+    AdviseArgs, ApplyArgs, BacktestArgs, Change, EffectName, FormName as ListFormName, Lists,
+    ListsArgs, Policy, PolicyArgs, Rules, RulesArgs, WindowArgs,
 };
 pub use evaluate::{AuditPart, EvaluateArgs, LeaksArgs};
 pub use log::{BackupArgs, Log, LogArgs, RecordKind, RestoreArgs};
@@ -79,6 +79,8 @@ pub enum Command {
     Policy(PolicyArgs),
     Lists(ListsArgs),
     Apply(ApplyArgs),
+    Backtest(BacktestArgs),
+    Advise(AdviseArgs),
     Samples(SamplesArgs),
     Decide(DecideArgs),
     Replay(ReplayArgs),

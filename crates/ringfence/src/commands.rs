@@ -1,6 +1,7 @@
 //! One file per command; this one only sends them on their way.
 
 mod apply;
+mod backtest;
 mod backup;
 mod completions;
 mod decide;
@@ -44,6 +45,8 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Policy(args) => rules::policy(cli, args),
         Command::Lists(args) => lists::run(cli, args),
         Command::Apply(args) => apply::run(cli, args),
+        Command::Backtest(args) => backtest::run(cli, args),
+        Command::Advise(args) => backtest::advise(cli, args),
         Command::Samples(args) => samples::run(cli, args),
         Command::Decide(args) => decide::run(cli, args),
         Command::Replay(args) => replay::run(cli, args),

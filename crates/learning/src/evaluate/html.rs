@@ -1,8 +1,8 @@
 //! The report as one HTML file: no script, no network, nothing but what is in it. Every plot has its
 //! numbers beside it as a table, which is also its text alternative.
 
-mod page;
-mod plot;
+pub mod page;
+pub mod plot;
 
 use super::curves::Curves;
 use super::report::{Chosen, Report, RungReport, Spread};

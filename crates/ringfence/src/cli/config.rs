@@ -145,3 +145,72 @@ pub struct ApplyArgs {
     #[command(flatten)]
     pub change: Change,
 }
+
+/// Decide a stored window again by other rules or another policy, beside those in force.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ringfence backtest --rules rules.toml                 the last seven days
+  ringfence backtest --policy policy.toml --last 30d --review-cost 8
+  ringfence backtest --rules rules.toml --to http://127.0.0.1:7878 --token $(ringfence token)")]
+pub struct BacktestArgs {
+    /// Rules to try; those in force without it.
+    #[arg(long)]
+    pub rules: Option<PathBuf>,
+    /// Policy to try; the one in force without it.
+    #[arg(long)]
+    pub policy: Option<PathBuf>,
+    /// Changed decisions to name.
+    #[arg(long, default_value_t = 10)]
+    pub samples: usize,
+    #[command(flatten)]
+    pub window: WindowArgs,
+    #[command(flatten)]
+    pub change: Change,
+}
+
+/// Thresholds for a number of alerts a day, with the curves behind them.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ringfence advise --alerts-per-day 40
+  ringfence advise --alerts-per-day 40 --last 30d --html thresholds.html")]
+pub struct AdviseArgs {
+    /// What people can look at.
+    #[arg(long)]
+    pub alerts_per_day: f64,
+    /// Write the curves as one page.
+    #[arg(long)]
+    pub html: Option<PathBuf>,
+    #[command(flatten)]
+    pub window: WindowArgs,
+    #[command(flatten)]
+    pub change: Change,
+}
+
+/// A window of the log, and what decisions cost.
+#[derive(Debug, Args)]
+pub struct WindowArgs {
+    /// Start by event time (ISO-8601), instead of --last.
+    #[arg(long)]
+    pub from: Option<String>,
+    /// End by event time; the log's newest event without it.
+    #[arg(long)]
+    pub until: Option<String>,
+    /// Length of the window before its end.
+    #[arg(long, default_value = "7d", conflicts_with = "from")]
+    pub last: String,
+    /// Let the serving model score what was recorded without a decision, such as an import.
+    #[arg(long)]
+    pub score_missing: bool,
+    /// An analyst's look at one event, in base currency.
+    #[arg(long, default_value_t = 5.0)]
+    pub review_cost: f64,
+    /// Share of its amount that good money loses when it is declined.
+    #[arg(long, default_value_t = 0.05)]
+    pub decline_friction: f64,
+    /// The same when it is challenged.
+    #[arg(long, default_value_t = 0.01)]
+    pub challenge_friction: f64,
+    /// Share of frauds that a challenge stops.
+    #[arg(long, default_value_t = 0.8)]
+    pub challenge_stops: f64,
+}

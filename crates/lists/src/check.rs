@@ -114,7 +114,7 @@ impl Band {
 }
 
 impl NewItem {
-    fn check(&self, at: i64) -> Result<(), ItemError> {
+    pub(crate) fn check(&self, at: i64) -> Result<(), ItemError> {
         if self.reason.len() > REASON_BYTES_MAX {
             let len = self.reason.len();
             return Err(ItemError::LongReason { len });

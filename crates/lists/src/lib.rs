@@ -20,6 +20,7 @@ mod list;
 mod pages;
 
 mod cidr;
+pub mod csv;
 
 mod snapshot;
 

@@ -30,7 +30,7 @@ pub enum Probe<'a> {
 }
 
 /// An item's value as a list holds it: folded text is in lower case, networks are canonical.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ValueRef<'a> {
     Text(&'a str),
     Cidr(Cidr),

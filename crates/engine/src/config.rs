@@ -77,7 +77,7 @@ enum Ready {
 }
 
 /// Decimal places of a currency.
-pub(crate) fn currency_places(code: &str) -> Option<u8> {
+pub fn currency_places(code: &str) -> Option<u8> {
     let currency = Currency::parse(code).ok()?;
     Some(currency.exponent())
 }

@@ -40,8 +40,8 @@ pub struct App {
     pub process: Process,
     pub backtests: Backtests,
     traces: Traces,
-    /// A model file is large: one is read at a time.
-    pub model_files: Arc<Semaphore>,
+    /// Model files and CSV are large: one is read at a time.
+    pub uploads: Arc<Semaphore>,
     draining: AtomicBool,
 }
 
@@ -67,8 +67,8 @@ pub struct Call {
     pub uri: Uri,
     pub headers: HeaderMap,
     pub body: Bytes,
-    /// The right to have a model file in memory, of a request that brings one.
-    pub model_file: Option<OwnedSemaphorePermit>,
+    /// The right to have a large body in memory, of a request that brings one.
+    pub upload: Option<OwnedSemaphorePermit>,
     pub trace: Trace,
     pub started: Instant,
 }
@@ -94,7 +94,7 @@ impl App {
             process,
             backtests: Backtests::default(),
             traces: Traces::new(),
-            model_files: Arc::new(Semaphore::new(1)),
+            uploads: Arc::new(Semaphore::new(1)),
             draining: AtomicBool::new(false),
         }
     }
@@ -175,11 +175,13 @@ async fn serve(
     let params = params(&mut request).await?;
     let (parts, body) = request.into_parts();
     let admitted = gate::admit(app, route, &parts, started)?;
-    let model_file = match route.accepts {
-        Accepts::Model => Some(app.model_files.clone().try_acquire_owned().map_err(|_| {
-            let message = "another model file is being read";
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "upload_busy", message).after(1)
-        })?),
+    let upload = match route.accepts {
+        Accepts::Model | Accepts::Csv => {
+            Some(app.uploads.clone().try_acquire_owned().map_err(|_| {
+                let message = "another large body is being read";
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE, "upload_busy", message).after(1)
+            })?)
+        }
         _ => None,
     };
     let body = read_body(app, route, &parts, body).await?;
@@ -191,7 +193,7 @@ async fn serve(
         uri: parts.uri,
         headers: parts.headers,
         body,
-        model_file,
+        upload,
         trace,
         started,
     };
@@ -219,6 +221,7 @@ async fn read_body(app: &App, route: &Route, parts: &Parts, body: Body) -> Resul
         Accepts::Lines => limits.batch_bytes_max,
         Accepts::Either if is_batch => limits.batch_bytes_max,
         Accepts::Either => limits.body_bytes_max,
+        Accepts::Csv => routes::CSV_BYTES_MAX,
         Accepts::Model => limits.model_bytes_max,
     };
     if !route.accepts.media(media) {

@@ -50,6 +50,8 @@ pub enum Accepts {
     Either,
     /// One JSON or TOML document.
     Document,
+    /// Rows of CSV.
+    Csv,
     /// The bytes of a model file.
     Model,
 }
@@ -67,6 +69,9 @@ pub struct Route {
 pub const JSON: &str = "application/json";
 pub const NDJSON: &str = "application/x-ndjson";
 pub const TOML: &str = "application/toml";
+pub const CSV: &str = "text/csv";
+/// Of an import: two million items of a list.
+pub const CSV_BYTES_MAX: usize = 128 << 20;
 const BYTES: &str = "application/octet-stream";
 
 /// The media type of a body, without its parameters.
@@ -88,6 +93,7 @@ impl Accepts {
             Accepts::Lines => is(NDJSON),
             Accepts::Either => is(JSON) || is(NDJSON),
             Accepts::Document => is(JSON) || is(TOML),
+            Accepts::Csv => is(CSV),
             Accepts::Model => is(BYTES),
         }
     }
@@ -99,6 +105,7 @@ impl Accepts {
             Accepts::Lines => NDJSON,
             Accepts::Either => "application/json or application/x-ndjson",
             Accepts::Document => "application/json or application/toml",
+            Accepts::Csv => CSV,
             Accepts::Model => BYTES,
         }
     }
@@ -149,6 +156,8 @@ pub const ALL: &[Route] = &[
     route!(DELETE "/v1/lists/{name}", Tenant(Role::Engineer), Nothing, L2, lists::drop_list),
     route!(GET "/v1/lists/{name}/items", Tenant(Role::Analyst), Nothing, L3, lists::items),
     route!(POST "/v1/lists/{name}/items", Tenant(Role::Engineer), One, L2, lists::put),
+    route!(POST "/v1/lists/{name}/csv", Tenant(Role::Engineer), Csv, L3, lists::bulk::import),
+    route!(GET "/v1/lists/{name}/csv", Tenant(Role::Analyst), Nothing, L3, lists::bulk::show),
     route!(POST "/v1/lists/{name}/remove", Tenant(Role::Engineer), One, L2, lists::remove),
     route!(GET "/v1/models", Tenant(Role::Engineer), Nothing, L3, models::list),
     route!(POST "/v1/models", Tenant(Role::Engineer), Model, L3, models::take),

@@ -1,11 +1,13 @@
 //! Allow, watch and block lists: definitions, items, bulk import and export. Each change is a record of the log.
 
+pub mod bulk;
+
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use event::EventTime;
 use event::record::ConfigSection;
 use lists::{Change, Definition, Effect, Form, Item, Lists, NewItem, Value as ItemValue, ValueRef};
-use node::node::Pending;
+use node::node::{Pending, TenantHandle};
 use node::request::{Answer, Request};
 use node::tenant::documents::{Author, ListsView};
 use serde::Deserialize;
@@ -207,11 +209,18 @@ async fn view(call: &Call) -> Result<ListsView, Problem> {
 
 async fn make(call: &Call, change: &Change) -> Result<(), Problem> {
     let author = changed_by(call)?;
-    answer(post(call, change, author)?).await.map(|_| ())
+    let tenant = call.admitted.tenant()?;
+    answer(post(call, tenant, change, author)?)
+        .await
+        .map(|_| ())
 }
 
-fn post(call: &Call, change: &Change, author: Author) -> Result<Pending, Problem> {
-    let tenant = call.admitted.tenant()?;
+fn post(
+    call: &Call,
+    tenant: &TenantHandle,
+    change: &Change,
+    author: Author,
+) -> Result<Pending, Problem> {
     let body = change
         .encode()
         .map_err(|error| Problem::bad("list_change", error.to_string()))?;

@@ -50,7 +50,7 @@ pub async fn list(call: Call) -> Result<Response<Body>, Problem> {
 
 /// The right to read model files, kept by the thread that reads: it goes on when nobody waits any more.
 async fn turn(call: &Call) -> Result<OwnedSemaphorePermit, Problem> {
-    let turn = call.app.model_files.clone().acquire_owned().await;
+    let turn = call.app.uploads.clone().acquire_owned().await;
     turn.map_err(Problem::internal)
 }
 
@@ -58,7 +58,7 @@ pub async fn take(mut call: Call) -> Result<Response<Body>, Problem> {
     Query::parse(call.uri.query(), &[])?;
     let tenant = call.admitted.tenant()?.clone();
     let (bytes, max) = (call.body.clone(), call.app.settings.limits.models_max);
-    let alone = call.model_file.take();
+    let alone = call.upload.take();
     let stored = spawn_blocking(move || {
         let _alone = alone;
         let shape = shape(&tenant)?;

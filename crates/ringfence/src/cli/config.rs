@@ -68,7 +68,9 @@ pub enum Policy {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ringfence lists define stolen --on device --form text --effect block
-  ringfence lists put stolen d-4711 --expires 2027-01-01T00:00:00Z --reason reported")]
+  ringfence lists put stolen d-4711 --expires 2027-01-01T00:00:00Z --reason reported
+  ringfence lists import stolen devices.csv      columns value, expires, reason
+  ringfence lists export stolen > devices.csv")]
 pub struct ListsArgs {
     #[command(subcommand)]
     pub what: Lists,
@@ -111,6 +113,10 @@ pub enum Lists {
     },
     /// Take one item off a list.
     Remove { name: String, value: String },
+    /// Put the items of a CSV file on a list; refused lines are told and left out (exit code 3).
+    Import { name: String, file: PathBuf },
+    /// Print a list as CSV.
+    Export { name: String },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

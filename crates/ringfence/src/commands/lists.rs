@@ -1,14 +1,22 @@
 //! `ringfence lists`: allow, watch and block lists.
 
-use std::io::Write;
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use engine::config::currency_places;
 use event::EventTime;
-use lists::{Change, Definition, Effect, Form, NewItem, Value};
+use event::record::ConfigSection;
+use lists::csv::Import;
+use lists::{Change, Definition, Effect, Form, ListsError, NewItem, Value};
+use node::Tenant;
+use node::tenant::documents::Author;
 use serde_json::json;
+use ureq::http::Method;
 
-use crate::cli::{Cli, EffectName, ListFormName as FormName, Lists, ListsArgs};
+use crate::cli::{Cli, EXIT_REJECTS, EffectName, ListFormName as FormName, Lists, ListsArgs};
 use crate::show;
 use crate::target::{Target, definition_body};
 
@@ -74,6 +82,8 @@ pub fn run(cli: &Cli, args: &ListsArgs) -> Result<ExitCode> {
             target.change(&Change::Remove { list, values })?;
             done(cli, name, "has the item no more")
         }
+        Lists::Import { name, file } => import(cli, &mut target, name, file),
+        Lists::Export { name } => export(&target, name),
     }
 }
 
@@ -91,6 +101,101 @@ fn value_of(text: &str) -> Result<Value> {
         },
         None => Value::Text(text.to_owned()),
     })
+}
+
+fn import(cli: &Cli, target: &mut Target, name: &str, file: &Path) -> Result<ExitCode> {
+    let cannot = || format!("cannot read {}", file.display());
+    let told = match target {
+        Target::Running(remote) => {
+            let bytes = fs::read(file).with_context(cannot)?;
+            let path = format!("/v1/lists/{name}/csv");
+            remote.send(Method::POST, &path, "text/csv", &bytes)?
+        }
+        Target::Stopped(tenant, author) => {
+            let rows = File::open(file).with_context(cannot)?;
+            let bytes = rows.metadata().with_context(cannot)?.len();
+            let bar = show::bar(bytes, "import", "bytes", cli.quiet);
+            let told = take(tenant, author, name, bar.wrap_read(rows))?;
+            bar.finish_and_clear();
+            told
+        }
+    };
+    if cli.json {
+        show::json(&told)?;
+    } else {
+        let mut out = show::out();
+        for reject in told["rejects"].as_array().into_iter().flatten() {
+            let text = |field: &str| reject[field].as_str().unwrap_or_default().to_owned();
+            let (line, field) = (&reject["line"], text("field"));
+            writeln!(
+                out,
+                "line {line}: {field} {:?}: {}",
+                text("value"),
+                text("reason")
+            )?;
+        }
+        writeln!(
+            out,
+            "list {name}: {} items put, {} lines refused",
+            told["put"], told["rejected"]
+        )?;
+    }
+    let clean = told["rejected"].as_u64() == Some(0);
+    Ok(ExitCode::from(if clean { 0 } else { EXIT_REJECTS }))
+}
+
+/// Slice by slice into a tenant that no server has open; each is on disk before the next.
+fn take(
+    tenant: &mut Tenant,
+    author: &Author,
+    list: &str,
+    rows: impl Read,
+) -> Result<serde_json::Value> {
+    let held = tenant.lists();
+    let definition = held.lists.definition(list);
+    let form = definition
+        .with_context(|| format!("there is no list {list:?}"))?
+        .form;
+    let mut rows = Import::new(rows, form, currency_places, held.at.millis())?;
+    let (mut put, mut rejects) = (0, Vec::new());
+    while let Some(mut slice) = rows.next_slice()? {
+        if let Err(ListsError::Items(faults)) = tenant
+            .engine()
+            .lists()
+            .check(&slice.change(list), held.at.millis())
+        {
+            slice.refuse(&faults);
+        }
+        rejects.append(&mut slice.rejects);
+        if slice.items.is_empty() {
+            continue;
+        }
+        let body = slice.change(list).encode()?;
+        tenant.set_document(ConfigSection::Lists, &body, author, None)?;
+        tenant.commit()?;
+        put += slice.items.len();
+    }
+    let told = rejects.iter().map(|it| {
+        json!({ "line": it.line, "field": it.field, "value": it.value, "code": it.code, "reason": it.reason })
+    });
+    let told: Vec<_> = told.collect();
+    Ok(json!({ "put": put, "rejected": told.len(), "rejects": told }))
+}
+
+fn export(target: &Target, name: &str) -> Result<ExitCode> {
+    let mut out = std::io::stdout().lock();
+    match target {
+        Target::Running(remote) => {
+            let text = remote.text(&format!("/v1/lists/{name}/csv"))?;
+            out.write_all(text.as_bytes())?;
+        }
+        Target::Stopped(tenant, _) => {
+            let held = tenant.lists();
+            let written = lists::csv::export(&held.lists, name, held.at.millis(), &mut out)?;
+            written.with_context(|| format!("there is no list {name:?}"))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn ls(cli: &Cli, target: &Target) -> Result<ExitCode> {

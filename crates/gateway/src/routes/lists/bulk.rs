@@ -1,0 +1,179 @@
+//! A list as CSV: put slice by slice, each a change of the log, and written out.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{Response, StatusCode};
+use engine::ConfigError;
+use engine::config::currency_places;
+use lists::csv::{Import, Reject, Slice, export};
+use lists::{Form, ListsError};
+use node::NodeError;
+use node::node::{Pending, TenantHandle};
+use node::request::Failed;
+use node::tenant::documents::Author;
+use serde_json::{Value, json};
+use tokio::task::spawn_blocking;
+
+use super::super::documents::changed_by;
+use super::{named, post, view};
+use crate::app::Call;
+use crate::problem::Problem;
+use crate::query::Query;
+use crate::render::{body, json_body};
+
+/// Slices that wait for the disk at once: they share its groups.
+const SLICES_AHEAD: usize = 8;
+/// Rejects that an answer tells; all are counted.
+const REJECTS_TOLD: usize = 100;
+
+/// What became of an import so far.
+#[derive(Default)]
+struct Report {
+    put: u64,
+    /// Rows whose value came again: the last one counts.
+    repeated: u64,
+    rejected: u64,
+    rejects: Vec<Reject>,
+}
+
+pub async fn import(call: Call) -> Result<Response<Body>, Problem> {
+    Query::parse(call.uri.query(), &[])?;
+    let author = changed_by(&call)?;
+    let view = view(&call).await?;
+    let list = call.param("name").to_owned();
+    let form = named(&view.lists, &list)?.form;
+    let at = view.at.millis();
+    // Reading a million rows takes a while: not on a thread that serves others.
+    let done = spawn_blocking(move || {
+        let tenant = call.admitted.tenant()?.clone();
+        let importing = Importing {
+            call: &call,
+            tenant,
+            list,
+            author,
+        };
+        importing.run(form, at)
+    });
+    let report = done.await.map_err(Problem::internal)??;
+    Ok(json_body(StatusCode::OK, &report.value()))
+}
+
+pub async fn show(call: Call) -> Result<Response<Body>, Problem> {
+    Query::parse(call.uri.query(), &[])?;
+    let view = view(&call).await?;
+    let list = call.param("name").to_owned();
+    named(&view.lists, &list)?;
+    let written = spawn_blocking(move || {
+        let mut text = Vec::new();
+        export(&view.lists, &list, view.at.millis(), &mut text).map(|_| text)
+    });
+    let text = written.await.map_err(Problem::internal)?;
+    let text = text.map_err(Problem::internal)?;
+    Ok(body(StatusCode::OK, text, super::super::CSV))
+}
+
+struct Importing<'a> {
+    call: &'a Call,
+    tenant: Arc<TenantHandle>,
+    list: String,
+    author: Author,
+}
+
+impl Importing<'_> {
+    fn run(&self, form: Form, at: i64) -> Result<Report, Problem> {
+        let rows = Import::new(self.call.body.as_ref(), form, currency_places, at);
+        let mut rows = rows.map_err(|error| Problem::bad("csv", error.to_string()))?;
+        let mut report = Report::default();
+        let mut waiting: VecDeque<(Slice, Pending)> = VecDeque::new();
+        loop {
+            let slice = rows.next_slice();
+            let slice = slice.map_err(|error| Problem::bad("csv", error.to_string()))?;
+            let Some(mut slice) = slice else {
+                break;
+            };
+            report.repeated += slice.repeated;
+            if slice.items.is_empty() {
+                report.refuse(std::mem::take(&mut slice.rejects));
+                continue;
+            }
+            if waiting.len() == SLICES_AHEAD
+                && let Some((slice, pending)) = waiting.pop_front()
+            {
+                self.settle(slice, pending, &mut report)?;
+            }
+            let pending = self.send(&slice)?;
+            waiting.push_back((slice, pending));
+        }
+        for (slice, pending) in waiting {
+            self.settle(slice, pending, &mut report)?;
+        }
+        Ok(report)
+    }
+
+    fn send(&self, slice: &Slice) -> Result<Pending, Problem> {
+        post(
+            self.call,
+            &self.tenant,
+            &slice.change(&self.list),
+            self.author.clone(),
+        )
+    }
+
+    /// Waits for a slice. Items that the list refuses become rejects, and the others are put once more.
+    fn settle(
+        &self,
+        mut slice: Slice,
+        pending: Pending,
+        report: &mut Report,
+    ) -> Result<(), Problem> {
+        let mut answer = pending.blocking_recv();
+        if let Ok(Err(Failed::Refused(NodeError::Config(ConfigError::Lists(ListsError::Items(
+            faults,
+        )))))) = &answer
+        {
+            slice.refuse(faults);
+            answer = match slice.items.is_empty() {
+                true => {
+                    report.refuse(slice.rejects);
+                    return Ok(());
+                }
+                false => self.send(&slice)?.blocking_recv(),
+            };
+        }
+        // The owner ended with the letter in its box: it drained past its bound.
+        answer.map_err(|_| {
+            Problem::from(Failed::NotServing(node::request::NotServing::Draining))
+        })??;
+        report.put += slice.items.len() as u64;
+        report.refuse(slice.rejects);
+        Ok(())
+    }
+}
+
+impl Report {
+    fn refuse(&mut self, rejects: Vec<Reject>) {
+        self.rejected += rejects.len() as u64;
+        let room = REJECTS_TOLD - self.rejects.len();
+        self.rejects.extend(rejects.into_iter().take(room));
+    }
+
+    fn value(&self) -> Value {
+        let rejects = self.rejects.iter().map(|it| {
+            json!({
+                "line": it.line,
+                "field": it.field,
+                "value": it.value,
+                "code": it.code,
+                "reason": it.reason,
+            })
+        });
+        json!({
+            "put": self.put,
+            "repeated": self.repeated,
+            "rejected": self.rejected,
+            "rejects": rejects.collect::<Vec<_>>(),
+        })
+    }
+}

@@ -6,6 +6,7 @@
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use event::Invalid;
+use event::schema::SchemaError;
 use node::NodeError;
 use node::request::{Failed, NotServing};
 use serde_json::{Value, json};
@@ -101,6 +102,13 @@ impl From<Invalid> for Problem {
     }
 }
 
+impl From<SchemaError> for Problem {
+    fn from(error: SchemaError) -> Problem {
+        Problem::bad("schema", error.to_string())
+            .with_detail(json!({ "field": error.field(), "line": error.line() }))
+    }
+}
+
 impl From<Failed> for Problem {
     fn from(failed: Failed) -> Problem {
         let code = failed.code();
@@ -162,9 +170,8 @@ fn refused(error: NodeError) -> Problem {
             Problem::new(StatusCode::INSUFFICIENT_STORAGE, code, message)
                 .with_detail(json!({ "quota": quota, "held": held, "limit": limit }))
         }
-        NodeError::Policy(_) | NodeError::Schema(_) | NodeError::TenantName(_) => {
-            Problem::bad(code, message)
-        }
+        NodeError::Schema(error) => error.into(),
+        NodeError::Policy(_) | NodeError::TenantName(_) => Problem::bad(code, message),
         _ => Problem::internal(message),
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod activation;
 mod erase;
+pub mod schema;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -54,6 +55,8 @@ pub struct TenantHandle {
     place: Place,
     shared: Arc<Shared>,
     suspended: AtomicBool,
+    /// Another handle is taking this one's place: it serves nothing any more.
+    replaced: AtomicBool,
     /// The activation asked for last; and held while one begins.
     activation: Mutex<Option<Activation>>,
     activating: Mutex<()>,
@@ -71,6 +74,8 @@ pub enum ManageError {
     TooMany(usize),
     #[error(transparent)]
     Node(#[from] NodeError),
+    #[error(transparent)]
+    Failed(#[from] Failed),
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
 }
@@ -101,6 +106,10 @@ impl Node {
                 erase::finish(data, name)?;
                 continue;
             }
+            if name.starts_with(schema::STAGING) {
+                schema::clear(data, &entry.path())?;
+                continue;
+            }
             // What is no tenant's name or holds no log belongs to somebody else.
             if let Ok(place) = Place::new(data, &name)
                 && place.exists()
@@ -113,7 +122,7 @@ impl Node {
 
     fn seat(&self, name: &str, place: Place) -> Result<(), ManageError> {
         let mut tenants = self.tenants.write().unwrap_or_else(PoisonError::into_inner);
-        if tenants.len() >= self.settings.tenants_max {
+        if !tenants.contains_key(name) && tenants.len() >= self.settings.tenants_max {
             return Err(ManageError::TooMany(tenants.len()));
         }
         let suspended = place.root().join(SUSPENDED).exists();
@@ -130,6 +139,7 @@ impl Node {
             place,
             shared,
             suspended: AtomicBool::new(suspended),
+            replaced: AtomicBool::new(false),
             activation: Mutex::new(None),
             activating: Mutex::new(()),
             thread: Mutex::new(Some(thread)),
@@ -179,9 +189,13 @@ impl Node {
         )?);
         furnish(&place)?;
         self.seat(name, place)?;
+        self.opened(name)
+    }
+
+    /// A tenant that was seated just now. It has a few records: whoever asked for it may use it at once.
+    fn opened(&self, name: &str) -> Result<Arc<TenantHandle>, ManageError> {
         let handle = self.tenant(name);
         let handle = handle.ok_or_else(|| ManageError::Unknown(name.to_owned()))?;
-        // It has a few records: whoever made it may use it at once.
         let until = Instant::now() + OPENED_WITHIN;
         while handle.status() == Some(NotServing::Starting) && Instant::now() < until {
             std::thread::sleep(LOOK_EVERY);
@@ -264,6 +278,9 @@ impl TenantHandle {
         if self.suspended.load(Ordering::SeqCst) {
             return Some(NotServing::Suspended);
         }
+        if self.replaced.load(Ordering::SeqCst) {
+            return Some(NotServing::Starting);
+        }
         self.shared.status()
     }
 
@@ -289,7 +306,10 @@ impl TenantHandle {
         };
         match self.shared.mailbox.post(letter, bytes, level) {
             Ok(()) => Ok(pending),
-            Err((_, Refused::Closed)) => Err(Failed::NotServing(NotServing::Draining)),
+            Err((_, Refused::Closed)) => {
+                let status = self.status().unwrap_or(NotServing::Draining);
+                Err(Failed::NotServing(status))
+            }
             Err((_, Refused::Full)) => {
                 self.shared.counters.queue_full[level as usize].add(1);
                 Err(Failed::Full)

@@ -11,4 +11,5 @@ mod disk;
 mod durable;
 mod quota;
 mod retention;
+mod schema;
 mod tenants;

@@ -24,6 +24,7 @@ mod play;
 mod quick_start;
 mod quota;
 mod retention;
+mod schema;
 mod schemathesis;
 mod stop;
 mod tls;

@@ -91,7 +91,7 @@ impl Node {
     /// Opens every tenant of a data directory; each replays its log on its own thread.
     pub fn open(data: &Path, settings: NodeSettings) -> Result<Node, ManageError> {
         fs::create_dir_all(data).map_err(io("create", data))?;
-        let (background, _) = Background::start().map_err(ManageError::Thread)?;
+        let background = Background::start().map_err(ManageError::Thread)?;
         let node = Node {
             data: data.to_path_buf(),
             settings,

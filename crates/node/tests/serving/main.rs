@@ -12,4 +12,5 @@ mod durable;
 mod quota;
 mod retention;
 mod schema;
+mod snapshots;
 mod tenants;

@@ -5,6 +5,7 @@
 //! `[import]` table of the same file belongs to the importer and is not part of the hash.
 
 mod build;
+mod difference;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -194,8 +195,12 @@ pub enum Meaning {
 
 #[derive(Clone, Debug, Error, PartialEq)]
 pub enum SchemaError {
-    #[error("schema is not valid TOML: {0}")]
-    Toml(String),
+    #[error("schema is not valid TOML: {message}")]
+    Toml {
+        /// From 1.
+        line: Option<usize>,
+        message: String,
+    },
     #[error("schema_version must be 1, got {0}")]
     Version(u32),
     #[error("{field} must have between {min} and {max} entries, got {got}")]
@@ -291,6 +296,31 @@ impl Schema {
             .iter()
             .position(|field| field.meaning == meaning)?;
         Some(AttributeIx(ix as u8))
+    }
+}
+
+impl SchemaError {
+    /// The field at fault; of a text that is no schema file at all, the line says more.
+    pub fn field(&self) -> Option<&str> {
+        match self {
+            SchemaError::Toml { .. } => None,
+            SchemaError::Version(_) => Some("schema_version"),
+            SchemaError::Count { field, .. } => Some(field),
+            SchemaError::Name { field, .. }
+            | SchemaError::Duplicate { field, .. }
+            | SchemaError::Reserved { field, .. }
+            | SchemaError::Unknown { field, .. }
+            | SchemaError::Value { field, .. } => Some(field),
+            SchemaError::Subject { .. } | SchemaError::PartTwice { .. } => Some("roles"),
+        }
+    }
+
+    /// From 1.
+    pub fn line(&self) -> Option<usize> {
+        match self {
+            SchemaError::Toml { line, .. } => *line,
+            _ => None,
+        }
     }
 }
 

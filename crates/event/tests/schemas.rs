@@ -129,3 +129,63 @@ fn a_broken_schema_is_refused_with_the_field() {
         assert!(error.contains(expected), "{to}: {error}");
     }
 }
+
+#[test]
+fn what_is_no_schema_file_names_the_line_and_what_is_wrong_in_one_the_field() {
+    let broken = DEFAULT.replacen("horizon = \"180d\"", "horizon = 180d", 1);
+    let line = 1 + DEFAULT[..DEFAULT.find("horizon =").unwrap()]
+        .matches('\n')
+        .count();
+    let error = Schema::parse(&broken).unwrap_err();
+    assert_eq!((error.line(), error.field()), (Some(line), None), "{error}");
+    let wrong = DEFAULT.replacen("maturity = \"14d\"", "maturity = \"31d\"", 1);
+    let error = Schema::parse(&wrong).unwrap_err();
+    assert_eq!(
+        (error.line(), error.field()),
+        (None, Some("labels.maturity")),
+        "{error}"
+    );
+}
+
+#[test]
+fn another_schema_is_told_apart_by_names_and_not_by_places() {
+    let held = Schema::parse(DEFAULT).unwrap();
+    assert!(held.differences(&held).is_empty());
+    let kind = "[[kinds]]\nname = \"merchant\"\n";
+    let second = "[[kinds]]\nname = \"device\"\n";
+    for (from, to, expected) in [
+        (
+            "maturity = \"14d\"",
+            "maturity = \"13d\"",
+            r#"labels.maturity is "14d", given "13d""#,
+        ),
+        // What comes later moves by one place: no difference.
+        (
+            kind,
+            &format!("[[kinds]]\nname = \"shop\"\n\n{kind}"),
+            "kinds.shop is new",
+        ),
+        (
+            &format!("{kind}\n{second}"),
+            &format!("{second}\n{kind}"),
+            "kinds stand in another order",
+        ),
+        (
+            "max = 90",
+            "max = 80",
+            "attributes.lat.domain.max is 90.0, given 80.0",
+        ),
+        (
+            "requires = [\"payee\"]",
+            "requires = [\"payee\", \"device\"]",
+            r#"event_types.transfer.requires is ["payee"], given ["payee","device"]"#,
+        ),
+    ] {
+        assert!(DEFAULT.contains(from), "{from}");
+        let given = Schema::parse(&DEFAULT.replacen(from, to, 1)).unwrap();
+        assert_eq!(held.differences(&given), [expected]);
+    }
+    let other = Schema::parse(include_str!("../../../schemas/amlgentex.toml")).unwrap();
+    let told = held.differences(&other);
+    assert!(told.len() == 9 && told[8].ends_with(" more"), "{told:?}");
+}

@@ -108,7 +108,7 @@ const BY_TENANT: [(&str, &str, Read); 24] = [
     ("ringfence_disk_bytes_max", "Bytes that the log's directory may hold.", |it| &it.disk_bytes_max),
     ("ringfence_quota_entities_refused_total", "Events refused because of new entities past the quota.", |it| &it.quota_refused[0]),
     ("ringfence_quota_bytes_refused_total", "Requests refused because the disk quota is used up.", |it| &it.quota_refused[1]),
-    ("ringfence_snapshot_pause_us_max", "Longest stop for a copy of the state, microseconds.", |it| &it.snapshot_pause_us_max),
+    ("ringfence_snapshot_us_max", "Longest time that a snapshot took beside its tenant, microseconds.", |it| &it.snapshot_us_max),
 ];
 
 type ReadBreakers = fn(&Counters) -> &[[Count; 3]; 3];

@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use engine::ConfigError;
 use event::Invalid;
+use event::schema::SchemaError;
 use lists::ListsError;
 use node::NodeError;
 use node::request::{Failed, NotServing};
@@ -103,6 +104,13 @@ impl From<Invalid> for Problem {
     }
 }
 
+impl From<SchemaError> for Problem {
+    fn from(error: SchemaError) -> Problem {
+        Problem::bad("schema", error.to_string())
+            .with_detail(json!({ "field": error.field(), "line": error.line() }))
+    }
+}
+
 impl From<Failed> for Problem {
     fn from(failed: Failed) -> Problem {
         let code = failed.code();
@@ -169,7 +177,8 @@ fn refused(error: NodeError) -> Problem {
                 .with_detail(json!({ "version": held }))
         }
         NodeError::Config(error) => refused_config(code, message, &error),
-        NodeError::Schema(_) | NodeError::TenantName(_) => Problem::bad(code, message),
+        NodeError::Schema(error) => error.into(),
+        NodeError::TenantName(_) => Problem::bad(code, message),
         _ => Problem::internal(message),
     }
 }

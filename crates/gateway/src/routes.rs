@@ -138,6 +138,7 @@ pub const ALL: &[Route] = &[
     route!(GET "/v1/entities/{kind}/{id}", Tenant(Role::Analyst), Nothing, L2, entities::one),
     route!(GET "/v1/entities/{kind}/{id}/neighbours", Tenant(Role::Analyst), Nothing, L3, entities::neighbours),
     route!(GET "/v1/schema", Tenant(Role::Engineer), Nothing, L3, config::schema),
+    route!(PUT "/v1/schema", Tenant(Role::Engineer), One, L3, config::set_schema),
     route!(GET "/v1/policy", Tenant(Role::Engineer), Nothing, L3, documents::policy),
     route!(PUT "/v1/policy", Tenant(Role::Engineer), Document, L2, documents::set_policy),
     route!(GET "/v1/rates", Tenant(Role::Engineer), Nothing, L3, documents::rates),

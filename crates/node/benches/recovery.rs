@@ -1,4 +1,5 @@
-//! Recovery: how fast the tail of a log becomes state again, and what a snapshot saves.
+//! Recovery: how fast the tail of a log becomes state again, what a snapshot saves, and what one that is made beside
+//! a tenant costs those who wait for its answers.
 //!
 //! `cargo bench -p ringfence-node --bench recovery -- 300000` names the number of events. Each has four
 //! to six entities of `schemas/default.toml`; one in fifty gets a fraud label. Files lie under the target
@@ -10,12 +11,21 @@
     reason = "a benchmark prints and may stop"
 )]
 
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use event::json::{Line, parse_line};
 use event::{Event, Record, Schema};
 use log::LogOptions;
+use ringfence_node::breaker::BreakerSettings;
+use ringfence_node::clock::Clock;
+use ringfence_node::guard::GuardSettings;
+use ringfence_node::mailbox::{BoxLimits, Level};
+use ringfence_node::node::{Node, NodeSettings, TenantHandle};
+use ringfence_node::owner::{Fsync, OwnerSettings};
+use ringfence_node::quota::{Quota, Quotas};
+use ringfence_node::request::Request;
 use ringfence_node::{Journal, Place, Tenant};
 
 const SCHEMA: &str = include_str!("../../../schemas/default.toml");
@@ -133,5 +143,112 @@ fn main() {
         "snapshot + {} records: open in {seconds:.2} s",
         recovered.replayed
     );
+    beside(&root, events);
     std::fs::remove_dir_all(&root).unwrap();
+}
+
+const LONG: Duration = Duration::from_secs(600);
+
+/// Fsync is left out of the answers: what is measured is how long the tenant's thread stops.
+fn settings(snapshot_records: u64) -> NodeSettings {
+    let breaker = BreakerSettings {
+        failures: 32,
+        pause: LONG,
+        probes: 1,
+    };
+    NodeSettings {
+        tenants_max: 1,
+        keep_of: BTreeMap::new(),
+        quotas: Quotas {
+            default: Quota {
+                entities_max: u64::MAX,
+                bytes_max: u64::MAX,
+            },
+            tenants: BTreeMap::new(),
+        },
+        owner: OwnerSettings {
+            mailbox: BoxLimits {
+                letters_max: 1000,
+                bytes_max: 1 << 20,
+            },
+            fsync: Fsync::Interval(Duration::from_millis(50)),
+            group_letters: 64,
+            snapshot_records,
+            tick: LONG,
+            retry: LONG,
+            keep: None,
+            guard: GuardSettings {
+                deadline: LONG,
+                breakers: [breaker; 3],
+            },
+            clock: Clock::default(),
+            log: LogOptions::default(),
+        },
+    }
+}
+
+/// The longest answers, with no snapshot under way and while one is made, and what a copy of the state on the
+/// tenant's thread would stop it for.
+fn beside(root: &Path, events: usize) {
+    let place = Place::new(root, "bench").unwrap();
+    let (tenant, _) = Tenant::open(&place, LogOptions::default(), |_, _| {}).unwrap();
+    let started = Instant::now();
+    let copy = tenant.engine().clone();
+    println!(
+        "a copy of the state takes {:.1} ms",
+        started.elapsed().as_secs_f64() * 1e3
+    );
+    drop((copy, tenant));
+    let schema = Schema::parse(SCHEMA).unwrap();
+    let mut dice = Dice(11);
+    for (what, records) in [("no snapshot", u64::MAX / 2), ("while one is made", 1000)] {
+        let node = Node::open(root, settings(records)).unwrap();
+        let tenant = node.tenant("bench").unwrap();
+        while tenant.status().is_some() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let first = records == 1000;
+        let mut took: Vec<u128> = Vec::new();
+        // About as many answers in both runs, all of the second while the first snapshot is under way.
+        for number in 0..60_000 {
+            let mut event = event(&schema, &mut dice, events - 1, events);
+            let id = format!("{first}-{number}");
+            event.event_id = event::EventId::parse("event_id", &id).unwrap();
+            let started = Instant::now();
+            answer(&tenant, event);
+            let is_made = number > 1000 && tenant.counters().snapshots.get() == 0;
+            if is_made {
+                took.push(started.elapsed().as_micros());
+            }
+            if first && number > 1000 && !is_made {
+                break;
+            }
+        }
+        took.sort_unstable();
+        let Some(last) = took.len().checked_sub(1) else {
+            println!("{what}: made before there was an answer to measure");
+            continue;
+        };
+        let at = |share: usize| took[last * share / 1000];
+        println!(
+            "{what}: {} answers, p50 {} us, p99 {} us, p99.9 {} us, longest {} us",
+            took.len(),
+            at(500),
+            at(990),
+            at(999),
+            at(1000)
+        );
+        let snapshot_ms = tenant.counters().snapshot_us_max.get() / 1000;
+        println!("a snapshot beside the tenant took {snapshot_ms} ms");
+        assert!(node.drain(LONG));
+    }
+}
+
+fn answer(tenant: &TenantHandle, event: Event) {
+    let request = Request::Decide {
+        event: Box::new(event),
+        explain: false,
+    };
+    let pending = tenant.ask(request, 200, Level::L1, Instant::now() + LONG);
+    pending.unwrap().blocking_recv().unwrap().unwrap();
 }

@@ -1,26 +1,21 @@
-//! One thread for what may take long and serves nobody: snapshots, indexes of sealed segments, files
-//! that are let go.
+//! Threads for what may take long and serves nobody: one for indexes of sealed segments and files that are let go,
+//! one for snapshots, one at a time for all tenants. Both come after the threads that serve.
 
+pub mod snapshot;
+
+use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::thread::{self, JoinHandle};
+use std::thread;
 
-use engine::Engine;
-use log::{Coverage, IndexJob, LogError, SnapshotJob};
+use log::IndexJob;
 
 use crate::counters::Counters;
-use crate::owner::Shared;
 use crate::retention::Retirement;
+use snapshot::Snapshot;
 
 #[derive(Debug)]
 pub enum Chore {
-    Snapshot {
-        job: SnapshotJob,
-        state: Box<Engine>,
-        counters: Arc<Counters>,
-        /// Where it is told what snapshots stand for, when something is to be let go.
-        covers: Option<Box<(Coverage, Arc<Shared>)>>,
-    },
     Retire {
         retirement: Retirement,
         counters: Arc<Counters>,
@@ -31,53 +26,73 @@ pub enum Chore {
     },
 }
 
-/// Hands chores to the thread. One waits at most: a state that waits is memory.
+/// Hands work to the threads. One piece waits at most for each.
 #[derive(Clone, Debug)]
 pub struct Background {
     chores: SyncSender<Chore>,
+    snapshots: SyncSender<Snapshot>,
 }
 
 impl Background {
-    pub fn start() -> std::io::Result<(Background, JoinHandle<()>)> {
+    pub fn start() -> io::Result<Background> {
         let (chores, todo) = sync_channel(1);
-        let thread = thread::Builder::new()
-            .name("ringfence-background".to_owned())
-            .spawn(move || work(&todo))?;
-        Ok((Background { chores }, thread))
+        spawn("ringfence-background", move || work(&todo))?;
+        let (snapshots, wanted) = sync_channel::<Snapshot>(1);
+        spawn("ringfence-snapshot", move || {
+            while let Ok(snapshot) = wanted.recv() {
+                snapshot.run();
+            }
+        })?;
+        Ok(Background { chores, snapshots })
     }
 
     /// Gives the chore back when another waits already.
     pub fn hand_over(&self, chore: Chore) -> Result<(), Chore> {
-        self.chores.try_send(chore).map_err(|error| match error {
-            TrySendError::Full(chore) | TrySendError::Disconnected(chore) => chore,
-        })
+        self.chores.try_send(chore).map_err(given_back)
     }
+
+    pub fn want(&self, snapshot: Snapshot) -> Wanted {
+        match self.snapshots.try_send(snapshot) {
+            Ok(()) => Wanted::Queued,
+            Err(TrySendError::Full(_)) => Wanted::Later,
+            Err(TrySendError::Disconnected(_)) => Wanted::Never,
+        }
+    }
+}
+
+/// What became of the wish for a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    Queued,
+    /// Another one waits already: ask again.
+    Later,
+    /// The thread is gone.
+    Never,
+}
+
+fn given_back<T>(error: TrySendError<T>) -> T {
+    match error {
+        TrySendError::Full(given) | TrySendError::Disconnected(given) => given,
+    }
+}
+
+/// Niceness, 0 to 19, of threads that nobody waits for.
+const NICE: i32 = 10;
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let started = thread::Builder::new().name(name.to_owned()).spawn(|| {
+        // Of this thread alone, on Linux, and of those it starts; elsewhere it would be the process. Should the
+        // system refuse, it works as the others do.
+        #[cfg(target_os = "linux")]
+        let _ = rustix::process::setpriority_process(None, NICE);
+        work();
+    });
+    started.map(drop)
 }
 
 fn work(todo: &Receiver<Chore>) {
     while let Ok(chore) = todo.recv() {
         match chore {
-            Chore::Snapshot {
-                job,
-                state,
-                counters,
-                covers,
-            } => {
-                let done: Result<(), LogError> = job.run(|to| state.write_snapshot(to));
-                match done {
-                    Ok(()) => counters.snapshots.add(1),
-                    // The log is the truth: without the snapshot the next start replays more of it.
-                    Err(_) => counters.snapshot_failures.add(1),
-                }
-                drop(state);
-                if let Some(covers) = covers {
-                    let (coverage, shared) = *covers;
-                    match coverage.run() {
-                        Ok(covered) => shared.set_covered(covered),
-                        Err(_) => counters.retire_failures.add(1),
-                    }
-                }
-            }
             // What is left of it goes after the next start: the log forgets it again then.
             Chore::Retire {
                 retirement,

@@ -36,8 +36,8 @@ pub struct Counters {
     pub snapshots: Count,
     pub snapshot_failures: Count,
     pub index_failures: Count,
-    /// Longest stop of the owner for a copy of the state, microseconds.
-    pub snapshot_pause_us_max: Count,
+    /// Longest time that one took beside the tenant, microseconds.
+    pub snapshot_us_max: Count,
     /// Segments that retention let go, and the oldest record that stays.
     pub segments_retired: Count,
     pub bytes_retired: Count,

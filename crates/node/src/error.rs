@@ -22,6 +22,16 @@ pub enum NodeError {
         "the tenant runs schema {held}, the given file is schema {given}: one log has one schema"
     )]
     OtherSchema { held: String, given: String },
+    /// What is recorded refers to its schema by small numbers.
+    #[error(
+        "the tenant has events, so its schema {held} stays; in the given schema {given} {}. Make another tenant with it, and import the history there",
+        differences.join("; ")
+    )]
+    SchemaFixed {
+        held: String,
+        given: String,
+        differences: Vec<String>,
+    },
     #[error(transparent)]
     Log(#[from] log::LogError),
     #[error("record at position {} cannot be read: {source}", position.0)]
@@ -114,6 +124,7 @@ impl NodeError {
             NodeError::TenantExists { .. } => "tenant_exists",
             NodeError::TenantName(_) => "tenant_name",
             NodeError::OtherSchema { .. } => "other_schema",
+            NodeError::SchemaFixed { .. } => "schema_fixed",
             NodeError::Log(_) => "log",
             NodeError::Record { .. } => "record_unreadable",
             NodeError::NoSchema { .. } => "no_schema",

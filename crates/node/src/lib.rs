@@ -26,6 +26,7 @@ pub mod history;
 pub mod journal;
 pub mod models;
 pub mod place;
+pub mod recovery;
 pub mod retention;
 
 mod error;
@@ -37,4 +38,5 @@ pub use history::History;
 pub use journal::{Accepted, Journal};
 pub use node::Node;
 pub use place::Place;
-pub use tenant::{Decided, Recovered, Tenant};
+pub use recovery::Recovered;
+pub use tenant::{Decided, Tenant};

@@ -2,6 +2,7 @@
 
 pub mod activation;
 mod erase;
+pub mod schema;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -55,6 +56,8 @@ pub struct TenantHandle {
     place: Place,
     shared: Arc<Shared>,
     suspended: AtomicBool,
+    /// Another handle is taking this one's place: it serves nothing any more.
+    replaced: AtomicBool,
     /// The activation asked for last; and held while one begins.
     activation: Mutex<Option<Activation>>,
     activating: Mutex<()>,
@@ -72,6 +75,8 @@ pub enum ManageError {
     TooMany(usize),
     #[error(transparent)]
     Node(#[from] NodeError),
+    #[error(transparent)]
+    Failed(#[from] Failed),
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
 }
@@ -87,7 +92,7 @@ impl Node {
     /// Opens every tenant of a data directory; each replays its log on its own thread.
     pub fn open(data: &Path, settings: NodeSettings) -> Result<Node, ManageError> {
         fs::create_dir_all(data).map_err(io("create", data))?;
-        let (background, _) = Background::start().map_err(ManageError::Thread)?;
+        let background = Background::start().map_err(ManageError::Thread)?;
         let node = Node {
             data: data.to_path_buf(),
             settings,
@@ -102,6 +107,10 @@ impl Node {
                 erase::finish(data, name)?;
                 continue;
             }
+            if name.starts_with(schema::STAGING) {
+                schema::clear(data, &entry.path())?;
+                continue;
+            }
             // What is no tenant's name or holds no log belongs to somebody else.
             if let Ok(place) = Place::new(data, &name)
                 && place.exists()
@@ -114,7 +123,7 @@ impl Node {
 
     fn seat(&self, name: &str, place: Place) -> Result<(), ManageError> {
         let mut tenants = self.tenants.write().unwrap_or_else(PoisonError::into_inner);
-        if tenants.len() >= self.settings.tenants_max {
+        if !tenants.contains_key(name) && tenants.len() >= self.settings.tenants_max {
             return Err(ManageError::TooMany(tenants.len()));
         }
         let suspended = place.root().join(SUSPENDED).exists();
@@ -131,6 +140,7 @@ impl Node {
             place,
             shared,
             suspended: AtomicBool::new(suspended),
+            replaced: AtomicBool::new(false),
             activation: Mutex::new(None),
             activating: Mutex::new(()),
             thread: Mutex::new(Some(thread)),
@@ -180,9 +190,13 @@ impl Node {
         )?);
         furnish(&place)?;
         self.seat(name, place)?;
+        self.opened(name)
+    }
+
+    /// A tenant that was seated just now. It has a few records: whoever asked for it may use it at once.
+    fn opened(&self, name: &str) -> Result<Arc<TenantHandle>, ManageError> {
         let handle = self.tenant(name);
         let handle = handle.ok_or_else(|| ManageError::Unknown(name.to_owned()))?;
-        // It has a few records: whoever made it may use it at once.
         let until = Instant::now() + OPENED_WITHIN;
         while handle.status() == Some(NotServing::Starting) && Instant::now() < until {
             std::thread::sleep(LOOK_EVERY);
@@ -275,6 +289,9 @@ impl TenantHandle {
         if self.suspended.load(Ordering::SeqCst) {
             return Some(NotServing::Suspended);
         }
+        if self.replaced.load(Ordering::SeqCst) {
+            return Some(NotServing::Starting);
+        }
         self.shared.status()
     }
 
@@ -300,7 +317,10 @@ impl TenantHandle {
         };
         match self.shared.mailbox.post(letter, bytes, level) {
             Ok(()) => Ok(pending),
-            Err((_, Refused::Closed)) => Err(Failed::NotServing(NotServing::Draining)),
+            Err((_, Refused::Closed)) => {
+                let status = self.status().unwrap_or(NotServing::Draining);
+                Err(Failed::NotServing(status))
+            }
             Err((_, Refused::Full)) => {
                 self.shared.counters.queue_full[level as usize].add(1);
                 Err(Failed::Full)

@@ -19,12 +19,12 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use engine::Engine;
 use event::{EventTime, Position, Schema, Span};
 use graph::FeatureList;
 use log::{Covered, LogOptions, Unsynced};
 
-use crate::background::{Background, Chore};
+use crate::background::snapshot::{Snapshot, Snapshots};
+use crate::background::{self, Background, Chore};
 use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::guard::GuardSettings;
@@ -75,6 +75,7 @@ pub struct Shared {
     pub committer: Progress,
     /// End of what is on disk, exclusive.
     committed: AtomicU64,
+    pub snapshots: Snapshots,
     status: Mutex<Option<NotServing>>,
     /// What snapshots stand for, as the background last found it.
     covered: Mutex<Option<Covered>>,
@@ -157,8 +158,8 @@ struct Owner {
     received: EventTime,
     /// While writes are refused: when the disk is tried again, and the pause after that.
     retry_at: Option<(Instant, Duration)>,
+    /// Position of the snapshot that was loaded, or wanted, last.
     snapshot_at: Position,
-    copy: Option<(Position, Box<Engine>)>,
     /// Forgotten, but not yet handed to the background.
     retirement: Option<Retirement>,
 }
@@ -189,6 +190,7 @@ pub fn start(
         owner: Progress::new(),
         committer: Progress::new(),
         committed: AtomicU64::new(0),
+        snapshots: Snapshots::default(),
         status: Mutex::new(Some(NotServing::Starting)),
         covered: Mutex::new(None),
     });
@@ -218,7 +220,6 @@ pub fn start(
                 received: EventTime::MIN,
                 retry_at: Some((now, settings.retry)),
                 snapshot_at: Position(0),
-                copy: None,
                 retirement: None,
                 settings,
             };
@@ -398,38 +399,30 @@ impl Owner {
         }
     }
 
-    /// Copies the state when enough has happened, and has it written once its position is on disk.
+    /// Says that a snapshot is wanted when enough has happened; another thread makes it.
     fn snapshot_if_due(&mut self, committed: Position) {
         let Some(tenant) = &mut self.tenant else {
             return;
         };
-        if self.copy.is_none() {
-            if tenant.next().0 < self.snapshot_at.0 + self.settings.snapshot_records {
-                return;
-            }
-            self.shared.owner.begin(Doing::Copying);
-            let started = Instant::now();
-            let (position, state) = tenant.copy_of_state();
-            self.copy = Some((position, Box::new(state)));
-            let pause = started.elapsed().as_micros() as u64;
-            self.shared.counters.snapshot_pause_us_max.raise_to(pause);
-            self.snapshot_at = position;
+        let due = self.snapshot_at.0 + self.settings.snapshot_records;
+        if committed.0 < due || self.shared.snapshots.have_ended() {
+            return;
         }
-        if let Some((position, state)) = self.copy.take_if(|(position, _)| *position <= committed) {
-            let counters = self.shared.counters.clone();
-            let keeps_all = self.settings.keep.is_none();
-            let covers = (!keeps_all).then(|| Box::new((tenant.coverage(), self.shared.clone())));
-            let done = tenant.snapshot_job(position).map(|job| {
-                let chore = Chore::Snapshot {
-                    job,
-                    state,
-                    counters,
-                    covers,
-                };
-                self.background.hand_over(chore).is_ok()
-            });
-            if !matches!(done, Ok(true)) {
+        let keeps_all = self.settings.keep.is_none();
+        let wanted = tenant.snapshot_job(committed).map(|job| Snapshot {
+            place: self.place.clone(),
+            position: committed,
+            job,
+            shared: self.shared.clone(),
+            coverage: (!keeps_all).then(|| tenant.coverage()),
+        });
+        match wanted.map(|wanted| self.background.want(wanted)) {
+            Ok(background::Wanted::Queued) => self.snapshot_at = committed,
+            // After the next commit.
+            Ok(background::Wanted::Later) => {}
+            Ok(background::Wanted::Never) | Err(_) => {
                 self.shared.counters.snapshot_failures.add(1);
+                self.snapshot_at = committed;
             }
         }
     }

@@ -9,7 +9,7 @@ pub mod serving;
 
 use std::ops::ControlFlow;
 
-use engine::{ENGINE_SEMANTICS, Effect, Engine};
+use engine::{ENGINE_SEMANTICS, Engine};
 use event::json::{LabelLine, OutcomeLine};
 use event::record::{Decision, Record, Tick};
 use event::{Event, EventTime, Position, Schema};
@@ -19,20 +19,8 @@ use log::LogOptions;
 
 use crate::guard::{Guard, Urgency};
 use crate::quota::Room;
-use crate::{Accepted, Champion, Journal, NodeError, Place, channel};
-
-/// What opening found.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Recovered {
-    /// Bytes of an unacknowledged group that were cut from the log's end.
-    pub cut_bytes: u64,
-    /// Position of the snapshot that was loaded.
-    pub snapshot: Option<Position>,
-    /// Records applied after it.
-    pub replayed: u64,
-    /// Snapshots and config records that were passed over, and a model that could not be loaded.
-    pub warnings: Vec<String>,
-}
+use crate::recovery::{self, Recovered};
+use crate::{Accepted, Champion, Journal, NodeError, Place};
 
 /// A decision and where its event lies.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,43 +50,21 @@ impl Tenant {
         options: LogOptions,
         mut progress: impl FnMut(u64, u64),
     ) -> Result<(Tenant, Recovered), NodeError> {
-        let (mut journal, recovery) = Journal::open(place, options)?;
+        let (journal, recovery) = Journal::open(place, options)?;
         let mut recovered = Recovered {
             cut_bytes: recovery.cut_bytes,
             ..Recovered::default()
         };
-        let mut engine = restore(&mut journal, &mut recovered)?;
         let history = crate::History::open(place)?;
+        let mut engine = recovery::restore(&history, &mut recovered, |snapshot| snapshot)?;
         let (from, end) = (engine.next(), history.end());
-        let mut failed = None;
-        history.read_ahead(from, |position, record| {
-            let effect = match channel::apply(&mut engine, place, position, &record) {
-                Ok(effect) => effect,
-                Err(error) => {
-                    failed = Some(error);
-                    return ControlFlow::Break(());
-                }
-            };
-            if let Effect::ConfigIgnored {
-                section,
-                version,
-                reason,
-            } = effect
-            {
-                let name = section.name();
-                recovered
-                    .warnings
-                    .push(format!("{name} version {version} ignored: {reason}"));
-            }
-            recovered.replayed += 1;
-            if recovered.replayed.is_multiple_of(10_000) {
-                progress(recovered.replayed, end.0 - from.0);
+        let told = |replayed: u64| {
+            if replayed.is_multiple_of(10_000) {
+                progress(replayed, end.0 - from.0);
             }
             ControlFlow::Continue(())
-        })?;
-        if let Some(error) = failed {
-            return Err(error);
-        }
+        };
+        recovery::replay(&mut engine, place, &history, end, &mut recovered, told)?;
         let mut tenant = Tenant {
             place: place.clone(),
             journal,
@@ -242,35 +208,5 @@ impl Tenant {
             .log()
             .write_snapshot(at, ENGINE_SEMANTICS, |to| engine.write_snapshot(to))?;
         Ok(position)
-    }
-}
-
-/// The newest snapshot that can be used, or an empty engine.
-fn restore(journal: &mut Journal, recovered: &mut Recovered) -> Result<Engine, NodeError> {
-    let search = journal.log().latest_snapshot(ENGINE_SEMANTICS)?;
-    for skipped in &search.skipped {
-        recovered.warnings.push(format!(
-            "snapshot {} {}",
-            skipped.path.display(),
-            skipped.reason
-        ));
-    }
-    let Some(mut snapshot) = search.snapshot else {
-        return Ok(Engine::new(journal.schema()));
-    };
-    match Engine::read_snapshot(journal.schema(), &mut snapshot) {
-        Ok(engine) => {
-            recovered.snapshot = Some(engine.next());
-            Ok(engine)
-        }
-        // The log is the truth and a snapshot a shortcut, as long as the log reaches back to its start.
-        Err(error) if journal.log().first().0 == 0 => {
-            recovered.warnings.push(format!(
-                "snapshot of position {} passed over: {error}",
-                snapshot.position().0
-            ));
-            Ok(Engine::new(journal.schema()))
-        }
-        Err(error) => Err(error.into()),
     }
 }

@@ -93,8 +93,13 @@ enum DomainName {
 }
 
 pub fn parse(text: &str) -> Result<Schema, SchemaError> {
-    let file: SchemaFile =
-        toml::from_str(text).map_err(|e| SchemaError::Toml(e.to_string().trim().to_owned()))?;
+    let file: SchemaFile = toml::from_str(text).map_err(|error| {
+        let line = error.span().and_then(|span| text.get(..span.start));
+        SchemaError::Toml {
+            line: line.map(|before| 1 + before.matches('\n').count()),
+            message: error.to_string().trim().to_owned(),
+        }
+    })?;
     if file.schema_version != 1 {
         return Err(SchemaError::Version(file.schema_version));
     }

@@ -1,9 +1,12 @@
-//! The schema of a tenant.
+//! The schema of a tenant, which is fixed from its first event on.
 
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use event::schema::{AmountRule, Domain};
+use node::node::schema::PolicyFate;
+use serde::Deserialize;
 use serde_json::json;
+use tokio::task::spawn_blocking;
 
 use super::decisions::shape;
 use crate::app::Call;
@@ -50,6 +53,37 @@ pub async fn schema(call: Call) -> Result<Response<Body>, Problem> {
         "roles": roles.collect::<Vec<_>>(),
         "event_types": event_types.collect::<Vec<_>>(),
         "attributes": attributes.collect::<Vec<_>>(),
+    });
+    Ok(json_body(StatusCode::OK, &body))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewSchema {
+    /// TOML, as in docs/schema.md.
+    schema: String,
+}
+
+pub async fn set_schema(call: Call) -> Result<Response<Body>, Problem> {
+    Query::parse(call.uri.query(), &[])?;
+    let given: NewSchema = serde_json::from_slice(&call.body)
+        .map_err(|error| Problem::bad("not_json", format!("the body is no schema: {error}")))?;
+    let (app, name) = (call.app.clone(), call.admitted.tenant()?.name.clone());
+    let deadline = call.admitted.deadline;
+    let set = spawn_blocking(move || {
+        let furnish = app.schemas.furnish;
+        app.node.set_schema(&name, &given.schema, furnish, deadline)
+    });
+    let set = set.await.map_err(Problem::internal)??;
+    let (policy, reason) = match &set.policy {
+        PolicyFate::Kept => ("kept", None),
+        PolicyFate::Reset { reason } => ("reset", Some(reason)),
+    };
+    let body = json!({
+        "hash": set.hash.hex(),
+        "changed": set.changed,
+        "policy": policy,
+        "policy_reason": reason,
     });
     Ok(json_body(StatusCode::OK, &body))
 }

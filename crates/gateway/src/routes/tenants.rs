@@ -104,9 +104,15 @@ impl From<ManageError> for Problem {
                 let what = "a tenant of this name exists";
                 Problem::new(StatusCode::CONFLICT, "tenant_exists", what)
             }
-            ManageError::Node(error @ (NodeError::TenantName(_) | NodeError::Schema(_))) => {
+            ManageError::Node(error @ NodeError::TenantName(_)) => {
                 Problem::bad(error.code(), message)
             }
+            ManageError::Node(NodeError::Schema(error)) => error.into(),
+            ManageError::Node(NodeError::SchemaFixed { differences, .. }) => {
+                Problem::new(StatusCode::CONFLICT, "schema_fixed", message)
+                    .with_detail(json!({ "differences": differences }))
+            }
+            ManageError::Failed(failed) => failed.into(),
             ManageError::Node(_) | ManageError::Thread(_) => Problem::internal(message),
         }
     }

@@ -155,7 +155,7 @@ impl TenantHandle {
         self.hand_over(ready, Instant::now() + PATIENCE)
     }
 
-    fn serving(&self, deadline: Instant) -> Result<Serving, Failed> {
+    pub(super) fn serving(&self, deadline: Instant) -> Result<Serving, Failed> {
         match self.wait_for(Request::Serving, deadline)? {
             Answer::Serving(serving) => Ok(serving),
             _ => Err(Failed::Internal(OTHER)),

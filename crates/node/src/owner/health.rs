@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
+use event::Position;
 use log::LogError;
 
 use super::progress::Doing;
@@ -39,7 +40,6 @@ impl Owner {
             }
         }
         self.tenant = None;
-        self.copy = None;
         self.retirement = None;
         self.shared.set_covered(None);
         self.letters = 0;
@@ -99,6 +99,7 @@ impl Owner {
         self.received = self.received.max(tenant.last_received()?);
         self.quiet_since = Instant::now();
         self.snapshot_at = recovered.snapshot.unwrap_or_default();
+        self.shared.snapshots.found(self.snapshot_at);
         self.shared.shape.get_or_init(|| Shape {
             schema: tenant.schema().clone(),
             features: tenant.engine().features().clone(),
@@ -109,7 +110,8 @@ impl Owner {
 
     /// The last of it: everything applied goes to the disk, then the state.
     pub(super) fn finish(&mut self) {
-        if let Err(error) = self.settle() {
+        let newest = self.shared.snapshots.end();
+        if let Err(error) = self.settle(newest) {
             self.give_up_memory(&error);
         }
     }
@@ -130,13 +132,13 @@ impl Owner {
         Ok(())
     }
 
-    fn settle(&mut self) -> Result<(), NodeError> {
+    fn settle(&mut self, newest: Position) -> Result<(), NodeError> {
         self.await_disk()?;
         let Some(tenant) = &mut self.tenant else {
             return Ok(());
         };
         let committed = tenant.commit()?;
-        let fresh = tenant.next() > self.snapshot_at;
+        let fresh = tenant.next() > newest;
         self.release(committed);
         if let (true, None, Some(tenant)) = (fresh, self.retry_at, &mut self.tenant) {
             match tenant.snapshot() {

@@ -20,8 +20,6 @@ pub enum Doing {
     Writing,
     /// The group is full: it can go on only when the disk has answered.
     AwaitingDisk,
-    /// Copying the state for a snapshot.
-    Copying,
     /// In an fsync.
     Syncing,
     /// Throwing its memory away and trying the disk after a failure.
@@ -31,7 +29,7 @@ pub enum Doing {
 }
 
 impl Doing {
-    const ALL: [Doing; 11] = [
+    const ALL: [Doing; 10] = [
         Doing::Waiting,
         Doing::Opening,
         Doing::Deciding,
@@ -39,7 +37,6 @@ impl Doing {
         Doing::Answering,
         Doing::Writing,
         Doing::AwaitingDisk,
-        Doing::Copying,
         Doing::Syncing,
         Doing::Recovering,
         Doing::Finishing,
@@ -54,7 +51,6 @@ impl Doing {
             Doing::Answering => "answering",
             Doing::Writing => "writing",
             Doing::AwaitingDisk => "awaiting_disk",
-            Doing::Copying => "copying",
             Doing::Syncing => "syncing",
             Doing::Recovering => "recovering",
             Doing::Finishing => "finishing",

@@ -1,8 +1,8 @@
 //! A model enters service, with the channel of its producer.
 
 use engine::policy::keep_draw;
-use event::Position;
 use event::record::{Activation, Channel, ConfigSection, Record, ServingPart};
+use event::{EventTime, Position};
 
 use super::Tenant;
 use crate::channel::{Rebuild, Scores, Voice};
@@ -29,6 +29,8 @@ pub struct Serving {
     pub producer: Option<[u8; 32]>,
     /// Events that it has missed.
     pub unheard: u64,
+    /// Whether an event has been taken in, ever.
+    pub has_events: bool,
     /// Oldest record of the log: a channel is made from position 0 on.
     pub first: Position,
     pub next: Position,
@@ -57,6 +59,9 @@ impl Tenant {
             artifact: self.engine.champion(),
             producer: self.engine.channel(),
             unheard: self.engine.unheard(),
+            // What is no event takes its time from one.
+            has_events: self.journal.newest() > EventTime::MIN
+                || self.engine.graph().counts().events > 0,
             next: self.next(),
         }
     }

@@ -1,7 +1,7 @@
 //! What a tenant does for its owner thread beyond deciding: commits in two halves, events without a
 //! decision, snapshots written elsewhere.
 
-use engine::{ENGINE_SEMANTICS, Engine};
+use engine::ENGINE_SEMANTICS;
 use event::record::{DecisionKind, Record};
 use event::schema::Part;
 use event::{EntityId, Event, Position, RoleIx};
@@ -68,11 +68,6 @@ impl Tenant {
     /// What looks through this log's snapshots for those that this build can start from.
     pub fn coverage(&mut self) -> Coverage {
         self.journal.log().coverage(ENGINE_SEMANTICS)
-    }
-
-    /// The state as it stands, which may run ahead of the disk.
-    pub fn copy_of_state(&self) -> (Position, Engine) {
-        (self.journal.next(), self.engine.clone())
     }
 
     /// Adds the reasons of an approval that was decided just now. They are not in the log: who asks again

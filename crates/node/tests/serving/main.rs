@@ -12,4 +12,6 @@ mod durable;
 mod follower;
 mod quota;
 mod retention;
+mod schema;
+mod snapshots;
 mod tenants;

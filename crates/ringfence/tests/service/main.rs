@@ -25,6 +25,7 @@ mod quick_start;
 mod quota;
 mod retention;
 mod rules;
+mod schema;
 mod schemathesis;
 mod stop;
 mod tls;

@@ -1,7 +1,7 @@
 //! One record at a time into the state.
 
 use event::record::{Activation, Channel, ConfigSection, Decision, Record, ServingPart, degraded};
-use event::{Event, Position, Schema};
+use event::{Event, EventTime, Position, Schema};
 use graph::sample::SampleParts;
 use graph::{FeatureList, Graph, Input, Sample};
 use lists::Lists;
@@ -42,6 +42,8 @@ pub struct Engine {
     pub(crate) rules_body: String,
     pub(crate) lists_version: u32,
     pub(crate) judge: Judge,
+    /// By event time.
+    pub(crate) newest_event: Option<EventTime>,
     pub(crate) champion: Option<[u8; 32]>,
     /// SHA-256 of the producer whose suspicion the graph holds.
     pub(crate) channel: Option<[u8; 32]>,
@@ -65,6 +67,7 @@ impl Engine {
             rates_version: 0,
             rules_body: String::new(),
             lists_version: 0,
+            newest_event: None,
             champion: None,
             channel: None,
             silent_before: 0,
@@ -92,6 +95,11 @@ impl Engine {
 
     pub fn lists(&self) -> &Lists {
         self.judge.lists()
+    }
+
+    /// Event time of the newest event; `None`: there was none.
+    pub fn newest_event(&self) -> Option<EventTime> {
+        self.newest_event
     }
 
     pub fn judge(&self) -> &Judge {
@@ -160,6 +168,7 @@ impl Engine {
         match record {
             Record::Event(event) => {
                 self.judge.lists.expire(event.received_at.millis());
+                self.newest_event = self.newest_event.max(Some(event.event_timestamp));
                 let amount = self.base_amount(event);
                 self.graph.fold_event(Input {
                     event,

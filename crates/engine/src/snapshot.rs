@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 
-use event::{Position, Schema};
+use event::{EventTime, Position, Schema};
 use graph::{FeatureList, Graph, SnapshotError};
 use lists::Lists;
 use rules::RuleSet;
@@ -48,6 +48,9 @@ impl Engine {
             to.write_all(text.as_bytes())?;
         }
         to.write_all(&self.lists_version.to_le_bytes())?;
+        to.write_all(&[u8::from(self.newest_event.is_some())])?;
+        let newest = self.newest_event.map_or(0, EventTime::millis);
+        to.write_all(&newest.to_le_bytes())?;
         self.judge.lists.write_snapshot(to)?;
         to.write_all(&[u8::from(self.champion.is_some())])?;
         to.write_all(&self.champion.unwrap_or_default())?;
@@ -66,6 +69,8 @@ impl Engine {
         let next = Position(u64::from_le_bytes(array(from)?));
         let [policy, rates, rules] = [document(from)?, document(from)?, document(from)?];
         let lists_version = u32::from_le_bytes(array(from)?);
+        let [has_event] = array(from)?;
+        let newest = EventTime::from_millis(i64::from_le_bytes(array(from)?));
         let lists = Lists::read_snapshot(currency_places, from)?;
         let [has_champion] = array(from)?;
         let champion: [u8; 32] = array(from)?;
@@ -97,6 +102,7 @@ impl Engine {
             rates_version: rates.version,
             rules_body: rules.body,
             lists_version,
+            newest_event: (has_event != 0).then_some(newest),
             judge,
             champion: (has_champion != 0).then_some(champion),
             channel: (has_channel != 0).then_some(channel),

@@ -40,6 +40,7 @@ pub enum Request {
     Check {
         section: ConfigSection,
         body: String,
+        at: EventTime,
     },
     /// The rules in force, and what became of each.
     Rules,
@@ -139,7 +140,8 @@ impl Request {
     pub fn received_at(&mut self) -> Option<&mut EventTime> {
         match self {
             Request::Decide { event, .. } | Request::Ingest(event) => Some(&mut event.received_at),
-            Request::Label(_, at) | Request::Outcome(_, at) => Some(at),
+            Request::Label(_, at) | Request::Outcome(_, at) | Request::Check { at, .. } => Some(at),
+            Request::SetDocument { author, .. } => Some(&mut author.at),
             _ => None,
         }
     }

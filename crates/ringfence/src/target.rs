@@ -43,6 +43,7 @@ impl Target {
         let tenant = commands::open_tenant(cli, &place)?;
         let author = Author {
             name: "command line".to_owned(),
+            at: node::clock::now()?,
             why: why.unwrap_or_default().to_owned(),
         };
         Ok(Target::Stopped(Box::new(tenant), author))
@@ -69,7 +70,9 @@ impl Target {
 
     pub fn check_rules(&self, text: &str) -> Result<()> {
         match self {
-            Target::Stopped(tenant, _) => Ok(tenant.check_document(ConfigSection::Rules, text)?),
+            Target::Stopped(tenant, _) => {
+                Ok(tenant.check_document(ConfigSection::Rules, text, node::clock::now()?)?)
+            }
             Target::Running(remote) => {
                 let body = text.as_bytes();
                 remote.send(Method::POST, "/v1/rules/validate", TOML, body)?;

@@ -61,7 +61,8 @@ pub async fn start(call: Call) -> Result<Response<Body>, Problem> {
     ] {
         if let Some(text) = text {
             let body = text.clone();
-            ask(&call, tenant, Request::Check { section, body }).await?;
+            let at = call.app.node.clock().now().map_err(Problem::internal)?;
+            ask(&call, tenant, Request::Check { section, body, at }).await?;
         }
     }
     if let Some(rules) = asked.rules {
@@ -155,14 +156,15 @@ fn begin(call: &Call, task: Task) -> Result<Response<Body>, Problem> {
 /// By what is in force, over the window asked for.
 async fn plan(call: &Call, asked: &Asked) -> Result<Plan, Problem> {
     let tenant = call.admitted.tenant()?;
-    let Answer::Lists(lists) = ask(call, tenant, Request::Lists).await? else {
+    let Answer::Serving(serving) = ask(call, tenant, Request::Serving).await? else {
         return Err(Problem::internal(
             "the owner gave the answer to another request",
         ));
     };
+    let newest = serving.newest_event.unwrap_or(EventTime::MIN);
     let until = match &asked.until {
         // The newest event is within.
-        None => lists.at.plus(Span::from_millis(1)),
+        None => newest.plus(Span::from_millis(1)),
         Some(text) => time("until", text)?,
     };
     let from = match &asked.from {
@@ -173,17 +175,7 @@ async fn plan(call: &Call, asked: &Asked) -> Result<Plan, Problem> {
         rules: text_of(call, tenant, ConfigSection::Rules).await?,
         policy: text_of(call, tenant, ConfigSection::Policy).await?,
     };
-    let scorer = match asked.score_missing {
-        false => None,
-        true => match ask(call, tenant, Request::Serving).await? {
-            Answer::Serving(serving) => serving.artifact,
-            _ => {
-                return Err(Problem::internal(
-                    "the owner gave the answer to another request",
-                ));
-            }
-        },
-    };
+    let scorer = serving.artifact.filter(|_| asked.score_missing);
     Ok(Plan {
         from,
         until,

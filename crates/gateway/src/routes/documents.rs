@@ -88,7 +88,8 @@ pub fn changed_by(call: &Call) -> Result<Author, Problem> {
         )));
     }
     let name = author(call);
-    Ok(Author { name, why })
+    let at = call.app.node.clock().now().map_err(Problem::internal)?;
+    Ok(Author { name, at, why })
 }
 
 /// The version that a change was made for, as its answer's ETag told it.

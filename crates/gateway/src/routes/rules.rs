@@ -40,6 +40,7 @@ pub async fn validate(call: Call) -> Result<Response<Body>, Problem> {
     let request = Request::Check {
         section: ConfigSection::Rules,
         body: document(&call)?,
+        at: call.app.node.clock().now().map_err(Problem::internal)?,
     };
     ask(&call, tenant, request).await?;
     Ok(json_body(StatusCode::OK, &json!({ "valid": true })))

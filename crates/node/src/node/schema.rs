@@ -70,7 +70,7 @@ impl Node {
                 policy: PolicyFate::Kept,
             });
         }
-        if serving.has_events {
+        if serving.newest_event.is_some() {
             return Err(fixed(held, &given).into());
         }
         // Its last requests are answered; an event among them is found in the log.

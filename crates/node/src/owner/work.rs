@@ -146,8 +146,8 @@ fn answer(tenant: &mut Tenant, request: Request, urgency: Urgency) -> Result<Ans
             Answer::Document(tenant.document(section))
         }
         Request::Document(section) => Answer::Document(tenant.document(section)),
-        Request::Check { section, body } => {
-            tenant.check_document(section, &body)?;
+        Request::Check { section, body, at } => {
+            tenant.check_document(section, &body, at)?;
             Answer::Good
         }
         Request::Rules => Answer::Rules(Box::new(tenant.rules())),

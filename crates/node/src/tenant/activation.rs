@@ -30,7 +30,7 @@ pub struct Serving {
     /// Events that it has missed.
     pub unheard: u64,
     /// Whether an event has been taken in, ever.
-    pub has_events: bool,
+    pub newest_event: Option<EventTime>,
     /// Oldest record of the log: a channel is made from position 0 on.
     pub first: Position,
     pub next: Position,
@@ -59,9 +59,7 @@ impl Tenant {
             artifact: self.engine.champion(),
             producer: self.engine.channel(),
             unheard: self.engine.unheard(),
-            // What is no event takes its time from one.
-            has_events: self.journal.newest() > EventTime::MIN
-                || self.engine.graph().counts().events > 0,
+            newest_event: self.engine.newest_event(),
             next: self.next(),
         }
     }
@@ -96,7 +94,7 @@ impl Tenant {
         // Before anything is written: model and policy enter together, or not at all.
         self.check_room_for_report()?;
         if let Some(policy) = &ready.policy {
-            self.check_document(ConfigSection::Policy, policy)?;
+            self.check_document(ConfigSection::Policy, policy, EventTime::MIN)?;
         }
         if let Some(fresh) = self.rebuild(&ready.champion) {
             let rebuilt = ready.rebuilt.as_ref();

@@ -9,10 +9,12 @@ use lists::Lists;
 use super::Tenant;
 use crate::NodeError;
 
-/// Who changes something, and why.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Who changes something, when, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Author {
     pub name: String,
+    /// By the clock of whoever takes the change; the log's own time where that is later.
+    pub at: EventTime,
     /// At most [`Config::WHY_BYTES_MAX`] bytes; empty when not told.
     pub why: String,
 }
@@ -22,6 +24,7 @@ impl From<&str> for Author {
         let name = name.to_owned();
         Author {
             name,
+            at: EventTime::MIN,
             why: String::new(),
         }
     }
@@ -71,7 +74,7 @@ impl Tenant {
                 expected,
             });
         }
-        let at = self.journal.newest();
+        let at = author.at.max(self.journal.newest());
         self.engine.check_config(section, body, at)?;
         self.check_room_for_report()?;
         let config = Config {
@@ -86,10 +89,14 @@ impl Tenant {
     }
 
     /// Whether a section would be taken; nothing is changed.
-    pub fn check_document(&self, section: ConfigSection, body: &str) -> Result<(), NodeError> {
-        Ok(self
-            .engine
-            .check_config(section, body, self.journal.newest())?)
+    pub fn check_document(
+        &self,
+        section: ConfigSection,
+        body: &str,
+        at: EventTime,
+    ) -> Result<(), NodeError> {
+        let at = at.max(self.journal.newest());
+        Ok(self.engine.check_config(section, body, at)?)
     }
 
     pub fn rules(&self) -> RulesView {

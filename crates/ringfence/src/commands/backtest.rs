@@ -37,7 +37,7 @@ pub fn run(cli: &Cli, args: &BacktestArgs) -> Result<ExitCode> {
             let mut plan = plan(&tenant, &args.window)?;
             plan.samples = args.samples;
             if let Some(rules) = rules {
-                tenant.check_document(ConfigSection::Rules, &rules)?;
+                tenant.check_document(ConfigSection::Rules, &rules, node::clock::now()?)?;
                 plan.candidate.rules = rules;
             }
             if let Some(policy) = policy {
@@ -140,7 +140,12 @@ fn watch(bar: &ProgressBar, Progress { done, total }: Progress) -> ControlFlow<(
 fn plan(tenant: &Tenant, window: &WindowArgs) -> Result<Plan> {
     let until = match &window.until {
         // The newest event is within.
-        None => tenant.engine().graph().now().plus(Span::from_millis(1)),
+        None => {
+            let newest = tenant.engine().newest_event();
+            newest
+                .context("the log holds no event")?
+                .plus(Span::from_millis(1))
+        }
         Some(text) => EventTime::parse_iso(text).context("--until")?,
     };
     let from = match &window.from {

@@ -156,13 +156,12 @@ fn take(
     let form = definition
         .with_context(|| format!("there is no list {list:?}"))?
         .form;
-    let mut rows = Import::new(rows, form, currency_places, held.at.millis())?;
+    let at = author.at.max(held.at).millis();
+    let mut rows = Import::new(rows, form, currency_places, at)?;
     let (mut put, mut rejects) = (0, Vec::new());
     while let Some(mut slice) = rows.next_slice()? {
-        if let Err(ListsError::Items(faults)) = tenant
-            .engine()
-            .lists()
-            .check(&slice.change(list), held.at.millis())
+        if let Err(ListsError::Items(faults)) =
+            tenant.engine().lists().check(&slice.change(list), at)
         {
             slice.refuse(&faults);
         }

@@ -16,6 +16,7 @@ mod python;
 mod random_networks;
 
 mod bad_input;
+mod config;
 mod demo;
 mod evaluate;
 mod html;

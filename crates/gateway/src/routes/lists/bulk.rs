@@ -44,7 +44,7 @@ pub async fn import(call: Call) -> Result<Response<Body>, Problem> {
     let view = view(&call).await?;
     let list = call.param("name").to_owned();
     let form = named(&view.lists, &list)?.form;
-    let at = view.at.millis();
+    let at = author.at.max(view.at).millis();
     // Reading a million rows takes a while: not on a thread that serves others.
     let done = spawn_blocking(move || {
         let tenant = call.admitted.tenant()?.clone();

@@ -55,6 +55,7 @@ fn record_value(record: &Record, schema: &Schema, features: &FeatureList) -> Val
             "section": config.section.name(),
             "version": config.version,
             "author": config.author.as_str(),
+            "why": config.why.as_str(),
             "body": config.body,
         }),
         Record::Activation(activation) => {

@@ -5,6 +5,7 @@
 //! refused.
 
 use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -13,6 +14,8 @@ use event::json::{Line, event_value, parse_line};
 use event::{EventTime, Schema};
 use gateway::routes::batch;
 use gateway::token::{Keys, TokenSettings, Verifier};
+use lists::csv::{Import, Slice, export};
+use lists::{Change, Cidr, Definition, Effect, Form, Lists, ListsError, NewItem, Probe, Value};
 use log::{Log, LogError, LogOptions, Reader, Repair, verify};
 
 const SCHEMA: &str = include_str!("../schemas/default.toml");
@@ -91,6 +94,135 @@ pub fn token(bytes: &[u8]) {
 }
 
 const SIGNED: &str = include_str!("corpus/token/signed");
+
+const AT: i64 = 1_790_000_000_000;
+
+fn places(code: &str) -> Option<u8> {
+    event::Currency::parse(code).ok().map(|it| it.exponent())
+}
+
+fn list(form: Form) -> Lists {
+    let (name, on) = ("it".to_owned(), "field".to_owned());
+    let effect = Effect::Watch;
+    let create = Change::Create(Definition {
+        name,
+        on,
+        form,
+        effect,
+    });
+    let mut lists = Lists::new(places);
+    lists.apply(&create, AT, "fuzz").expect("a new list");
+    lists
+}
+
+/// Rows for a list of the form that the first byte chooses. Every row is an item or a reject with a line; slices fit
+/// into changes; what was taken is written, and read to the same list.
+pub fn list_csv(bytes: &[u8]) {
+    let Some((form, rows)) = bytes.split_first() else {
+        return;
+    };
+    let form = match form % 4 {
+        0 => Form::Text { fold: true },
+        1 => Form::Prefix { fold: false },
+        2 => Form::Cidr,
+        _ => Form::Amount,
+    };
+    let mut held = list(form);
+    let lines = rows.iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
+    let mut taken = |slice: Slice| {
+        assert_eq!(slice.items.len(), slice.lines.len());
+        assert!(
+            slice
+                .rejects
+                .iter()
+                .all(|it| (1..=lines).contains(&it.line))
+        );
+        assert!(
+            slice
+                .rejects
+                .iter()
+                .all(|it| it.value.len() < 400 && it.reason.len() < 800)
+        );
+        take(&mut held, slice);
+    };
+    if import(rows, form, &mut taken).is_none() {
+        return;
+    }
+    let mut written = Vec::new();
+    let items = export(&held, "it", AT, &mut written).expect("memory");
+    assert_eq!(items, Some(held.items()));
+    let mut again = list(form);
+    let read = import(&written, form, &mut |slice| {
+        assert!(slice.rejects.is_empty() && slice.repeated == 0, "{slice:?}");
+        take(&mut again, slice);
+    });
+    read.expect("what was written");
+    let snapshot = |lists: &Lists| {
+        let mut bytes = Vec::new();
+        lists.write_snapshot(&mut bytes).expect("memory");
+        bytes
+    };
+    assert_eq!(snapshot(&again), snapshot(&held));
+}
+
+fn import(rows: &[u8], form: Form, taken: &mut dyn FnMut(Slice)) -> Option<()> {
+    let mut import = Import::new(rows, form, places, AT).ok()?;
+    while let Some(slice) = import.next_slice().expect("memory can be read") {
+        taken(slice);
+    }
+    Some(())
+}
+
+fn take(lists: &mut Lists, mut slice: Slice) {
+    if let Err(error) = lists.check(&slice.change("it"), AT) {
+        let ListsError::Items(faults) = error else {
+            panic!("{error}");
+        };
+        slice.refuse(&faults);
+    }
+    if slice.items.is_empty() {
+        return;
+    }
+    let change = slice.change("it");
+    let text = change.encode().expect("a slice that fits");
+    assert_eq!(Change::parse(&text).expect("what was written"), change);
+    lists.apply(&change, AT, "fuzz").expect("what was checked");
+}
+
+/// A network: one text, and it holds its own addresses and no others.
+pub fn cidr(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let cidr = match Cidr::parse(text) {
+        Ok(cidr) => cidr,
+        Err(error) => {
+            assert!(!error.code().is_empty() && error.to_string().len() < 800);
+            return;
+        }
+    };
+    let written = cidr.to_string();
+    assert_eq!(Cidr::parse(&written).expect("what was written"), cidr);
+    let mut lists = list(Form::Cidr);
+    let item = NewItem {
+        value: Value::Text(written.clone()),
+        expires: None,
+        reason: String::new(),
+    };
+    let (list, items) = ("it".to_owned(), vec![item]);
+    let put = Change::Put { list, items };
+    lists.apply(&put, AT, "fuzz").expect("a network");
+    let address = written.split('/').next().unwrap_or_default();
+    let held = |address: &str| lists.contains("it", Probe::Text(address), AT);
+    assert!(held(address), "{written}");
+    if let Some(bit) = cidr.prefix_len().checked_sub(1) {
+        let outside = match address.parse().expect("an address") {
+            IpAddr::V4(v4) => Ipv4Addr::from_bits(v4.to_bits() ^ 1 << (31 - bit)).into(),
+            IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() ^ 1 << (127 - bit))),
+        };
+        assert!(!held(&outside.to_string()), "{outside} in {written}");
+    }
+}
 
 /// A segment file as it may lie on a disk. With an even first byte its checksums are made right first, so that what
 /// stands behind them is reached.

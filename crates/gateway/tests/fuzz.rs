@@ -158,6 +158,16 @@ fn log_segment() {
     grow("log_segment", 1_500, harness::log_segment);
 }
 
+#[test]
+fn list_csv() {
+    grow("list_csv", 2_000, harness::list_csv);
+}
+
+#[test]
+fn cidr() {
+    grow("cidr", 2_000, harness::cidr);
+}
+
 /// The seeds reach what they are for: a log that opens, a token that is believed, lines of each kind.
 #[test]
 fn the_corpus_holds_what_is_accepted_too() {
@@ -170,6 +180,15 @@ fn the_corpus_holds_what_is_accepted_too() {
         })
         .count();
     assert!(taken >= 4, "{taken}");
+    let networks = corpus("cidr");
+    let networks = networks
+        .iter()
+        .filter_map(|it| std::str::from_utf8(it).ok());
+    let networks: Vec<_> = networks.map(lists::Cidr::parse).collect();
+    assert!(
+        networks.iter().filter(|it| it.is_ok()).count() >= 3,
+        "{networks:?}"
+    );
     for seed in corpus("log_segment").iter().filter(|it| it[0] % 2 == 0) {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("00000000000000000000.seg"), &seed[1..]).unwrap();

@@ -4,7 +4,9 @@
 //! that a state, a snapshot or an answer could show (invariant I1). A lookup allocates nothing and is O(log n) in
 //! the items of its list: text one search; prefix and CIDR one for each length that the list holds; amount one.
 //!
-//! An item is an entry of 32 bytes and its value; reason, author and time are shared by the items of one change.
+//! An item is an entry of 32 bytes and its value; reason, author and time are shared by the items of one change. With
+//! 10^6 items of a bulk import that is 51 bytes an item for texts of 16 bytes and 41 for networks and bands
+//! (`cargo bench -p ringfence-lists`).
 
 pub mod definition;
 pub mod value;

@@ -1,4 +1,4 @@
-//! Backtests that run beside the tenants: one at a time, on a thread of its own that decisions go before.
+//! Backtests that run beside the tenants: one after the other, on a thread of their own that decisions go before.
 //!
 //! What came out is kept in memory, the newest few of each process: a report is made again from the log.
 
@@ -6,15 +6,17 @@ use std::collections::VecDeque;
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 
 use backtest::{BacktestError, Plan, Progress};
-use node::Place;
+use node::{Place, background};
 use serde_json::{Value, json};
 
 /// Jobs that are remembered, of all tenants.
 const KEPT: usize = 32;
+/// Jobs that wait for the one that runs.
+const WAITING: usize = 8;
 
 /// What is to be made.
 pub enum Task {
@@ -45,17 +47,25 @@ impl Task {
 pub struct Backtests {
     jobs: Mutex<VecDeque<Arc<Job>>>,
     next: AtomicU64,
-    busy: Arc<AtomicBool>,
+    /// Started with the first job.
+    worker: Mutex<Option<SyncSender<Work>>>,
+}
+
+struct Work {
+    job: Arc<Job>,
+    place: Place,
+    task: Task,
 }
 
 pub struct Job {
     pub id: u64,
     tenant: String,
     kind: &'static str,
+    begun: AtomicBool,
     done: AtomicU64,
     total: AtomicU64,
     cancelled: AtomicBool,
-    /// `None` while it runs.
+    /// `None` until it is over.
     outcome: Mutex<Option<Result<Value, Refused>>>,
 }
 
@@ -65,16 +75,13 @@ struct Refused {
 }
 
 pub enum NotStarted {
-    /// Another one runs.
-    Busy,
+    /// As many as may wait do.
+    Full,
     Thread(io::Error),
 }
 
 impl Backtests {
     pub fn start(&self, tenant: &str, place: Place, task: Task) -> Result<Arc<Job>, NotStarted> {
-        if self.busy.swap(true, Ordering::SeqCst) {
-            return Err(NotStarted::Busy);
-        }
         let job = Arc::new(Job {
             id: self.next.fetch_add(1, Ordering::SeqCst) + 1,
             tenant: tenant.to_owned(),
@@ -82,25 +89,38 @@ impl Backtests {
                 Task::Backtest(_) => "backtest",
                 Task::Advice { .. } => "advice",
             },
+            begun: AtomicBool::new(false),
             done: AtomicU64::new(0),
             total: AtomicU64::new(0),
             cancelled: AtomicBool::new(false),
             outcome: Mutex::new(None),
         });
-        let (working, busy) = (job.clone(), self.busy.clone());
-        let thread = thread::Builder::new().name("ringfence-backtest".to_owned());
-        let started = thread.spawn(move || {
-            let _free = Free(busy);
-            working.work(&place, &task);
-        });
-        if let Err(error) = started {
-            self.busy.store(false, Ordering::SeqCst);
-            return Err(NotStarted::Thread(error));
-        }
+        let work = Work {
+            job: job.clone(),
+            place,
+            task,
+        };
+        self.worker()?.try_send(work).map_err(|error| match error {
+            TrySendError::Full(_) => NotStarted::Full,
+            TrySendError::Disconnected(_) => {
+                NotStarted::Thread(io::Error::other("the thread of backtests is gone"))
+            }
+        })?;
         let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         jobs.push_front(job.clone());
         jobs.truncate(KEPT);
         Ok(job)
+    }
+
+    fn worker(&self) -> Result<SyncSender<Work>, NotStarted> {
+        let mut worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(worker) = worker.as_ref() {
+            return Ok(worker.clone());
+        }
+        let (sender, todo) = sync_channel(WAITING);
+        background::spawn("ringfence-backtest", move || work(&todo)).map_err(NotStarted::Thread)?;
+        *worker = Some(sender.clone());
+        Ok(sender)
     }
 
     /// Newest first.
@@ -121,12 +141,10 @@ impl Backtests {
     }
 }
 
-/// Lets the next one in, whatever became of this one.
-struct Free(Arc<AtomicBool>);
-
-impl Drop for Free {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::SeqCst);
+fn work(todo: &Receiver<Work>) {
+    while let Ok(Work { job, place, task }) = todo.recv() {
+        job.begun.store(true, Ordering::Relaxed);
+        job.work(&place, &task);
     }
 }
 
@@ -169,7 +187,8 @@ impl Job {
         let outcome = self.outcome.lock();
         let outcome = outcome.unwrap_or_else(PoisonError::into_inner);
         let (status, report, error) = match outcome.as_ref() {
-            None => ("running", None, None),
+            None if self.begun.load(Ordering::Relaxed) => ("running", None, None),
+            None => ("waiting", None, None),
             Some(Ok(report)) => ("done", Some(report.clone()), None),
             Some(Err(error)) if error.code == "cancelled" => ("cancelled", None, None),
             Some(Err(Refused { code, message })) => {

@@ -79,7 +79,8 @@ fn given_back<T>(error: TrySendError<T>) -> T {
 /// Niceness, 0 to 19, of threads that nobody waits for.
 const NICE: i32 = 10;
 
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+/// Starts a thread that those which serve go before.
+pub fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let started = thread::Builder::new().name(name.to_owned()).spawn(|| {
         // Of this thread alone, on Linux, and of those it starts; elsewhere it would be the process. Should the
         // system refuse, it works as the others do.

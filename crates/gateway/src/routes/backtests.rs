@@ -145,9 +145,9 @@ fn begin(call: &Call, task: Task) -> Result<Response<Body>, Problem> {
         .start(&tenant.name, tenant.place().clone(), task);
     match started {
         Ok(job) => Ok(json_body(StatusCode::ACCEPTED, &job.value())),
-        Err(NotStarted::Busy) => {
-            let message = "another backtest runs; there is one at a time";
-            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "backtest_busy", message).after(5))
+        Err(NotStarted::Full) => {
+            let message = "as many backtests wait as may";
+            Err(Problem::new(StatusCode::CONFLICT, "backtests_max", message).after(5))
         }
         Err(NotStarted::Thread(error)) => Err(Problem::internal(error)),
     }

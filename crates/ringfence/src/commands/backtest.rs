@@ -199,7 +199,7 @@ fn wait(cli: &Cli, remote: &Remote, path: &str, body: &Map<String, Value>) -> Re
     let mut job = remote.send(Method::POST, path, "application/json", body.as_bytes())?;
     let bar = show::bar(0, "backtest", "records", cli.quiet);
     let path = format!("/v1/backtests/{}", job["id"]);
-    while job["status"] == "running" {
+    while job["status"] == "running" || job["status"] == "waiting" {
         bar.set_length(job["records_total"].as_u64().unwrap_or(0));
         bar.set_position(job["records"].as_u64().unwrap_or(0));
         thread::sleep(LOOK_EVERY);

@@ -112,7 +112,7 @@ fn a_broken_file_is_refused_with_line_and_column_and_changes_nothing() {
     .unwrap();
     let told = error(&bench, &["policy", "set", "policy.toml"]);
     assert!(told.contains("challenge <= review <= decline"), "{told}");
-    assert!(error(&bench, &["apply", "-f", "."]).contains("rules.toml"));
+    assert!(error(&bench, &["apply", "-f", ".", "--yes"]).contains("policy.toml"));
     let variables = bench.json(&["rules", "variables"]);
     let names: Vec<_> = variables
         .as_array()

@@ -17,6 +17,7 @@ use gateway::token::{Keys, TokenSettings, Verifier};
 use lists::csv::{Import, Slice, export};
 use lists::{Change, Cidr, Definition, Effect, Form, Lists, ListsError, NewItem, Probe, Value};
 use log::{Log, LogError, LogOptions, Reader, Repair, verify};
+use rules::{Evaluation, RuleSet, SET_COST_MAX, Slot, Type, Vocabulary};
 
 const SCHEMA: &str = include_str!("../schemas/default.toml");
 /// Of the seeds, and of nothing else.
@@ -222,6 +223,70 @@ pub fn cidr(bytes: &[u8]) {
         };
         assert!(!held(&outside.to_string()), "{outside} in {written}");
     }
+}
+
+/// A document of rules: refused with a place for every problem, or a set that says the same twice of an event
+/// that has everything and of one that has nothing.
+pub fn rule_set(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let vocabulary = vocabulary();
+    let set = match RuleSet::parse(text, vocabulary) {
+        Ok(set) => set,
+        Err(error) => {
+            let lines = text.matches('\n').count() as u32 + 1;
+            assert!(!error.problems.is_empty());
+            for problem in &error.problems {
+                assert!(!problem.cause.code().is_empty());
+                assert!((1..=lines).contains(&problem.place.line), "{problem}");
+                assert!(
+                    problem.to_string().len() < 2_000,
+                    "it grows with the document"
+                );
+            }
+            return;
+        }
+    };
+    assert!(set.cost() <= SET_COST_MAX);
+    let full = set
+        .used()
+        .iter()
+        .map(|ix| match vocabulary.variable(*ix).of {
+            Type::Bool => Slot::Bool(true),
+            Type::Number => Slot::Number(640.0),
+            Type::Text { .. } => Slot::Text("web"),
+            Type::Time => Slot::Time(1_790_000_000_000),
+        });
+    let empty = vec![Slot::Missing; set.used().len()];
+    for slots in [full.collect(), empty] {
+        let [mut first, mut second] = [Evaluation::default(), Evaluation::default()];
+        set.evaluate(0, &slots, &mut |list, _| list.0 % 2 == 0, &mut first);
+        set.evaluate(0, &slots, &mut |list, _| list.0 % 2 == 0, &mut second);
+        assert_eq!(first, second);
+        let told = first.matched.len() + first.missing.len() + first.errors.len();
+        assert!(told <= set.order().len(), "a rule is told twice");
+    }
+}
+
+/// Of the rules.
+pub fn vocabulary() -> &'static Vocabulary {
+    static VOCABULARY: OnceLock<Vocabulary> = OnceLock::new();
+    VOCABULARY.get_or_init(|| {
+        let mut vocabulary = Vocabulary::new();
+        for (name, of) in [
+            ("amount", Type::Number),
+            ("score", Type::Number),
+            ("device.accounts_72h", Type::Number),
+            ("channel", Type::Text { bytes_max: 128 }),
+            ("device.id", Type::Text { bytes_max: 128 }),
+            ("recurring", Type::Bool),
+            ("event_timestamp", Type::Time),
+        ] {
+            vocabulary.add(name, of, true).expect("a good name");
+        }
+        vocabulary
+    })
 }
 
 /// A segment file as it may lie on a disk. With an even first byte its checksums are made right first, so that what

@@ -168,6 +168,11 @@ fn cidr() {
     grow("cidr", 2_000, harness::cidr);
 }
 
+#[test]
+fn rule_set() {
+    grow("rule_set", 3_000, harness::rule_set);
+}
+
 /// The seeds reach what they are for: a log that opens, a token that is believed, lines of each kind.
 #[test]
 fn the_corpus_holds_what_is_accepted_too() {
@@ -189,6 +194,12 @@ fn the_corpus_holds_what_is_accepted_too() {
         networks.iter().filter(|it| it.is_ok()).count() >= 3,
         "{networks:?}"
     );
+    let vocabulary = harness::vocabulary();
+    let taken = corpus("rule_set")
+        .iter()
+        .filter(|it| rules::RuleSet::parse(std::str::from_utf8(it).unwrap(), vocabulary).is_ok())
+        .count();
+    assert!(taken >= 3, "{taken}");
     for seed in corpus("log_segment").iter().filter(|it| it[0] % 2 == 0) {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("00000000000000000000.seg"), &seed[1..]).unwrap();

@@ -2,24 +2,22 @@
 //! sees all of them.
 
 mod calls;
+mod context;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+pub use context::{LISTS_MAX, PATTERNS_MAX};
 
 use crate::parse::{Kind, Node, Operator};
-use crate::pattern::Pattern;
 use crate::problem::{Cause, Fault, PROBLEMS_PER_RULE_MAX, shown};
-use crate::program::{BoolExpr, ListIx, MillisExpr, NumberExpr, TextExpr};
-use crate::vocabulary::{Type, VariableIx, Vocabulary, nearest};
+use crate::program::{BoolExpr, MillisExpr, NumberExpr, TextExpr};
+use crate::vocabulary::{Type, nearest};
 
-/// Lists that a set may name.
-pub const LISTS_MAX: usize = 64;
-/// Different patterns of a set. Each has a table.
-pub const PATTERNS_MAX: usize = 64;
+pub(crate) use context::Context;
+
 /// Of one rule. A unit is about a nanosecond; docs/rules.md has what costs how much.
 pub const RULE_COST_MAX: u32 = 10_000;
 
-const STEP_COST: u32 = 1;
+/// A branch, a load and what is done with it.
+const STEP_COST: u32 = 4;
 /// A table of lists is asked, with prefixes and ranges.
 const LIST_COST: u32 = 100;
 const DATE_COST: u32 = 16;
@@ -28,73 +26,6 @@ const ELEMENTS_PER_UNIT: u32 = 8;
 const COMPARED_PER_UNIT: u32 = 16;
 const SOUGHT_PER_UNIT: u32 = 2;
 const MATCHED_PER_UNIT: u32 = 1;
-
-/// What the rules of a set share.
-#[derive(Debug)]
-pub(crate) struct Context<'v> {
-    vocabulary: &'v Vocabulary,
-    /// In the order of their slots.
-    pub used: Vec<VariableIx>,
-    slots: BTreeMap<VariableIx, u16>,
-    pub lists: Vec<String>,
-    patterns: BTreeMap<String, Arc<Pattern>>,
-    patterns_tried: usize,
-}
-
-impl<'v> Context<'v> {
-    pub fn new(vocabulary: &'v Vocabulary) -> Context<'v> {
-        Context {
-            vocabulary,
-            used: Vec::new(),
-            slots: BTreeMap::new(),
-            lists: Vec::new(),
-            patterns: BTreeMap::new(),
-            patterns_tried: 0,
-        }
-    }
-
-    fn slot(&mut self, variable: VariableIx) -> u16 {
-        *self.slots.entry(variable).or_insert_with(|| {
-            self.used.push(variable);
-            (self.used.len() - 1) as u16
-        })
-    }
-
-    fn list(&mut self, name: &str) -> Result<ListIx, Cause> {
-        let found = self.lists.iter().position(|it| it == name);
-        let ix = found.unwrap_or(self.lists.len());
-        if ix == LISTS_MAX {
-            return Err(Cause::TooMany {
-                what: "lists in a set",
-                max: LISTS_MAX,
-                found: ix + 1,
-            });
-        }
-        if found.is_none() {
-            self.lists.push(name.to_owned());
-        }
-        Ok(ListIx(ix as u16))
-    }
-
-    fn pattern(&mut self, source: &str) -> Result<Arc<Pattern>, Cause> {
-        if let Some(pattern) = self.patterns.get(source) {
-            return Ok(Arc::clone(pattern));
-        }
-        // Those refused count too: the time to make them is what is bounded.
-        self.patterns_tried += 1;
-        if self.patterns_tried > PATTERNS_MAX {
-            return Err(Cause::TooMany {
-                what: "different patterns in a set",
-                max: PATTERNS_MAX,
-                found: self.patterns_tried,
-            });
-        }
-        let pattern = Arc::new(Pattern::new(source).map_err(Cause::BadPattern)?);
-        self.patterns
-            .insert(source.to_owned(), Arc::clone(&pattern));
-        Ok(pattern)
-    }
-}
 
 #[derive(Debug)]
 pub(crate) struct Compiled {

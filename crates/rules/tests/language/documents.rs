@@ -109,7 +109,7 @@ fn a_place_is_the_same_however_the_text_is_quoted() {
 #[test]
 fn messages_of_expressions() {
     let expressions = [
-        "amount > ",
+        "amount >",
         "amount = 5",
         "amount > 1 && devise.id == \"x\"",
         "zzz.qqq > 1",
@@ -134,8 +134,8 @@ fn messages_of_expressions() {
         format!("{when}\n  {}\n", refused(&document))
     });
     expect![[r#"
-        amount > 
-          line 4, column 18, rule "r", column 10 of when: expected a value, got the end
+        amount >
+          line 4, column 17, rule "r", column 9 of when: expected a value, got the end
         amount = 5
           line 4, column 16, rule "r", column 8 of when: expected `==` to compare, got `=`
         amount > 1 && devise.id == "x"

@@ -1,5 +1,6 @@
 -- Payments of known accounts for wrk, each with an id of its own. Arguments: entities, connections, rate a
--- second (0: as fast as it is answered), token, what to send ("decide" or "refused"), tenant.
+-- second (0: as fast as it is answered), token, what to send ("decide" or "refused"), tenant, accounts that pay from their
+-- own devices (0: all, from any).
 local counter = 0
 local threads = 0
 
@@ -10,7 +11,7 @@ end
 
 function init(args)
   entities, connections, rate = tonumber(args[1]), tonumber(args[2]), tonumber(args[3])
-  what = args[5]
+  what, active = args[5], tonumber(args[7])
   math.randomseed(os.time() + id * 7919)
   headers = {
     ["Content-Type"] = "application/json",
@@ -33,7 +34,11 @@ function request()
   end
   counter = counter + 1
   local at = os.date("!%Y-%m-%dT%H:%M:%SZ")
-  local account, device = math.random(entities * 0.6), math.random(entities * 0.35)
+  local account, device = math.random(math.floor(entities * 0.6)), math.random(math.floor(entities * 0.35))
+  if active > 0 then
+    account = math.random(active)
+    device = account % math.floor(entities * 0.35) + 1
+  end
   local body = string.format(
     '{"event_id":"%s-%d","event_type":"payment","event_timestamp":"%s","account":"a%d","merchant":"m%d","device":"d%d","amount":%d.50}',
     run, counter, at, account, math.random(entities * 0.05), device, math.random(1, 400))

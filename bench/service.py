@@ -1,6 +1,8 @@
 """`make bench-service`: the service under load on this machine, and beside it what a user would build otherwise.
 
-usage: service.py RINGFENCE PYTHON WORK [SECONDS] [ENTITIES] [neighbours]
+usage: service.py RINGFENCE PYTHON WORK [SECONDS] [ENTITIES] [neighbours | hybrid]
+`neighbours`: only what one tenant does to another. `hybrid`: only the starter model's trees and a hybrid, trained here on
+the simulated world, under the same load of accounts with full windows.
 Loopback only. CPU is user + system time of all processes of a server, by /proc; wrk's own is not in it.
 """
 import http.client
@@ -20,9 +22,11 @@ HERE = pathlib.Path(__file__).resolve().parent
 RINGFENCE, PYTHON, WORK = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
 SECONDS = int(sys.argv[4]) if len(sys.argv) > 4 else 20
 ENTITIES = int(sys.argv[5]) if len(sys.argv) > 5 else 1_000_000
-# Only the noisy neighbour.
+# Only a part.
 ONLY = sys.argv[6] if len(sys.argv) > 6 else ""
 CONNECTIONS = 256
+# Events of an account that a network reads at most.
+SEQUENCE = 64
 CONFIG = "[rate]\nper_second = 1000000\nburst = 1000000\n[snapshot]\nrecords = 100000000\n"
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -110,10 +114,10 @@ def fsync_ms():
     return times[150], times[297]
 
 
-def start_wrk(port, rate, bearer, what="decide", tenant="default", connections=CONNECTIONS):
+def start_wrk(port, rate, bearer, what="decide", tenant="default", connections=CONNECTIONS, active=0):
     command = ["wrk", "-t2", f"-c{connections}", f"-d{SECONDS}s", "--timeout", "10s",
                "-s", HERE / "service.lua", f"http://127.0.0.1:{port}", "--",
-               str(ENTITIES), str(connections), str(rate), bearer, what, tenant]
+               str(ENTITIES), str(connections), str(rate), bearer, what, tenant, str(active)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
@@ -124,8 +128,8 @@ def result_of(running):
     return json.loads(re.search(r"RESULT (.*)", said).group(1))
 
 
-def wrk(port, rate, bearer, what="decide"):
-    return result_of(start_wrk(port, rate, bearer, what))
+def wrk(port, rate, bearer, what="decide", active=0):
+    return result_of(start_wrk(port, rate, bearer, what, active=active))
 
 
 def metric(port, bearer, name):
@@ -143,23 +147,26 @@ def row(name, result, cpu, pids, fsyncs=None):
     return per
 
 
-def history(path):
-    """Events of the last 20 days that make ENTITIES accounts, devices and merchants known."""
+def history(path, active):
+    """Events of the last 20 days that make ENTITIES accounts, devices and merchants known; on the last of them the
+    first `active` accounts pay as often as a sequence is long, from their own devices."""
     random.seed(1)
     accounts, devices, merchants = int(ENTITIES * 0.6), int(ENTITIES * 0.35), int(ENTITIES * 0.05)
     start, events = time.time() - 20 * 86400, int(ENTITIES * 1.2)
     with open(path, "w", encoding="utf-8") as out:
-        for number in range(events):
-            at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(start + 19 * 86400 * number / events))
-            account = number % accounts + 1
+        for number in range(events + SEQUENCE * active):
+            late = number - events
+            day = 19 * number / events if late < 0 else 19 + 0.9 * late / (SEQUENCE * active)
+            at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(start + 86400 * day))
+            account = number % accounts + 1 if late < 0 else late % active + 1
             out.write(f'{{"event_id":"h{number}","event_type":"payment","event_timestamp":"{at}",'
                       f'"account":"a{account}","merchant":"m{random.randint(1, merchants)}",'
                       f'"device":"d{account % devices + 1}","amount":{random.randint(1, 400)}.50}}\n')
 
 
-def prepared():
+def prepared(active=0):
     """A data directory with the known entities and the starter model; made once."""
-    data = WORK / f"data-{ENTITIES}"
+    data = WORK / (f"data-{ENTITIES}-{active}" if active else f"data-{ENTITIES}")
     if (data / ".complete").exists():
         return data
     shutil.rmtree(data, ignore_errors=True)
@@ -168,7 +175,7 @@ def prepared():
     print(f"start, empty: {1000 * seconds:.0f} ms (makes its tenant and key), {rss:.1f} MiB resident")
     stop(server)
     file = WORK / "history.jsonl"
-    history(file)
+    history(file, active)
     subprocess.run([RINGFENCE, "--data", data, "-q", "import", file], check=True)
     file.unlink()
     (data / ".complete").touch()
@@ -202,6 +209,72 @@ def ours():
     model = WORK / "peer-model.txt"
     subprocess.run([RINGFENCE, "--data", data, "models", "export", model], check=True, stdout=subprocess.DEVNULL)
     return best, model
+
+
+def translated(line):
+    """A line of the simulated world as the default schema has it, as the starter model sees it too
+    (crates/ringfence/src/commands/starter.rs)."""
+    fields = json.loads(line)
+    if "event_type" in fields:
+        names = {"account_opening": "profile_change", "refund": "deposit"}
+        fields["event_type"] = names.get(fields["event_type"], fields["event_type"])
+    for unknown in ["terminal", "device_type", "change"]:
+        fields.pop(unknown, None)
+    if "counterparty" in fields:
+        fields["payee"] = fields.pop("counterparty")
+    return json.dumps(fields) + "\n"
+
+
+def trained():
+    """A hybrid trained on the simulated world, as the default schema has it: its data directory and version. Made once."""
+    data = WORK / "data-world"
+    if not (data / ".complete").exists():
+        shutil.rmtree(data, ignore_errors=True)
+        params, file = WORK / "world.toml", WORK / "world.jsonl"
+        params.write_text("prevalence = 0.01\n")
+        command = [RINGFENCE, "--data", data, "-q"]
+        world = subprocess.Popen(command + ["simulate", "--preset", "demo", "--days", "90", "--params", params,
+                                            "--out", "-", "--format", "jsonl"], stdout=subprocess.PIPE, text=True)
+        with open(file, "w", encoding="utf-8") as out:
+            out.writelines(translated(line) for line in world.stdout)
+        if world.wait() != 0:
+            raise SystemExit("the world could not be simulated")
+        for what in [["init"], ["import", file]]:
+            subprocess.run(command + what, check=True, stdout=subprocess.DEVNULL)
+        file.unlink()
+        subprocess.run(command + ["train", "--model", "hybrid", "--epochs", "4", "--rows-max", "30000",
+                                  "--no-activate"], check=True)
+        (data / ".complete").touch()
+    listed = subprocess.run([RINGFENCE, "--data", data, "--json", "models", "list"], check=True,
+                            capture_output=True, text=True)
+    return data, next(it["model"] for it in json.loads(listed.stdout) if it["kind"] == "hybrid")
+
+
+def hybrid():
+    """Trees and a hybrid under the same load: accounts whose windows and neighbours fill all that a score reads."""
+    world, model = trained()
+    active = min(20_000, int(ENTITIES * 0.6))
+    data = prepared(active)
+    server, port, _ = serve(data)
+    pids, bearer = [server.pid], token(data)
+    print(f"{active:,} accounts with {SEQUENCE} events in a day, of {ENTITIES:,} entities\n")
+    print(f"{'':<34} {'requests/s':>9} {'p50 ms':>8} {'p99 ms':>8} {'p99.9 ms':>8} {'CPU us':>9} {'RSS MiB':>8} "
+          f"{'failed':>7}")
+    cost = {}
+    for kind in ["trees", "hybrid"]:
+        if kind == "hybrid":
+            subprocess.run([RINGFENCE, "--data", world, "models", "activate", model,
+                            "--to", f"http://127.0.0.1:{port}", "--token", bearer],
+                           check=True, stdout=subprocess.DEVNULL)
+        for name, rate in [("5,000 decisions/s", 5000), ("as fast as it answers", 0)]:
+            before = cpu_seconds(pids)
+            result = wrk(port, rate, bearer, active=active)
+            cost[kind] = row(f"{kind}: {name}", result, cpu_seconds(pids) - before, pids)
+        admin = token(data, "--role", "admin")
+        fallbacks = metric(port, admin, "ringfence_degraded_total")
+        print(f"{kind}: {fallbacks:,.0f} decisions so far with less than all of the model")
+    stop(server)
+    print(f"\nCPU of a decision as fast as it answers: trees {cost['trees']:.1f} us, hybrid {cost['hybrid']:.1f} us")
 
 
 def neighbours():
@@ -264,6 +337,8 @@ def main():
     print(f"{time.strftime('%F')}, {os.cpu_count()} CPUs ({cpu}), load {load:.1f} before the run; {SECONDS} s each\n")
     if ONLY == "neighbours":
         return neighbours()
+    if ONLY == "hybrid":
+        return hybrid()
     mine, model = ours()
     neighbours()
     other = peer(model)

@@ -76,7 +76,7 @@ fn given_back<T>(error: TrySendError<T>) -> T {
     }
 }
 
-/// Niceness, 0 to 19, of threads that nobody waits for.
+/// Added to the niceness of threads that nobody waits for.
 const NICE: i32 = 10;
 
 /// Starts a thread that those which serve go before.
@@ -85,7 +85,7 @@ pub fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()>
         // Of this thread alone, on Linux, and of those it starts; elsewhere it would be the process. Should the
         // system refuse, it works as the others do.
         #[cfg(target_os = "linux")]
-        let _ = rustix::process::setpriority_process(None, NICE);
+        let _ = rustix::process::nice(NICE);
         work();
     });
     started.map(drop)

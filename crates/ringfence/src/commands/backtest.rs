@@ -244,10 +244,10 @@ fn tell(report: &Value) -> Result<()> {
         writeln!(
             out,
             "{name:<10} {:>9} {:>9} {:>9} {:>9} {:>10} {:>9} {:>9} {:>14} {:>14} {:>14}",
-            side["approve"],
-            side["challenge"],
-            side["review"],
-            side["decline"],
+            whole(&side["approve"]),
+            whole(&side["challenge"]),
+            whole(&side["review"]),
+            whole(&side["decline"]),
             decimal(&side["alerts_per_day"]),
             percent(&side["precision"]),
             percent(&side["recall"]),
@@ -264,7 +264,7 @@ fn tell(report: &Value) -> Result<()> {
             "rule {:<24} {:<8} {:>8} held, {} frauds of {} known: precision {} ({} to {}), recall {}; {} missing, {} errors",
             text(&rule["rule"]),
             text(&rule["status"]),
-            rule["matched"],
+            whole(&rule["matched"]),
             rule["frauds"],
             rule["frauds"].as_u64().unwrap_or(0) + rule["legitimate"].as_u64().unwrap_or(0),
             percent(&rule["precision"]),
@@ -326,6 +326,10 @@ fn items(value: &Value) -> impl Iterator<Item = &Value> {
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or("unknown")
+}
+
+fn whole(value: &Value) -> String {
+    value.as_u64().map_or("-".to_owned(), show::grouped)
 }
 
 fn decimal(value: &Value) -> String {

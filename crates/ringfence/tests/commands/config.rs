@@ -132,6 +132,21 @@ fn a_broken_file_is_refused_with_line_and_column_and_changes_nothing() {
 }
 
 #[test]
+fn the_ten_rules_of_the_examples_hold_against_the_simulated_schema() {
+    let bench = Bench::new();
+    let schema = bench.run(&["simulate", "--print-schema"]);
+    fs::write(bench.path("schema.toml"), &schema.stdout).unwrap();
+    bench.json(&["init", "--schema", "schema.toml"]);
+    let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/rules/ten.toml");
+    assert_eq!(
+        bench.json(&["rules", "check", rules]),
+        json!({ "valid": true })
+    );
+    let text = fs::read_to_string(rules).unwrap();
+    assert_eq!(text.matches("[[rules]]").count(), 10);
+}
+
+#[test]
 fn a_list_goes_in_and_out_as_csv_and_refused_lines_are_told() {
     let bench = ready();
     bench.json(&[

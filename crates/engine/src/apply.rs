@@ -1,5 +1,6 @@
 //! One record at a time into the state.
 
+use event::rates::RateTable;
 use event::record::{Activation, Channel, ConfigSection, Decision, Record, ServingPart, degraded};
 use event::{Event, EventTime, Position, Schema};
 use graph::sample::SampleParts;
@@ -9,7 +10,6 @@ use rules::RuleSet;
 
 use crate::decide::{Facts, Judge};
 use crate::policy::{NoScore, Policy, Scored};
-use crate::rates::RateTable;
 
 /// What a record did, for the shell to act on.
 #[derive(Clone, Debug, PartialEq)]

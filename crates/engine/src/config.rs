@@ -1,5 +1,6 @@
 //! Sections of configuration: checked before they are written, applied when they are read.
 
+use event::rates::{RateTable, RatesError};
 use event::record::{Config, ConfigSection};
 use event::{Currency, EventTime, Schema};
 use lists::{Change, ChangeError, Form, ListsError};
@@ -9,7 +10,6 @@ use thiserror::Error;
 use crate::apply::{Effect, Engine};
 use crate::inputs::Field;
 use crate::policy::{Policy, PolicyError};
-use crate::rates::{RateTable, RatesError};
 
 /// Why a section was refused; nothing was changed.
 #[derive(Clone, Debug, Error, PartialEq)]

@@ -11,7 +11,6 @@ pub mod decide;
 pub mod exploration;
 pub mod inputs;
 pub mod policy;
-pub mod rates;
 
 mod snapshot;
 

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 
+use event::rates::RateTable;
 use event::{EventTime, Position, Schema};
 use graph::{FeatureList, Graph, SnapshotError};
 use lists::Lists;
@@ -15,7 +16,6 @@ use crate::config::currency_places;
 use crate::decide::Judge;
 use crate::inputs::Inputs;
 use crate::policy::Policy;
-use crate::rates::RateTable;
 
 #[derive(Debug, Error)]
 pub enum RestoreError {

@@ -4,12 +4,12 @@
 #![allow(clippy::unwrap_used)]
 
 use event::draft::{AmountText, Draft, DraftAmount};
+use event::rates::RateTable;
 use event::record::{
     Config, ConfigSection, DecisionKind, DecisionSource, ModelVersion, Record, degraded,
 };
 use event::{Event, EventTime, Position, RoleIx, Schema};
 use graph::Sample;
-use ringfence_engine::rates::RateTable;
 use ringfence_engine::{Effect, Engine, NoScore, Policy, Scored};
 
 fn schema() -> Schema {

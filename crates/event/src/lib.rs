@@ -11,6 +11,7 @@ pub mod draft;
 pub mod ids;
 pub mod json;
 pub mod money;
+pub mod rates;
 pub mod schema;
 pub mod time;
 

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use event::{Currency, Money};
 use thiserror::Error;
+
+use crate::money::{Currency, Money};
 
 /// Base currency for one major unit of another; sorted by code.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -55,11 +56,21 @@ impl RateTable {
         if money.currency == base {
             return Some(major as f32);
         }
-        let rate = self
-            .rates
-            .iter()
-            .find(|(currency, _)| *currency == money.currency)?
-            .1;
-        Some((major * rate) as f32)
+        Some((major * self.rate(money.currency)?) as f32)
+    }
+
+    /// Minor units of the base currency: exact for an amount in it, else rounded to the nearest.
+    pub fn to_base_minor(&self, money: Money, base: Currency) -> Option<i64> {
+        if money.currency == base {
+            return Some(money.minor);
+        }
+        let major = money.minor as f64 / money.currency.minor_per_major() as f64;
+        let base_minor = major * self.rate(money.currency)? * base.minor_per_major() as f64;
+        Some(base_minor.round() as i64)
+    }
+
+    fn rate(&self, currency: Currency) -> Option<f64> {
+        let found = self.rates.iter().find(|(held, _)| *held == currency);
+        found.map(|(_, rate)| *rate)
     }
 }

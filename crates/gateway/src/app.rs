@@ -10,6 +10,7 @@ use axum::extract::{RawPathParams, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri, header};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use axum::{RequestExt, http::request::Parts};
+use desk::Desk;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use node::Node;
 use node::mailbox::Level;
@@ -32,6 +33,7 @@ use crate::trace::{Trace, Traces};
 /// What every request sees. There is one for the process.
 pub struct App {
     pub node: Arc<Node>,
+    pub desk: Arc<Desk>,
     pub verifier: Verifier,
     pub settings: GatewaySettings,
     pub limiter: Limiter,
@@ -79,6 +81,7 @@ const LOSS_WINDOW: HeaderName = HeaderName::from_static("x-ringfence-loss-window
 impl App {
     pub fn new(
         node: Arc<Node>,
+        desk: Arc<Desk>,
         verifier: Verifier,
         settings: GatewaySettings,
         schemas: Schemas,
@@ -86,6 +89,7 @@ impl App {
     ) -> App {
         App {
             node,
+            desk,
             verifier,
             limiter: Limiter::new(settings.rates.clone()),
             traffic: Traffic::new(),

@@ -180,6 +180,7 @@ pub fn text(app: &App) -> String {
         let serving = u64::from(tenant.status().is_none());
         out.value("ringfence_serving", &labels, serving);
     }
+    casework(app, &mut out);
     for (name, help, read) in [
         (
             "ringfence_fsync_seconds",
@@ -199,6 +200,39 @@ pub fn text(app: &App) -> String {
         }
     }
     out.0
+}
+
+type ReadDesk = fn(&desk::counters::Counters) -> &Count;
+
+#[rustfmt::skip]
+const CASEWORK: [(&str, &str, ReadDesk); 11] = [
+    ("ringfence_alerts_total", "Alerts opened.", |it| &it.alerts),
+    ("ringfence_alerts_without_event_total", "Decisions that came without their event.", |it| &it.without_event),
+    ("ringfence_cases_opened_total", "Cases opened.", |it| &it.cases_opened),
+    ("ringfence_cases_merged_total", "Cases that became part of another.", |it| &it.cases_merged),
+    ("ringfence_cases_open", "Cases that are open.", |it| &it.open),
+    ("ringfence_cases_breached", "Open cases past their due time.", |it| &it.breached),
+    ("ringfence_case_labels_accepted_total", "Labels of dispositions that the tenant took.", |it| &it.labels_accepted),
+    ("ringfence_case_labels_refused_total", "Labels of dispositions that the tenant refused.", |it| &it.labels_refused),
+    ("ringfence_casework_failures_total", "Rounds over a tenant's casework that failed.", |it| &it.failures),
+    ("ringfence_casework_behind_records", "Committed records that casework has not seen.", |it| &it.behind),
+    ("ringfence_casework_skipped_records_total", "Records gone from the log before casework saw them.", |it| &it.skipped),
+];
+
+fn casework(app: &App, out: &mut Out) {
+    let seats = app.desk.seats();
+    for (name, help, read) in CASEWORK {
+        let kind = if name.ends_with("_total") {
+            "counter"
+        } else {
+            "gauge"
+        };
+        out.family(name, kind, help);
+        for seat in &seats {
+            let labels = format!("tenant=\"{}\"", seat.tenant.name);
+            out.value(name, &labels, read(&seat.counters).get());
+        }
+    }
 }
 
 fn degraded_and_breakers(tenants: &[Arc<TenantHandle>], out: &mut Out) {

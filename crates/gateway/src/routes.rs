@@ -2,7 +2,10 @@
 //! that is not in it.
 
 mod backtests;
+mod alerts;
 pub mod batch;
+mod cases;
+mod casework;
 mod config;
 mod decisions;
 pub mod documents;
@@ -163,6 +166,24 @@ pub const ALL: &[Route] = &[
     route!(GET "/v1/models", Tenant(Role::Engineer), Nothing, L3, models::list),
     route!(POST "/v1/models", Tenant(Role::Engineer), Model, L3, models::take),
     route!(POST "/v1/models/{model}/activate", Tenant(Role::Engineer), Nothing, L2, models::activate),
+    route!(GET "/v1/alerts", Tenant(Role::Analyst), Nothing, L3, alerts::list),
+    route!(GET "/v1/alerts/{id}", Tenant(Role::Analyst), Nothing, L3, alerts::one),
+    route!(GET "/v1/cases", Tenant(Role::Analyst), Nothing, L3, cases::queue),
+    route!(GET "/v1/cases/{id}", Tenant(Role::Analyst), Nothing, L3, cases::one),
+    route!(POST "/v1/cases:claim-next", Tenant(Role::Analyst), One, L2, cases::claim_next),
+    route!(POST "/v1/cases:bulk", Tenant(Role::Analyst), One, L3, cases::bulk),
+    route!(POST "/v1/cases/{id}/claim", Tenant(Role::Analyst), Nothing, L2, cases::claim),
+    route!(POST "/v1/cases/{id}/release", Tenant(Role::Analyst), Nothing, L2, cases::release),
+    route!(POST "/v1/cases/{id}/assign", Tenant(Role::Analyst), One, L2, cases::assign),
+    route!(POST "/v1/cases/{id}/snooze", Tenant(Role::Analyst), One, L2, cases::snooze),
+    route!(POST "/v1/cases/{id}/note", Tenant(Role::Analyst), One, L2, cases::note),
+    route!(POST "/v1/cases/{id}/checklist", Tenant(Role::Analyst), One, L2, cases::check),
+    route!(POST "/v1/cases/{id}/attachment", Tenant(Role::Analyst), One, L2, cases::attach),
+    route!(POST "/v1/cases/{id}/disposition", Tenant(Role::Analyst), One, L2, cases::dispose),
+    route!(POST "/v1/cases/{id}/close", Tenant(Role::Analyst), One, L2, cases::close),
+    route!(POST "/v1/cases/{id}/reopen", Tenant(Role::Analyst), One, L2, cases::reopen),
+    route!(GET "/v1/casework", Tenant(Role::Analyst), Nothing, L3, casework::settings),
+    route!(PUT "/v1/casework", Tenant(Role::Admin), One, L3, casework::set_settings),
     route!(GET "/v1/tenants", Node(Role::Admin), Nothing, L3, tenants::list),
     route!(POST "/v1/tenants", Node(Role::Admin), One, L3, tenants::create),
     route!(POST "/v1/tenants/{name}/suspend", Node(Role::Admin), Nothing, L3, tenants::suspend),

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::history::History;
-use crate::place::hex;
+use crate::place::{CASEWORK, hex};
 use crate::{NodeError, Place, Recovered, Tenant};
 
 pub use manifest::{Entry, Manifest};
@@ -57,12 +57,22 @@ pub struct Restored {
     pub digest: [u8; 32],
 }
 
-/// Copies a tenant into a directory that is empty or does not exist; `config` is a file to keep with it.
+/// What goes into a copy beside what lies in the tenant's directory as it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Beside<'a> {
+    /// A file to keep with it, which does not come back.
+    pub config: Option<&'a Path>,
+    /// A copy of the tenant's casework that was finished before this begins: what it has seen of the log is in
+    /// the log that is copied then.
+    pub casework: Option<&'a Path>,
+}
+
+/// Copies a tenant into a directory that is empty or does not exist.
 pub fn take(
     place: &Place,
     tenant: &str,
     to: &Path,
-    config: Option<&Path>,
+    beside: Beside,
     mut progress: impl FnMut(u64, u64),
 ) -> Result<Manifest, NodeError> {
     fs::create_dir_all(to).map_err(io("create", to))?;
@@ -70,7 +80,7 @@ pub fn take(
         return Err(fault(to, Fault::NotEmpty));
     }
     for _ in 0..TRIES {
-        match copy(place, tenant, to, config, &mut progress) {
+        match copy(place, tenant, to, beside, &mut progress) {
             Err(error) if has_vanished(&error, place) => {
                 // Nothing else was here when this began.
                 fs::remove_dir_all(to).map_err(io("clear", to))?;
@@ -96,7 +106,7 @@ fn copy(
     place: &Place,
     tenant: &str,
     to: &Path,
-    config: Option<&Path>,
+    beside: Beside,
     progress: &mut impl FnMut(u64, u64),
 ) -> Result<Manifest, NodeError> {
     let history = History::open(place)?;
@@ -114,7 +124,9 @@ fn copy(
     let schema = place.schema();
     let kept = [(schema.as_path(), "schema.toml")];
     let kept = kept.into_iter().filter(|(path, _)| path.exists());
-    for (path, name) in kept.chain(config.map(|path| (path, CONFIG))) {
+    let config = beside.config.map(|path| (path, CONFIG));
+    let casework = beside.casework.map(|path| (path, CASEWORK));
+    for (path, name) in kept.chain(config).chain(casework) {
         let bytes = fs::metadata(path).map_err(io("read", path))?.len();
         sources.push((path.to_path_buf(), name.to_owned(), bytes));
     }

@@ -6,6 +6,9 @@ use event::Position;
 
 use crate::NodeError;
 
+/// Of the file in a tenant's directory, and in a copy of one.
+pub const CASEWORK: &str = "casework.db";
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     root: PathBuf,
@@ -53,6 +56,11 @@ impl Place {
     /// The log's first record, written apart before retention removes it.
     pub fn schema(&self) -> PathBuf {
         self.root.join("schema.toml")
+    }
+
+    /// What people do with alerts; made by whoever keeps it, beside the log.
+    pub fn casework(&self) -> PathBuf {
+        self.root.join(CASEWORK)
     }
 
     pub fn exists(&self) -> bool {

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod cases;
 mod config;
 mod evaluate;
 mod log;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use cases::{Cases, CasesArgs};
 pub use config::{
     AdviseArgs, ApplyArgs, BacktestArgs, Change, EffectName, FormName as ListFormName, Lists,
     ListsArgs, Policy, PolicyArgs, Rules, RulesArgs, WindowArgs,
@@ -92,6 +94,7 @@ pub enum Command {
     Serve(ServeArgs),
     Tenants(TenantsArgs),
     Token(TokenArgs),
+    Cases(CasesArgs),
     Demo(DemoArgs),
     Completions(CompletionsArgs),
 }

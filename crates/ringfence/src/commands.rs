@@ -3,6 +3,7 @@
 mod apply;
 mod backtest;
 mod backup;
+mod cases;
 mod completions;
 mod decide;
 pub mod demo;
@@ -57,6 +58,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Serve(args) => serve::run(cli, args),
         Command::Tenants(args) => tenants::run(cli, args),
         Command::Token(args) => token::run(cli, args),
+        Command::Cases(args) => cases::run(cli, args),
         Command::Demo(args) => demo::run(cli, args),
         Command::Completions(args) => completions::run(args),
     }

@@ -54,13 +54,20 @@ impl Remote {
 
     /// The same, only if what it changes still has this ETag's version.
     pub fn send_if(&self, path: &str, media: &str, body: &[u8], version: u64) -> Result<Value> {
+        self.send_at(Method::PUT, path, media, body, version)
+    }
+
+    /// By any method, at the version that was seen.
+    pub fn send_at(
+        &self,
+        method: Method,
+        path: &str,
+        media: &str,
+        body: &[u8],
+        version: u64,
+    ) -> Result<Value> {
         let etag = format!("\"{version}\"");
-        self.json(
-            Method::PUT,
-            path,
-            Some((media, body)),
-            &[("If-Match", &etag)],
-        )
+        self.json(method, path, Some((media, body)), &[("If-Match", &etag)])
     }
 
     /// An answer that is no JSON.

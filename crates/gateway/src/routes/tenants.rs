@@ -79,9 +79,10 @@ pub async fn erase(call: Call) -> Result<Response<Body>, Problem> {
     let (app, name) = (call.app.clone(), call.param("name").to_owned());
     app.backtests.of(&name).iter().for_each(|job| job.cancel());
     let done = spawn_blocking(move || {
+        let _left = app.desk.leave(&name)?;
         let erased = app.node.erase(&name)?;
         app.limiter.forget(&name);
-        Ok::<_, ManageError>(erased)
+        Ok::<_, Problem>(erased)
     });
     let erased = done.await.map_err(Problem::internal)??;
     let body = json!({

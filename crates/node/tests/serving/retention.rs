@@ -145,7 +145,8 @@ fn what_is_old_goes_and_the_state_stays_a_function_of_what_is_left() {
         "{refused}"
     );
     let copy = desk.dir.path().join("copy");
-    let manifest = backup::take(&place, "acme", &copy, None, |_, _| {}).unwrap();
+    let manifest =
+        backup::take(&place, "acme", &copy, backup::Beside::default(), |_, _| {}).unwrap();
     assert_eq!(manifest.first, history.first());
     let data = desk.dir.path().join("elsewhere");
     fs::create_dir(&data).unwrap();

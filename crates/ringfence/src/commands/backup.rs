@@ -2,12 +2,15 @@
 
 use std::fs;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use log::LogOptions;
-use node::backup;
+use node::Place;
+use node::backup::{self, Beside};
 use serde_json::json;
+use tempfile::TempDir;
 
 use crate::cli::{BackupArgs, Cli, RestoreArgs};
 use crate::show;
@@ -15,8 +18,14 @@ use crate::show;
 pub fn take(cli: &Cli, args: &BackupArgs) -> Result<ExitCode> {
     let place = super::place(cli)?;
     let bar = show::bar(0, "backup", "bytes", cli.quiet);
-    let (to, config) = (args.to.as_path(), args.config.as_deref());
-    let manifest = backup::take(&place, &cli.tenant, to, config, |done, total| {
+    let to = args.to.as_path();
+    // Before the log: what it has seen is in the log that is copied after it.
+    let casework = casework_of(&place, to)?;
+    let beside = Beside {
+        config: args.config.as_deref(),
+        casework: casework.as_ref().map(|(_, file)| file.as_path()),
+    };
+    let manifest = backup::take(&place, &cli.tenant, to, beside, |done, total| {
         bar.set_length(total);
         bar.set_position(done);
     })?;
@@ -42,6 +51,22 @@ pub fn take(cli: &Cli, args: &BackupArgs) -> Result<ExitCode> {
         show::grouped(bytes)
     )?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A copy of the tenant's casework in a directory of its own beside the backup, where it has any.
+fn casework_of(place: &Place, to: &Path) -> Result<Option<(TempDir, PathBuf)>> {
+    let from = place.casework();
+    if !from.exists() {
+        return Ok(None);
+    }
+    let parent = to.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = parent.unwrap_or(Path::new("."));
+    fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
+    let home = TempDir::with_prefix_in(".casework-", parent)
+        .with_context(|| format!("cannot write in {}", parent.display()))?;
+    let file = home.path().join("casework.db");
+    casework::copy(&from, &file).with_context(|| format!("cannot copy {}", from.display()))?;
+    Ok(Some((home, file)))
 }
 
 pub fn restore(cli: &Cli, args: &RestoreArgs) -> Result<ExitCode> {

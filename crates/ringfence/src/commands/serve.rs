@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result};
+use desk::Desk;
 use gateway::admin;
 use gateway::app::{App, Process, Schemas, router};
 use gateway::notes::{NoteLevel, Notes};
@@ -60,7 +61,18 @@ pub fn run(cli: &Cli, args: &ServeArgs) -> Result<ExitCode> {
         default: DEFAULT_SCHEMA.to_owned(),
         furnish: starter::furnish,
     };
-    let app = Arc::new(App::new(node.clone(), verifier, settings, schemas, process));
+    let told = notes.clone();
+    let tell = Box::new(move |text: &str| told.tell(NoteLevel::Warning, || text.to_owned()));
+    let desk = Arc::new(Desk::start(node.clone(), tell).context("cannot start the desk's thread")?);
+    let app = App::new(
+        node.clone(),
+        desk.clone(),
+        verifier,
+        settings,
+        schemas,
+        process,
+    );
+    let app = Arc::new(app);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.listen.threads)
         .thread_name("ringfence-http")
@@ -113,6 +125,7 @@ pub fn run(cli: &Cli, args: &ServeArgs) -> Result<ExitCode> {
         server::serve(listener, router, app.clone(), tls, stopping, drain).await;
         anyhow::Ok(Instant::now())
     })?;
+    desk.stop();
     // Requests in flight had their time; the owners finish what is in their boxes, and write snapshots.
     let done = node.drain(
         drain

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
+use crate::cases;
 use crate::models;
 use crate::server::{Server, minute};
 
@@ -13,6 +14,9 @@ struct Operation<'a> {
     method: &'a str,
     body: &'a Value,
 }
+
+/// One for each example that needs a case of its own, and a few.
+const CASES: u32 = 20;
 
 fn document() -> Value {
     serde_json::from_str(gateway::openapi::DOCUMENT).unwrap()
@@ -67,23 +71,34 @@ fn every_example_works_and_every_answer_has_its_documented_form() {
     let server = Server::start();
     let document = document();
     let mut tenant = server.client();
-    let mut admin = server.admin();
     // A schema is taken by a tenant without events.
     let mut fresh = server.client_of("fresh", &server.new_tenant("fresh"));
+    let mut admin = cases::admin(&server);
+    cases::open(&mut tenant, &mut admin, CASES);
     let mut sent = 0;
     for operation in operations(&document) {
+        let mut target = target(&operation);
+        if operation.path.starts_with("/v1/cases/{id}") || operation.path == "/v1/alerts/{id}" {
+            let id = cases::ready_for(&mut tenant, operation.path);
+            target = operation.path.replace("{id}", &id.to_string());
+        }
+        let version = changed_by(&operation, &target).map(|path| cases::version(&mut tenant, &path));
         let client = match (operation.method, operation.path) {
             ("put", "/v1/schema") => &mut fresh,
             _ if operation.body["x-role"] == "admin" => &mut admin,
             _ => &mut tenant,
         };
-        let target = target(&operation);
         let bodies = operation.body["requestBody"]["content"].as_object();
         let none = Map::new();
         let bodies = bodies.unwrap_or(&none);
         // A model file cannot stand in the document.
         let bytes_of = |media: &str, body: &Value| match media {
             "application/octet-stream" => models::STARTER.to_vec(),
+            _ if operation.path.ends_with("/snooze") => {
+                serde_json::json!({ "until": cases::tomorrow() })
+                    .to_string()
+                    .into_bytes()
+            }
             _ => written(&body["example"]).into_bytes(),
         };
         let mut requests: Vec<(Option<&str>, Option<Vec<u8>>)> = bodies
@@ -94,8 +109,9 @@ fn every_example_works_and_every_answer_has_its_documented_form() {
             requests.push((None, None));
         }
         for (media, body) in requests {
-            let headers: Vec<(&str, &str)> =
-                media.map(|it| ("Content-Type", it)).into_iter().collect();
+            let media = media.map(|it| ("Content-Type", it));
+            let version = version.as_deref().map(|it| ("If-Match", it));
+            let headers: Vec<(&str, &str)> = media.into_iter().chain(version).collect();
             let method = operation.method.to_uppercase();
             let answer = client
                 .send(&method, &target, &headers, body.as_deref())
@@ -122,6 +138,16 @@ fn every_example_works_and_every_answer_has_its_documented_form() {
         sent >= gateway::routes::ALL.len(),
         "{sent} examples were sent"
     );
+}
+
+/// What an operation changes that must name a version: the case of an action, or the target itself.
+fn changed_by(operation: &Operation<'_>, target: &str) -> Option<String> {
+    let mut parameters = operation.body["parameters"].as_array()?.iter();
+    parameters.find(|it| it["$ref"] == "#/components/parameters/MustMatch")?;
+    Some(match operation.path.strip_prefix("/v1/cases/{id}/") {
+        Some(_) => target.rsplit_once('/')?.0.to_owned(),
+        None => target.to_owned(),
+    })
 }
 
 /// An example as text, its days moved into the last month: a graph forgets what is old.

@@ -13,6 +13,7 @@ mod server;
 mod access;
 mod admin;
 mod backup;
+mod cases;
 mod disk;
 mod documented;
 mod guarded;

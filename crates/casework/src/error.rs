@@ -78,6 +78,8 @@ pub enum Refused {
     },
     #[error("a bulk takes 1 to {max} cases, got {got}")]
     Bulk { max: usize, got: usize },
+    #[error("{max} labels wait for their events, which is the limit")]
+    LabelsWaiting { max: i64 },
     /// Of settings: somebody else has written them meanwhile.
     #[error("settings are at version {held}, not {given}")]
     StaleSettings { held: i64, given: i64 },
@@ -102,6 +104,7 @@ impl Refused {
             Refused::Value { .. } => "out_of_bounds",
             Refused::Full { .. } => "case_full",
             Refused::Bulk { .. } => "bulk_size",
+            Refused::LabelsWaiting { .. } => "labels_waiting_max",
         }
     }
 

@@ -8,6 +8,8 @@ mod arrival;
 mod group;
 mod knowledge;
 
+pub(crate) use arrival::id_of;
+
 use event::rates::RateTable;
 use event::record::{ConfigSection, Decision, DecisionKind};
 use event::{Event, Position, Record, Schema};
@@ -16,6 +18,7 @@ use rusqlite::Connection;
 use crate::error::CaseworkError;
 use crate::settings::Settings;
 use crate::store::{Casework, begin, get, put, put_cursor, read_settings, unreadable};
+use crate::{counts, waiting};
 
 /// What a batch has brought.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,6 +28,8 @@ pub struct Followed {
     pub cases_opened: u64,
     pub cases_merged: u64,
     pub labels: u64,
+    /// Labels that had waited for an event of the batch.
+    pub arrived: u64,
     /// Decisions whose event is not the record before theirs: it was let go before this store saw it.
     pub without_event: u64,
 }
@@ -34,6 +39,8 @@ pub(crate) struct Around<'a> {
     pub schema: &'a Schema,
     pub settings: Settings,
     pub rates: RateTable,
+    /// Labels that wait for an event.
+    pub awaited: i64,
 }
 
 /// The event at the cursor whose decision is the next record, as log bytes.
@@ -76,6 +83,7 @@ impl Casework {
             schema,
             settings: read_settings(&tx, base)?,
             rates: read_rates(&tx)?,
+            awaited: waiting::count(&tx)?,
         };
         let mut next = cursor;
         let kept = read_tail(&tx)?;
@@ -133,16 +141,26 @@ fn one(
     followed: &mut Followed,
 ) -> Result<(), CaseworkError> {
     match record {
-        Record::Decision(decision) => match before {
-            Some(event) if decision.event_position.0 + 1 == position.0 => {
-                decided(db, around, event, decision, followed)
+        Record::Decision(decision) => {
+            counts::decided(db, decision)?;
+            match before {
+                Some(event) if decision.event_position.0 + 1 == position.0 => {
+                    decided(db, around, event, decision, followed)
+                }
+                _ => {
+                    followed.without_event += 1;
+                    Ok(())
+                }
             }
-            _ => {
-                followed.without_event += 1;
-                Ok(())
-            }
-        },
+        }
+        Record::Event(event) if around.awaited > 0 => {
+            let arrived = waiting::came(db, event.event_id.as_str())?;
+            around.awaited -= arrived;
+            followed.arrived += arrived as u64;
+            Ok(())
+        }
         Record::Label(label) => {
+            counts::labelled(db, label)?;
             followed.labels += u64::from(knowledge::labelled(db, around, position, label)?);
             Ok(())
         }

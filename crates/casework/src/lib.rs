@@ -14,7 +14,9 @@ pub mod action;
 pub mod fraud_type;
 
 pub mod changes;
+pub mod counts;
 pub mod labels;
+pub mod waiting;
 
 pub mod expiry;
 pub mod settings;

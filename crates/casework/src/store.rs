@@ -21,7 +21,10 @@ pub struct Casework {
 /// What a writer waits for another one at most.
 const BUSY: Duration = Duration::from_secs(5);
 /// Each takes a file from the version before its own to it; never changed once released.
-const MIGRATIONS: [&str; 1] = [include_str!("store/schema_1.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("store/schema_1.sql"),
+    include_str!("store/schema_2.sql"),
+];
 const ALL_PAGES: i32 = -1;
 /// After a writer of a moment was in the way.
 const AGAIN: Duration = Duration::from_millis(20);

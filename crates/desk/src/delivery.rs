@@ -19,7 +19,7 @@ use crate::error::Trouble;
 
 #[derive(Default)]
 pub(crate) struct Deliveries {
-    on_their_way: Vec<(i64, Pending)>,
+    on_their_way: Vec<(Which, Pending)>,
 }
 
 /// On their way at a time, and what one weighs in the mailbox.
@@ -27,6 +27,15 @@ const AT_ONCE: usize = 64;
 const LABEL_BYTES: usize = 512;
 /// How long an owner may take; then the label is due again.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
+
+/// A label by where it is kept.
+#[derive(Clone, Copy)]
+enum Which {
+    /// Of a disposition.
+    Disposed(i64),
+    /// It had waited for its event.
+    Waited(i64),
+}
 
 /// What became of one.
 enum Told {
@@ -51,9 +60,10 @@ impl Deliveries {
         if !seat.take_outgoing() {
             return Ok(false);
         }
+        self.send_arrived(casework, seat, now)?;
         let due = casework.labels_due(now, AT_ONCE)?;
-        if due.is_empty() {
-            if casework.labels_pending()? > 0 {
+        if due.is_empty() && self.on_their_way.is_empty() {
+            if casework.labels_pending()? > 0 || casework.has_arrived()? {
                 // None is due yet: look again.
                 seat.has_outgoing();
             }
@@ -63,8 +73,8 @@ impl Deliveries {
         let mut not_now = Vec::new();
         for label in due {
             let id = label.id;
-            match send(seat, label, now) {
-                Ok(pending) => self.on_their_way.push((id, pending)),
+            match send(seat, of_disposition(label), now) {
+                Ok(pending) => self.on_their_way.push((Which::Disposed(id), pending)),
                 Err(Told::Refused(code, message)) => {
                     casework.label_refused(id, code, &message, now)?;
                     seat.counters.labels_refused.add(1);
@@ -76,6 +86,23 @@ impl Deliveries {
         Ok(!self.on_their_way.is_empty())
     }
 
+    /// Labels whose events have come.
+    fn send_arrived(
+        &mut self,
+        casework: &mut Casework,
+        seat: &Seat,
+        now: EventTime,
+    ) -> Result<(), Trouble> {
+        for label in casework.arrived(now, AT_ONCE)? {
+            match send(seat, Ok(label.line), now) {
+                Ok(pending) => self.on_their_way.push((Which::Waited(label.id), pending)),
+                Err(Told::Refused(code, _)) => casework.label_ended(label.id, Some(code))?,
+                Err(_) => casework.label_later(label.id, now)?,
+            }
+        }
+        Ok(())
+    }
+
     fn collect(
         &mut self,
         casework: &mut Casework,
@@ -83,21 +110,27 @@ impl Deliveries {
         now: EventTime,
     ) -> Result<(), Trouble> {
         let (mut accepted, mut not_now, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
-        for (id, mut pending) in std::mem::take(&mut self.on_their_way) {
+        for (which, mut pending) in std::mem::take(&mut self.on_their_way) {
             let told = match pending.try_recv() {
                 Err(TryRecvError::Empty) => {
-                    waiting.push((id, pending));
+                    waiting.push((which, pending));
                     continue;
                 }
                 Err(TryRecvError::Closed) => Told::NotNow,
                 Ok(Ok(_)) => Told::Accepted,
                 Ok(Err(failed)) => classified(failed),
             };
-            match told {
-                Told::Accepted => accepted.push(id),
-                Told::NotNow => not_now.push(id),
-                Told::Refused(code, message) => {
+            match (which, told) {
+                (Which::Disposed(id), Told::Accepted) => accepted.push(id),
+                (Which::Disposed(id), Told::NotNow) => not_now.push(id),
+                (Which::Disposed(id), Told::Refused(code, message)) => {
                     casework.label_refused(id, code, &message, now)?;
+                    seat.counters.labels_refused.add(1);
+                }
+                (Which::Waited(id), Told::Accepted) => casework.label_ended(id, None)?,
+                (Which::Waited(id), Told::NotNow) => casework.label_later(id, now)?,
+                (Which::Waited(id), Told::Refused(code, _)) => {
+                    casework.label_ended(id, Some(code))?;
                     seat.counters.labels_refused.add(1);
                 }
             }
@@ -114,17 +147,21 @@ impl Deliveries {
     }
 }
 
-fn send(seat: &Seat, label: Outgoing, now: EventTime) -> Result<Pending, Told> {
+fn of_disposition(label: Outgoing) -> Result<LabelLine, Told> {
     let event_id = EventId::parse("event_id", &label.event_id);
     let event_id = event_id.map_err(|error| Told::Refused(error.code(), error.to_string()))?;
-    let line = LabelLine {
+    Ok(LabelLine {
         event_id,
         verdict: label.verdict,
         source: LabelSource::Analyst,
         reason: label.reason,
         confidence_percent: 100,
         label_timestamp: label.at,
-    };
+    })
+}
+
+fn send(seat: &Seat, line: Result<LabelLine, Told>, now: EventTime) -> Result<Pending, Told> {
+    let line = line?;
     let deadline = Instant::now() + ANSWERED_WITHIN;
     let request = Request::Label(line, now);
     seat.tenant

@@ -145,6 +145,9 @@ impl Open {
         counters.cases_opened.add(followed.cases_opened);
         counters.cases_merged.add(followed.cases_merged);
         counters.without_event.add(followed.without_event);
+        if followed.arrived > 0 {
+            seat.has_outgoing();
+        }
         let behind = seat
             .tenant
             .committed()
@@ -173,6 +176,11 @@ impl Open {
         if self.looked_at.is_some_and(|at| at.elapsed() < LOOK_EVERY) {
             return Ok(false);
         }
+        let horizon = seat.tenant.shape().map(|shape| shape.schema.labels.horizon);
+        if let Some(horizon) = horizon {
+            self.casework.expire_waiting(horizon, now)?;
+        }
+        self.casework.forget_hits()?;
         let expired = self.casework.expire(now)?;
         if expired != Default::default() {
             return Ok(true);

@@ -1,8 +1,8 @@
 //! Every route there is, with what it takes and who may use it. A test walks this table; nothing is reachable
 //! that is not in it.
 
-mod backtests;
 mod alerts;
+mod backtests;
 pub mod batch;
 mod cases;
 mod casework;
@@ -137,6 +137,8 @@ pub const ALL: &[Route] = &[
     route!(GET "/v1/decisions", Tenant(Role::Analyst), Nothing, L3, decisions::list),
     route!(POST "/v1/events", Tenant(Role::Decide), Either, L2, events::ingest),
     route!(POST "/v1/labels", Tenant(Role::Label), Either, L2, reports::labels),
+    route!(GET "/v1/labels/waiting", Tenant(Role::Analyst), Nothing, L3, reports::waiting),
+    route!(GET "/v1/labels/delays", Tenant(Role::Analyst), Nothing, L3, reports::delays),
     route!(POST "/v1/outcomes", Tenant(Role::Decide), Either, L2, reports::outcomes),
     route!(GET "/v1/entities/{kind}/{id}", Tenant(Role::Analyst), Nothing, L2, entities::one),
     route!(GET "/v1/entities/{kind}/{id}/neighbours", Tenant(Role::Analyst), Nothing, L3, entities::neighbours),

@@ -151,7 +151,8 @@ impl From<Refused> for Problem {
             | Refused::AssignedToOther { .. }
             | Refused::NotClaimed { .. }
             | Refused::TooManyClaims { .. }
-            | Refused::Full { .. } => StatusCode::CONFLICT,
+            | Refused::Full { .. }
+            | Refused::LabelsWaiting { .. } => StatusCode::CONFLICT,
             Refused::Missing { .. }
             | Refused::TooLong { .. }
             | Refused::ControlCharacter { .. }

@@ -8,6 +8,7 @@ use node::request::{Answer, Request};
 use node::tenant::documents::RulesView;
 use serde_json::{Value, json};
 
+use super::casework;
 use super::decisions::{ask, shape};
 use super::documents::{changed_by, document, expected};
 use crate::app::Call;
@@ -73,6 +74,10 @@ async fn told(call: &Call) -> Result<Response<Body>, Problem> {
     let RulesView { document, tallies } = *view;
     let table: toml::Table = toml::from_str(&document.body).map_err(Problem::internal)?;
     let mut rules = json!(table)["rules"].take();
+    let version = document.version;
+    // By the log, in whatever process; `null` while it cannot be followed.
+    let live = casework::ask(call, move |casework, _| casework.rule_counts(version)).await;
+    let live = live.unwrap_or_default();
     // Rule and tally stand in the order of the document.
     for (rule, (_, tally)) in rules.as_array_mut().into_iter().flatten().zip(&tallies) {
         rule["counts"] = json!({
@@ -80,9 +85,20 @@ async fn told(call: &Call) -> Result<Response<Body>, Problem> {
             "missing": tally.missing,
             "errors": tally.errors,
         });
+        let of_rule = live.iter().find(|it| rule["id"] == it.rule);
+        rule["live"] = json!(of_rule.map(|it| {
+            let known = it.frauds + it.legitimate;
+            json!({
+                "matched": it.matched,
+                "shadow": it.shadow,
+                "errors": it.errors,
+                "frauds": it.frauds,
+                "legitimate": it.legitimate,
+                "precision": (known > 0).then(|| it.frauds as f64 / known as f64),
+            })
+        }));
     }
     let rules = rules.as_array().cloned().unwrap_or_default();
-    let version = document.version;
     let value: Value = json!({ "version": version, "text": document.body, "rules": rules });
     let mut response = json_body(StatusCode::OK, &value);
     if let Ok(etag) = HeaderValue::from_str(&format!("\"{version}\"")) {

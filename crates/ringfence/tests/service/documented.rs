@@ -82,7 +82,8 @@ fn every_example_works_and_every_answer_has_its_documented_form() {
             let id = cases::ready_for(&mut tenant, operation.path);
             target = operation.path.replace("{id}", &id.to_string());
         }
-        let version = changed_by(&operation, &target).map(|path| cases::version(&mut tenant, &path));
+        let version =
+            changed_by(&operation, &target).map(|path| cases::version(&mut tenant, &path));
         let client = match (operation.method, operation.path) {
             ("put", "/v1/schema") => &mut fresh,
             _ if operation.body["x-role"] == "admin" => &mut admin,

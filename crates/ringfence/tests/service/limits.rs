@@ -75,7 +75,9 @@ fn what_is_too_large_too_many_or_not_what_was_said_is_refused_by_its_code() {
     refuse("/v1/outcomes", &[], &event, (400, "not_an_outcome"));
     let label = r#"{"event_id":"none","label":"fraud","label_timestamp":"2026-01-02T00:00:00Z","source":"analyst"}"#;
     refuse("/v1/events", &[], label, (400, "not_an_event"));
-    refuse("/v1/labels", &[], label, (404, "unknown_event"));
+    let outcome =
+        r#"{"event_id":"none","outcome":"authorised","outcome_timestamp":"2026-01-02T00:00:00Z"}"#;
+    refuse("/v1/outcomes", &[], outcome, (404, "unknown_event"));
     refuse("/v1/nowhere", &[], "", (404, "not_found"));
     refuse("/v1/schema", &[], "", (405, "method_not_allowed"));
     let long = "x".repeat(5000);

@@ -18,6 +18,7 @@ mod disk;
 mod documented;
 mod guarded;
 mod kills;
+mod labels;
 mod limits;
 mod models;
 mod neighbours;

@@ -7,15 +7,20 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
-/// Which addresses a delivery may go to.
+/// Where a delivery may go.
 #[derive(Clone, Debug, Default)]
-pub struct Allowed(pub Vec<IpNet>);
+pub struct Reach {
+    /// Whether a URL may be http://.
+    pub http: bool,
+    /// Ranges that may be spoken to although they are not public.
+    pub allow: Vec<IpNet>,
+}
 
-impl Allowed {
+impl Reach {
     /// The name of the range that forbids the address; `None`: it may be spoken to.
     pub fn refuses(&self, address: IpAddr) -> Option<&'static str> {
         let plain = plain(address);
-        if self.0.iter().any(|range| range.contains(&plain)) {
+        if self.allow.iter().any(|range| range.contains(&plain)) {
             return None;
         }
         match plain {
@@ -115,10 +120,13 @@ mod tests {
 
     fn refused(text: &str, allowed: &str) -> Option<&'static str> {
         let ranges = allowed.split_whitespace().filter_map(|it| it.parse().ok());
-        let allowed = Allowed(ranges.collect());
+        let reach = Reach {
+            http: false,
+            allow: ranges.collect(),
+        };
         let address = text.parse();
         assert!(address.is_ok(), "{text}");
-        address.ok().and_then(|it| allowed.refuses(it))
+        address.ok().and_then(|it| reach.refuses(it))
     }
 
     #[test]

@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use event::EventTime;
 use hyper::Uri;
 
+use crate::address::Reach;
 use crate::error::Invalid;
 use crate::notice::Kind;
-use crate::settings::Settings;
 
 /// What a person sets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +59,7 @@ pub enum Kinds {
 
 const URL_MAX: usize = 2048;
 const TEXT_MAX: usize = 256;
+const WHY_MAX: usize = 512;
 
 impl Kinds {
     pub fn parse(names: &[impl AsRef<str>]) -> Result<Kinds, Invalid> {
@@ -101,25 +102,21 @@ impl Kinds {
 }
 
 impl Draft {
-    pub fn check(&self, settings: &Settings) -> Result<(), Invalid> {
-        Target::parse(&self.url, settings)?;
-        check_length("description", &self.description)
+    pub fn check(&self, reach: &Reach) -> Result<(), Invalid> {
+        Target::parse(&self.url, reach)?;
+        check_length("description", &self.description, TEXT_MAX)
     }
 }
 
 impl By {
     pub fn check(&self) -> Result<(), Invalid> {
-        check_length("why", &self.why)
+        check_length("why", &self.why, WHY_MAX)
     }
 }
 
-fn check_length(field: &'static str, text: &str) -> Result<(), Invalid> {
+fn check_length(field: &'static str, text: &str, max: usize) -> Result<(), Invalid> {
     match text.chars().count() {
-        got if got > TEXT_MAX => Err(Invalid::TooLong {
-            field,
-            max: TEXT_MAX,
-            got,
-        }),
+        got if got > max => Err(Invalid::TooLong { field, max, got }),
         _ => Ok(()),
     }
 }
@@ -143,7 +140,7 @@ pub enum Host {
 }
 
 impl Target {
-    pub fn parse(text: &str, settings: &Settings) -> Result<Target, Invalid> {
+    pub fn parse(text: &str, reach: &Reach) -> Result<Target, Invalid> {
         let wrong = |expected: &str| Invalid::Url {
             expected: expected.to_owned(),
             got: shortened(text),
@@ -158,8 +155,8 @@ impl Target {
         let uri: Uri = text.parse().map_err(|_| wrong("a URL"))?;
         let tls = match uri.scheme_str() {
             Some("https") => true,
-            Some("http") if settings.allow_http => false,
-            _ if settings.allow_http => return Err(wrong("an https:// or http:// URL")),
+            Some("http") if reach.http => false,
+            _ if reach.http => return Err(wrong("an https:// or http:// URL")),
             _ => return Err(wrong("an https:// URL (webhooks.allow_http is false)")),
         };
         let authority = uri.authority().ok_or_else(|| wrong("a URL with a host"))?;
@@ -170,7 +167,7 @@ impl Target {
             wrong("a URL whose host is a name, or an address in its usual form: 192.0.2.7, [2001:db8::7]")
         })?;
         if let Host::Address(address) = host
-            && let Some(range) = settings.allow.refuses(address)
+            && let Some(range) = reach.refuses(address)
         {
             let address = address.to_string();
             return Err(Invalid::Address { address, range });

@@ -16,8 +16,6 @@ pub enum WebhookError {
     TooManySecrets { max: usize },
     #[error("it is the only secret without an end: add another one first")]
     LastSecret,
-    #[error("the delivery is {0}: only a dead one is delivered again")]
-    NotDead(&'static str),
     #[error("the endpoint is disabled: nothing is sent to it")]
     Disabled,
     #[error("webhooks of this tenant are closed")]
@@ -28,7 +26,7 @@ pub enum WebhookError {
     Store(#[from] rusqlite::Error),
     #[error("webhooks.db: {0}")]
     Io(#[from] std::io::Error),
-    #[error("cannot read the machine's certificates: {0}")]
+    #[error("cannot trust certificates: {0}")]
     Roots(String),
 }
 

@@ -8,6 +8,7 @@
 //! show a secret after the answer that made it.
 
 pub mod notice;
+pub mod source;
 
 pub mod endpoint;
 pub mod store;

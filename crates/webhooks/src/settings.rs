@@ -3,16 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::address::Allowed;
+use crate::address::Reach;
 use crate::backoff::Retry;
 use crate::breaker::BreakerSettings;
 
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Whether a URL may be http://.
-    pub allow_http: bool,
-    /// Ranges that may be spoken to although they are not public.
-    pub allow: Allowed,
+    pub reach: Reach,
     /// PEM file of the authorities to trust; `None`: the machine's.
     pub authorities: Option<PathBuf>,
     /// Name lookup, TCP and TLS together.

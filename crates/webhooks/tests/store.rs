@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use event::{EventTime, Span};
 use proptest::prelude::*;
-use ringfence_webhooks::address::Allowed;
+use ringfence_webhooks::address::Reach;
 use ringfence_webhooks::backoff::Retry;
 use ringfence_webhooks::breaker::BreakerSettings;
 use ringfence_webhooks::endpoint::{By, Draft, Kinds};
@@ -23,8 +23,7 @@ const NOW: EventTime = EventTime::from_millis(1_790_000_000_000);
 
 fn settings() -> Settings {
     Settings {
-        allow_http: false,
-        allow: Allowed::default(),
+        reach: Reach::default(),
         authorities: None,
         connect: Duration::from_secs(1),
         attempt: Duration::from_secs(1),
@@ -167,6 +166,16 @@ fn sources_do_not_hear_of_each_other() {
     store.take_in("cases", 3, &[], NOW).unwrap();
     assert_eq!(store.cursor("log").unwrap(), Some(70));
     assert_eq!(store.cursor("cases").unwrap(), Some(3));
+    // The log was cut: what comes at its old places is new. It never goes ahead so.
+    store.go_back("log", 50).unwrap();
+    store.go_back("cases", 50).unwrap();
+    let id = endpoint(&store, &["*"]);
+    store
+        .take_in("log", 60, &[notice(60, Kind::LabelRecorded)], NOW)
+        .unwrap();
+    assert_eq!(store.cursor("log").unwrap(), Some(60));
+    assert_eq!(store.cursor("cases").unwrap(), Some(3));
+    assert_eq!(told(&store, &id), ["log:60"]);
 }
 
 #[test]
@@ -228,15 +237,15 @@ fn every_change_has_a_row_with_what_was_before_and_after() {
     // What is refused leaves none.
     assert!(store.remove(&id, &by(NOW)).is_err());
     let long = By {
-        why: "x".repeat(257),
+        why: "x".repeat(513),
         ..by(NOW)
     };
     let secret = Secret::generate().unwrap();
     let refused = store.create(&draft(&["*"]), &secret, &long);
     let too_long = Invalid::TooLong {
         field: "why",
-        max: 256,
-        got: 257,
+        max: 512,
+        got: 513,
     };
     assert!(matches!(refused, Err(WebhookError::Invalid(it)) if it == too_long));
 
@@ -435,6 +444,24 @@ fn pages_are_disjoint_and_whole() {
     store.remove(&one, &by(NOW)).unwrap();
     assert_eq!(told(&store, &one).len() + told(&store, &two).len(), 10);
     store.record(&[]).unwrap();
+}
+
+#[test]
+fn of_many_attempts_the_last_are_kept() {
+    let folder = TempDir::new().unwrap();
+    let store = open(&folder);
+    endpoint(&store, &["*"]);
+    store
+        .take_in("log", 1, &[notice(1, Kind::LabelRecorded)], NOW)
+        .unwrap();
+    for _ in 0..40 {
+        settle(&store, 1, NOW, Next::Again(NOW));
+    }
+    let (delivery, attempts, _) = store.delivery(1).unwrap();
+    assert_eq!((delivery.attempts, attempts.len()), (40, 32));
+    assert_eq!((attempts[0].number, attempts[31].number), (9, 40));
+    let due = store.due(&delivery.endpoint, NOW, 10).unwrap();
+    assert_eq!((due.len(), due[0].failures), (1, 40));
 }
 
 #[test]

@@ -30,3 +30,4 @@ mod schema;
 mod schemathesis;
 mod stop;
 mod tls;
+mod webhooks;

@@ -1,6 +1,7 @@
 //! Connections to receivers: to checked addresses only, by the machine's certificates.
 
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{self, timeout_at};
 use tokio_rustls::TlsConnector;
@@ -21,7 +22,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::{Failure, Outcome};
-use crate::address::Allowed;
+use crate::address::Reach;
 use crate::endpoint::{Host, Target};
 use crate::error::WebhookError;
 use crate::settings::Settings;
@@ -38,9 +39,10 @@ const IDLE_MAX: Duration = Duration::from_secs(20);
 const AGE_MAX: Duration = Duration::from_secs(300);
 
 pub struct Connector {
-    allow: Allowed,
+    reach: Reach,
     connect: Duration,
-    tls: TlsConnector,
+    /// Made with the first https:// endpoint: reading the machine's authorities takes a start's worth of time.
+    tls: OnceCell<TlsConnector>,
     lookups: Arc<Semaphore>,
 }
 
@@ -78,15 +80,16 @@ impl Connection {
 
 impl Connector {
     pub fn new(settings: &Settings) -> Result<Connector, WebhookError> {
-        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| WebhookError::Roots(error.to_string()))?
-            .with_root_certificates(roots(settings)?)
-            .with_no_client_auth();
+        let tls = OnceCell::new();
+        if let Some(path) = &settings.authorities {
+            let made = trusting(of_file(path)?)?;
+            // Nobody has it yet, so that it is empty.
+            let _ = tls.set(made);
+        }
         Ok(Connector {
-            allow: settings.allow.clone(),
+            reach: settings.reach.clone(),
             connect: settings.connect,
-            tls: TlsConnector::from(Arc::new(config)),
+            tls,
             lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
         })
     }
@@ -114,7 +117,10 @@ impl Connector {
             Host::Name(name) => ServerName::try_from(name.clone())
                 .map_err(|error| Outcome::failed(Failure::Tls, error))?,
         };
-        match self.tls.connect(name, stream).await {
+        let tls = self.tls.get_or_try_init(async || trusting(of_machine()));
+        let tls = tls.await;
+        let tls = tls.map_err(|error| Outcome::failed(Failure::Tls, error))?;
+        match tls.connect(name, stream).await {
             Ok(stream) => speak(stream).await,
             Err(error) => Err(Outcome::failed(Failure::Tls, error)),
         }
@@ -128,7 +134,7 @@ impl Connector {
             Host::Name(name) => self.look_up(name.clone(), target.port).await?,
         };
         for address in &found {
-            if let Some(range) = self.allow.refuses(address.ip()) {
+            if let Some(range) = self.reach.refuses(address.ip()) {
                 let detail = format!("{} is {range}", address.ip());
                 return Err(Outcome::failed(Failure::AddressRefused, detail));
             }
@@ -191,21 +197,30 @@ where
     })
 }
 
-/// Authorities from the operator's file, else the machine's. A machine without any can still send to http:// and
-/// fails at https:// with a reason.
-fn roots(settings: &Settings) -> Result<RootCertStore, WebhookError> {
+fn trusting(authorities: RootCertStore) -> Result<TlsConnector, WebhookError> {
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| WebhookError::Roots(error.to_string()))?
+        .with_root_certificates(authorities)
+        .with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+/// A machine without any fails at every https:// endpoint, with a reason.
+fn of_machine() -> RootCertStore {
     let mut roots = RootCertStore::empty();
-    let Some(path) = &settings.authorities else {
-        let found = rustls_native_certs::load_native_certs();
-        roots.add_parsable_certificates(found.certs);
-        return Ok(roots);
-    };
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    roots
+}
+
+fn of_file(path: &Path) -> Result<RootCertStore, WebhookError> {
     let wrong = |error: &dyn std::fmt::Display| {
         WebhookError::Roots(format!(
             "{} (webhooks.authorities): {error}",
             path.display()
         ))
     };
+    let mut roots = RootCertStore::empty();
     let certificates = CertificateDer::pem_file_iter(path).map_err(|error| wrong(&error))?;
     for certificate in certificates {
         let certificate = certificate.map_err(|error| wrong(&error))?;

@@ -294,7 +294,7 @@ async fn sent(
     at: EventTime,
     connection: Option<Connection>,
 ) -> (Outcome, Option<Connection>) {
-    let target = match Target::parse(&lane.url, &shared.settings) {
+    let target = match Target::parse(&lane.url, &shared.settings.reach) {
         Ok(target) => target,
         Err(error) => return (Outcome::failed(Failure::Url, error), None),
     };

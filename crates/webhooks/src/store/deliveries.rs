@@ -1,4 +1,4 @@
-//! The delivery log, and dead deliveries that are sent again.
+//! The delivery log, and deliveries that are sent again.
 
 use std::time::Duration;
 
@@ -114,23 +114,21 @@ impl Store {
         })
     }
 
-    /// A dead delivery waits again, as if it were new.
+    /// Sends a delivery again, as if it were new: one that is dead, or that the receiver has lost after all. One that
+    /// waits is due at once.
     pub fn redeliver(&self, id: i64, by: &By) -> Result<Delivery, WebhookError> {
         by.check()?;
         self.write_durably(|it| {
             let query = format!("{COLUMNS} WHERE deliveries.id = ?1");
             let found = it.query_row(&query, [id], read).optional()?;
             let found = found.ok_or(WebhookError::Unknown(What::Delivery))?;
-            if found.state != State::Dead {
-                return Err(WebhookError::NotDead(found.state.name()));
-            }
             it.execute(
                 "UPDATE deliveries SET state = 0, failures = 0, since = ?2, due = ?2, settled_at = NULL
                  WHERE id = ?1",
                 params![id, by.at.millis()],
             )?;
             let target = ("delivery.redelivered", &*id.to_string());
-            let before = json!({ "state": "dead", "error": found.error });
+            let before = json!({ "state": found.state.name(), "error": found.error });
             changes::note(it, by, target, Some(before), Some(json!({ "state": "pending" })))?;
             Ok(it.query_row(&query, [id], read)?)
         })

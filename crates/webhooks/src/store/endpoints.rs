@@ -1,12 +1,15 @@
 //! Endpoints: made, changed, removed.
 
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use std::collections::BTreeSet;
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::changes::{drafted, note};
 use super::secrets::{self, insert};
 use super::{Store, time};
 use crate::endpoint::{By, Draft, Endpoint, Kinds};
 use crate::error::{WebhookError, What};
+use crate::notice::Kind;
 use crate::secret::Secret;
 
 impl Store {
@@ -16,7 +19,7 @@ impl Store {
         secret: &Secret,
         by: &By,
     ) -> Result<Endpoint, WebhookError> {
-        draft.check(&self.settings)?;
+        draft.check(&self.settings.reach)?;
         by.check()?;
         let id = fresh_id("ep_")?;
         self.write_durably(|it| {
@@ -50,7 +53,7 @@ impl Store {
     }
 
     pub fn change(&self, id: &str, draft: &Draft, by: &By) -> Result<Endpoint, WebhookError> {
-        draft.check(&self.settings)?;
+        draft.check(&self.settings.reach)?;
         by.check()?;
         self.write_durably(|it| {
             let before = drafted(&endpoint(it, id)?.draft);
@@ -77,6 +80,15 @@ impl Store {
             let before = drafted(&endpoint(it, id)?.draft);
             it.execute("DELETE FROM endpoints WHERE id = ?1", [id])?;
             note(it, by, ("endpoint.removed", id), Some(before), None)
+        })
+    }
+
+    /// The kinds that somebody listens to now.
+    pub fn wanted(&self) -> Result<BTreeSet<Kind>, WebhookError> {
+        self.read(|it| {
+            let all = listening(it)?;
+            let wants = |kind: &Kind| all.iter().any(|(_, kinds)| kinds.has(*kind));
+            Ok(Kind::ALL.into_iter().filter(wants).collect())
         })
     }
 
@@ -129,12 +141,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Endpoint> {
 pub fn kinds(text: &str) -> Kinds {
     match text {
         "*" => Kinds::Every,
-        names => Kinds::These(
-            names
-                .split(' ')
-                .filter_map(crate::notice::Kind::parse)
-                .collect(),
-        ),
+        names => Kinds::These(names.split(' ').filter_map(Kind::parse).collect()),
     }
 }
 
@@ -146,9 +153,9 @@ pub fn fresh_id(prefix: &str) -> Result<String, WebhookError> {
 }
 
 /// Who is told of something now, with what they want to hear.
-pub fn listening(transaction: &Transaction<'_>) -> Result<Vec<(String, Kinds)>, WebhookError> {
+pub fn listening(connection: &Connection) -> Result<Vec<(String, Kinds)>, WebhookError> {
     let mut query =
-        transaction.prepare_cached("SELECT id, kinds FROM endpoints WHERE enabled ORDER BY id")?;
+        connection.prepare_cached("SELECT id, kinds FROM endpoints WHERE enabled ORDER BY id")?;
     let rows = query.query_map([], |row| {
         Ok((row.get(0)?, kinds(&row.get::<_, String>(1)?)))
     })?;

@@ -81,6 +81,18 @@ impl Store {
         })
     }
 
+    /// Has a source read from behind `upto` on, whatever has been taken in: its end was cut off, and what comes there
+    /// now is something else.
+    pub fn go_back(&self, source: &str, upto: u64) -> Result<(), WebhookError> {
+        self.write_durably(|it| {
+            it.execute(
+                "UPDATE cursors SET upto = ?2 WHERE source = ?1 AND upto > ?2",
+                params![source, upto as i64],
+            )?;
+            Ok(())
+        })
+    }
+
     /// Takes notices in, and that their source has been read up to and with `upto`, together. What was taken in
     /// before is not again: not by its place in the source, nor by its id.
     pub fn take_in(

@@ -2,6 +2,8 @@
 
 use std::io::Write;
 use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -132,15 +134,21 @@ fn one_that_closes_before_its_head_is_whole_has_not_answered() {
 
 #[test]
 fn a_body_without_an_end_is_read_no_further_than_its_bound() {
-    let start = Instant::now();
-    let attempt = check((Some(200), None, State::Delivered), |_, stream| {
+    let (start, written) = (Instant::now(), Arc::new(AtomicUsize::new(0)));
+    let count = written.clone();
+    let attempt = check((Some(200), None, State::Delivered), move |_, stream| {
         let head = "HTTP/1.1 200 OK\r\nContent-Length: 999999999999\r\n\r\n";
         let _ = stream.write_all(head.as_bytes());
-        while stream.write_all(&[b'x'; 4096]).is_ok() {}
+        while stream.write_all(&[b'x'; 4096]).is_ok() {
+            count.fetch_add(4096, Ordering::SeqCst);
+        }
         false
     });
     assert_eq!(attempt.detail, "x".repeat(1024));
     assert!(start.elapsed() < Duration::from_secs(10));
+    // 16 KiB, and what the system's buffers on both sides hold.
+    let written = written.load(Ordering::SeqCst);
+    assert!(written < 16 << 20, "{written} bytes");
 }
 
 #[test]
@@ -164,6 +172,21 @@ fn a_body_that_drips_keeps_nobody() {
         attempt.latency
     );
     assert!(attempt.detail.starts_with(".."), "{}", attempt.detail);
+}
+
+#[test]
+fn a_request_that_meets_its_connection_s_end_is_sent_once_more_at_once() {
+    // The second request of the first connection gets no answer.
+    let receiver =
+        Receiver::start(|number, stream| number != 1 && stream.write_all(OK.as_bytes()).is_ok());
+    let sender = Sender::start(settings());
+    sender.endpoint(&receiver.url());
+    sender.tell(1, 1);
+    sender.wait_for(State::Delivered, 1);
+    sender.tell(2, 2);
+    let delivered = sender.wait_for(State::Delivered, 2);
+    assert!(delivered.iter().all(|it| it.attempts == 1), "{delivered:?}");
+    assert_eq!(receiver.seen().len(), 3);
 }
 
 #[test]

@@ -22,8 +22,6 @@ pub struct Receiver {
     pub address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
     pub connections: Arc<AtomicUsize>,
-    /// Requests that are being answered now, and the most there were at once.
-    pub at_once: Arc<(AtomicUsize, AtomicUsize)>,
 }
 
 impl Seen {
@@ -43,15 +41,14 @@ impl Receiver {
             address: listener.local_addr().unwrap(),
             seen: Arc::default(),
             connections: Arc::default(),
-            at_once: Arc::default(),
         };
         let (seen, connections) = (receiver.seen.clone(), receiver.connections.clone());
-        let (at_once, answer) = (receiver.at_once.clone(), Arc::new(answer));
+        let answer = Arc::new(answer);
         thread::spawn(move || {
             for stream in listener.incoming() {
                 connections.fetch_add(1, Ordering::SeqCst);
-                let (seen, at_once, answer) = (seen.clone(), at_once.clone(), answer.clone());
-                thread::spawn(move || serve(stream.unwrap(), &seen, &at_once, &*answer));
+                let (seen, answer) = (seen.clone(), answer.clone());
+                thread::spawn(move || serve(stream.unwrap(), &seen, &*answer));
             }
         });
         receiver
@@ -79,21 +76,17 @@ impl Receiver {
 fn serve(
     stream: TcpStream,
     seen: &Mutex<Vec<Seen>>,
-    (now, most): &(AtomicUsize, AtomicUsize),
     answer: &(impl Fn(usize, &mut TcpStream) -> bool + ?Sized),
 ) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut stream = stream;
     while let Some(request) = read(&mut reader) {
-        most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
         let number = {
             let mut seen = seen.lock().unwrap();
             seen.push(request);
             seen.len() - 1
         };
-        let goes_on = answer(number, &mut stream);
-        now.fetch_sub(1, Ordering::SeqCst);
-        if !goes_on {
+        if !answer(number, &mut stream) {
             return;
         }
     }

@@ -1,6 +1,8 @@
 //! Failures and what follows: again, later, given up, once more by hand.
 
 use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -76,17 +78,82 @@ fn what_is_given_up_waits_for_somebody_who_sends_it_again() {
     assert_eq!(again.state, State::Pending);
     sender.tenant.wake();
     sender.wait_for(State::Delivered, 1);
-    let refused = store.redeliver(dead[0].id, &by());
-    assert!(matches!(refused, Err(WebhookError::NotDead("delivered"))));
-
     assert_eq!(store.redeliver_dead(&endpoint.id, &by()).unwrap(), 1);
     sender.tenant.wake();
     let delivered = sender.wait_for(State::Delivered, 2);
     assert_eq!(receiver.seen().len(), 12);
     // The log goes on where it was.
     assert!(delivered.iter().all(|it| it.attempts == 6));
+
+    // A receiver that has lost what it took.
+    store.redeliver(dead[0].id, &by()).unwrap();
+    sender.tenant.wake();
+    receiver.wait_for(13);
+    sender.wait_for(State::Delivered, 2);
     let (_, attempts, _) = store.delivery(dead[0].id).unwrap();
-    assert_eq!(attempts.last().unwrap().number, 6);
+    assert_eq!(attempts.last().unwrap().number, 7);
+    let gone = store.redeliver(99, &by());
+    assert!(matches!(gone, Err(WebhookError::Unknown(_))));
+}
+
+#[test]
+fn a_delivery_is_given_up_by_its_age_too() {
+    let mut settings = settings();
+    settings.retry.attempts_max = 1000;
+    settings.retry.give_up_after = Duration::from_millis(300);
+    let receiver = Receiver::saying(NO);
+    let sender = Sender::start(settings);
+    sender.endpoint(&receiver.url());
+    sender.tell(1, 1);
+    let dead = sender.wait_for(State::Dead, 1);
+    // By its last attempt, and not by a look at what is old.
+    assert_eq!(dead[0].error.as_deref(), Some("status"));
+    assert!(dead[0].attempts >= 3, "{dead:?}");
+}
+
+#[test]
+fn a_disabled_endpoint_is_sent_nothing_until_it_is_enabled() {
+    let receiver = Receiver::start(|number, stream| {
+        let answer = if number < 2 { NO } else { OK };
+        stream.write_all(answer.as_bytes()).is_ok()
+    });
+    let mut settings = settings();
+    settings.retry.first = Duration::from_millis(400);
+    settings.retry.max = Duration::from_millis(400);
+    let sender = Sender::start(settings);
+    let (endpoint, _) = sender.endpoint(&receiver.url());
+    let store = sender.tenant.store();
+    sender.tell(1, 2);
+    until(|| {
+        let pending = sender.deliveries(State::Pending);
+        pending.iter().all(|it| it.attempts == 1).then_some(())
+    });
+    let mut draft = endpoint.draft.clone();
+    draft.enabled = false;
+    store.change(&endpoint.id, &draft, &by()).unwrap();
+    sender.tenant.wake();
+    // Both are due by then.
+    thread::sleep(Duration::from_millis(600));
+    sender.tenant.wake();
+    thread::sleep(Duration::from_millis(300));
+    assert_eq!(receiver.seen().len(), 2);
+    draft.enabled = true;
+    store.change(&endpoint.id, &draft, &by()).unwrap();
+    sender.tenant.wake();
+    sender.wait_for(State::Delivered, 2);
+}
+
+#[test]
+fn a_receiver_cannot_put_a_delivery_off_for_longer_than_the_longest_pause() {
+    let receiver = Receiver::start(|number, stream| {
+        let busy = "HTTP/1.1 503 No\r\nRetry-After: 86400\r\nContent-Length: 0\r\n\r\n";
+        let answer = if number == 0 { busy } else { OK };
+        stream.write_all(answer.as_bytes()).is_ok()
+    });
+    let sender = Sender::start(settings());
+    sender.endpoint(&receiver.url());
+    sender.tell(1, 1);
+    sender.wait_for(State::Delivered, 1);
 }
 
 #[test]
@@ -106,22 +173,53 @@ fn a_receiver_says_when_it_wants_to_be_asked_again() {
     assert!(waited >= Duration::from_millis(950), "{waited:?}");
 }
 
-#[test]
-fn attempts_at_once_are_bounded_and_connections_are_used_again() {
-    let receiver = Receiver::start(|_, stream| {
-        thread::sleep(Duration::from_millis(15));
+/// A receiver that takes a moment, and the most requests it had at once: one is over before its answer is on its way.
+fn counting() -> (Receiver, Arc<AtomicUsize>) {
+    let (now, most) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
+    let seen = most.clone();
+    let receiver = Receiver::start(move |_, stream| {
+        most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        thread::sleep(Duration::from_millis(30));
+        now.fetch_sub(1, Ordering::SeqCst);
         stream.write_all(OK.as_bytes()).is_ok()
     });
+    (receiver, seen)
+}
+
+#[test]
+fn attempts_at_once_are_bounded_and_connections_are_used_again() {
+    let (receiver, most) = counting();
     let sender = Sender::start(settings());
     sender.endpoint(&receiver.url());
     sender.tell(1, 60);
     sender.wait_for(State::Delivered, 60);
-    let most = receiver.at_once.1.load(std::sync::atomic::Ordering::SeqCst);
-    assert_eq!(most, 4);
-    let connections = receiver
-        .connections
-        .load(std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(most.load(Ordering::SeqCst), 4);
+    let connections = receiver.connections.load(Ordering::SeqCst);
     assert!(connections <= 8, "{connections} connections");
+}
+
+#[test]
+fn a_tenant_and_the_process_have_bounds_of_their_own() {
+    use ringfence_webhooks::settings::AtOnce;
+    for (tenant, all, most) in [(5, 64, 5), (16, 2, 2)] {
+        let (receiver, seen) = counting();
+        let endpoint = 4;
+        let at_once = AtOnce {
+            endpoint,
+            tenant,
+            all,
+        };
+        let sender = Sender::start(Settings {
+            at_once,
+            ..settings()
+        });
+        for _ in 0..2 {
+            sender.endpoint(&receiver.url());
+        }
+        sender.tell(1, 20);
+        sender.wait_for(State::Delivered, 40);
+        assert_eq!(seen.load(Ordering::SeqCst), most, "{at_once:?}");
+    }
 }
 
 #[test]

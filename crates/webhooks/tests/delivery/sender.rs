@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use event::EventTime;
-use ringfence_webhooks::address::Allowed;
+use ringfence_webhooks::address::Reach;
 use ringfence_webhooks::backoff::Retry;
 use ringfence_webhooks::breaker::BreakerSettings;
 use ringfence_webhooks::deliverer::{Host, Tenant};
@@ -28,8 +28,10 @@ pub struct Sender {
 /// Speaks to this machine, and tries again at once.
 pub fn settings() -> Settings {
     Settings {
-        allow_http: true,
-        allow: Allowed(vec!["127.0.0.0/8".parse().unwrap()]),
+        reach: Reach {
+            http: true,
+            allow: vec!["127.0.0.0/8".parse().unwrap()],
+        },
         authorities: None,
         connect: Duration::from_secs(10),
         attempt: Duration::from_secs(10),

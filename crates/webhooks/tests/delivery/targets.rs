@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use ringfence_webhooks::address::Allowed;
+use ringfence_webhooks::address::Reach;
 use ringfence_webhooks::endpoint::{Host, Target};
 use ringfence_webhooks::error::Invalid;
 use ringfence_webhooks::settings::Settings;
@@ -17,8 +17,7 @@ use crate::sender::{Sender, draft, settings};
 
 fn strict() -> Settings {
     Settings {
-        allow_http: false,
-        allow: Allowed::default(),
+        reach: Reach::default(),
         ..settings()
     }
 }
@@ -59,16 +58,16 @@ fn urls_that_are_not_taken_are_refused_with_the_reason() {
         ("https:///path", "URL"),
         ("", "URL"),
     ] {
-        let refused = Target::parse(url, &strict()).err();
+        let refused = Target::parse(url, &Reach::default()).err();
         let text = refused.map(|it| it.to_string()).unwrap_or_default();
         assert!(text.contains(reason), "{url}: {text:?}");
     }
     let long = format!("https://example.org/{}", "a".repeat(2048));
-    assert!(Target::parse(&long, &strict()).is_err());
-    let taken = Target::parse("https://Hooks.Example.org:8443/a?b=c", &strict()).unwrap();
+    assert!(Target::parse(&long, &Reach::default()).is_err());
+    let taken = Target::parse("https://Hooks.Example.org:8443/a?b=c", &Reach::default()).unwrap();
     assert_eq!(taken.host, Host::Name("hooks.example.org".to_owned()));
     assert_eq!((taken.port, &*taken.path), (8443, "/a?b=c"));
-    let taken = Target::parse("https://[2606:4700::1111]", &strict()).unwrap();
+    let taken = Target::parse("https://[2606:4700::1111]", &Reach::default()).unwrap();
     assert_eq!((taken.port, &*taken.path), (443, "/"));
     // Nothing is changed by what is refused.
     let sender = Sender::start(strict());
@@ -98,7 +97,7 @@ fn a_name_that_leads_inside_is_not_followed_there() {
     let receiver = Receiver::saying(OK);
     let port = receiver.address.port();
     let mut inside = settings();
-    inside.allow = Allowed(vec!["10.0.0.0/8".parse().unwrap()]);
+    inside.reach.allow = vec!["10.0.0.0/8".parse().unwrap()];
     let sender = Sender::start(inside);
     // A name passes: where it leads is seen when it is looked up, at every connection.
     sender.endpoint(&format!("http://localhost:{port}/"));
@@ -113,10 +112,7 @@ fn a_name_that_leads_inside_is_not_followed_there() {
     );
 
     let mut open = settings();
-    open.allow = Allowed(vec![
-        "127.0.0.0/8".parse().unwrap(),
-        "::1/128".parse().unwrap(),
-    ]);
+    open.reach.allow = vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()];
     let sender = Sender::start(open);
     sender.endpoint(&format!("http://localhost:{port}/"));
     sender.tell(1, 1);
@@ -151,7 +147,7 @@ fn an_endpoint_whose_address_is_not_allowed_any_more_gets_nothing() {
     assert_eq!(attempt.error.as_deref(), Some("url_refused"));
     assert!(receiver.seen().is_empty());
     assert!(matches!(
-        Target::parse(&receiver.url(), &strict()),
+        Target::parse(&receiver.url(), &Reach::default()),
         Err(Invalid::Url { .. })
     ));
 }
@@ -234,9 +230,9 @@ fn a_receiver_must_show_a_certificate_of_its_name_by_an_authority_that_is_truste
         return;
     }
     let mut trusting = settings();
-    trusting.allow_http = false;
+    trusting.reach.http = false;
     trusting.attempt = Duration::from_secs(5);
-    trusting.allow.0.push("::1/128".parse().unwrap());
+    trusting.reach.allow.push("::1/128".parse().unwrap());
     let mut doubting = trusting.clone();
     trusting.authorities = Some(path.join("authority.pem"));
     doubting.authorities = None;

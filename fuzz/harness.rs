@@ -18,6 +18,8 @@ use lists::csv::{Import, Slice, export};
 use lists::{Change, Cidr, Definition, Effect, Form, Lists, ListsError, NewItem, Probe, Value};
 use log::{Log, LogError, LogOptions, Reader, Repair, verify};
 use rules::{Evaluation, RuleSet, SET_COST_MAX, Slot, Type, Vocabulary};
+use webhooks::address::Reach;
+use webhooks::endpoint::{Host, Target};
 
 const SCHEMA: &str = include_str!("../schemas/default.toml");
 /// Of the seeds, and of nothing else.
@@ -90,6 +92,30 @@ pub fn token(bytes: &[u8]) {
         match verifier.verify(text) {
             Ok(_) => assert_eq!(text.trim(), SIGNED.trim(), "a forged token is believed"),
             Err(error) => assert!(!error.code().is_empty()),
+        }
+    }
+}
+
+/// URL of an endpoint. What is taken leads to no address that is not public, and no part of it ends a line of the
+/// request.
+pub fn webhook_url(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let reach = Reach::default();
+    match Target::parse(text, &reach) {
+        Err(invalid) => {
+            assert!(!invalid.code().is_empty());
+            assert!(invalid.to_string().len() < 2_000, "it grows with the URL");
+        }
+        Ok(target) => {
+            assert!(target.tls && (target.port == 80 || target.port == 443 || target.port >= 1024));
+            match target.host {
+                Host::Address(address) => assert_eq!(reach.refuses(address), None, "{text}"),
+                Host::Name(name) => assert!(!name.is_empty() && name.is_ascii(), "{text}"),
+            }
+            let head = target.path + &target.authority;
+            assert!(!head.bytes().any(|byte| byte <= b' '), "{text}");
         }
     }
 }

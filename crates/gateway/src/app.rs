@@ -17,6 +17,7 @@ use node::mailbox::Level;
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{timeout, timeout_at};
+use webhooks::Deliverer;
 
 use crate::backtests::Backtests;
 use crate::gate::{self, Admitted};
@@ -51,6 +52,8 @@ pub struct App {
 pub struct Process {
     /// The cause of a failure inside is told here and not to the client.
     pub notes: Arc<Notes>,
+    /// Told of endpoints; it delivers on its own.
+    pub webhooks: Arc<Deliverer>,
     /// What the allocator counts, as JSON.
     pub allocator: fn() -> Option<String>,
 }

@@ -123,6 +123,7 @@ pub fn text(app: &App) -> String {
     let mut out = Out(String::with_capacity(16 << 10));
     requests(app, &mut out);
     clock(app, &mut out);
+    delivered(app.process.webhooks.counters(), &mut out);
     let tenants = app.node.tenants();
     let name = "ringfence_decisions_total";
     out.family(name, "counter", "Decisions by verdict and source.");
@@ -262,6 +263,25 @@ fn degraded_and_breakers(tenants: &[Arc<TenantHandle>], out: &mut Out) {
                 }
             }
         }
+    }
+}
+
+type ReadDelivered = fn(&webhooks::counters::Counters) -> &webhooks::counters::Count;
+
+#[rustfmt::skip]
+const WEBHOOKS: [(&str, &str, ReadDelivered); 5] = [
+    ("ringfence_webhook_delivered_total", "Webhooks that their receiver took.", |it| &it.delivered),
+    ("ringfence_webhook_failures_total", "Attempts at a webhook that failed.", |it| &it.failed),
+    ("ringfence_webhook_dead_total", "Webhooks given up: after their last attempt, or too old.", |it| &it.dead),
+    ("ringfence_webhook_breaker_opened_total", "Times that an endpoint was left alone.", |it| &it.breaker_opened),
+    ("ringfence_webhook_store_failures_total", "Times that a tenant's webhooks could not be read or written.", |it| &it.store_failures),
+];
+
+/// Of all tenants: an endpoint is a tenant's own, and its counts are told to the tenant (`GET /v1/webhooks`).
+fn delivered(counters: &webhooks::counters::Counters, out: &mut Out) {
+    for (name, help, read) in WEBHOOKS {
+        out.family(name, "counter", help);
+        out.value(name, "", read(counters).get());
     }
 }
 

@@ -12,6 +12,7 @@ use lists::ListsError;
 use node::NodeError;
 use node::request::{Failed, NotServing};
 use serde_json::{Value, json};
+use webhooks::WebhookError;
 
 #[derive(Debug)]
 pub struct Problem {
@@ -147,6 +148,29 @@ impl From<Failed> for Problem {
                 "the disk failed; whether this was recorded is unknown: ask again with the same id",
                 5,
             ),
+        }
+    }
+}
+
+impl From<WebhookError> for Problem {
+    fn from(error: WebhookError) -> Problem {
+        let message = error.to_string();
+        let conflict = |code| Problem::new(StatusCode::CONFLICT, code, message.clone());
+        match error {
+            WebhookError::Invalid(invalid) => {
+                let detail = json!({ "field": invalid.field() });
+                Problem::bad(invalid.code(), message).with_detail(detail)
+            }
+            WebhookError::Unknown(_) => Problem::new(StatusCode::NOT_FOUND, "not_found", message),
+            WebhookError::TooManyEndpoints { .. } => conflict("webhooks_max"),
+            WebhookError::TooManySecrets { .. } => conflict("secrets_max"),
+            WebhookError::LastSecret => conflict("last_secret"),
+            WebhookError::Disabled => conflict("webhook_disabled"),
+            WebhookError::Closed => Failed::NotServing(NotServing::Draining).into(),
+            WebhookError::Newer { .. }
+            | WebhookError::Store(_)
+            | WebhookError::Io(_)
+            | WebhookError::Roots(_) => Problem::internal(message),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use event::json::event_value;
-use event::record::{Decision, Findings, ModelVersion, ReasonCode, degraded};
+use event::record::{Decision, Findings, Label, ModelVersion, ReasonCode, degraded};
 use event::{Event, Position, Schema};
 use node::journal::lookup::Found;
 use node::owner::Shape;
@@ -13,6 +13,7 @@ use node::tenant::around::{EntityView, Listed, Neighbourhood};
 use node::tenant::serving::Linked;
 use serde::Serialize;
 use serde_json::{Value, json};
+use webhooks::source::Happened;
 
 use crate::routes::JSON;
 
@@ -146,17 +147,7 @@ impl<'a> Teller<'a> {
         let id = found.event.event_id.as_str();
         let decision = found.decision.as_ref();
         let decision = decision.map(|it| self.decision(id, found.position, it, links));
-        let labels = found.labels.iter().map(|(at, label)| {
-            json!({
-                "label": label.verdict.name(),
-                "source": label.source.name(),
-                "reason": label.reason.as_str(),
-                "confidence": label.confidence_percent,
-                "label_timestamp": label.label_timestamp.to_string(),
-                "received_at": label.received_at.to_string(),
-                "position": at.0,
-            })
-        });
+        let labels = found.labels.iter().map(|(at, label)| labelled(*at, label));
         let outcomes = found.outcomes.iter().map(|(at, outcome)| {
             json!({
                 "outcome": outcome.kind.name(),
@@ -182,6 +173,26 @@ impl<'a> Teller<'a> {
             "event": event_value(&listed.event, &self.shape.schema),
             "decision": self.decision(id, listed.position, &listed.decision, &[]),
         })
+    }
+
+    /// What a notice of the log says: a decision with its event as a list of decisions has it, a label with the event's
+    /// id.
+    pub fn happened(&self, happened: &Happened<'_>) -> Value {
+        match happened {
+            Happened::Decided {
+                event,
+                position,
+                decision,
+            } => json!({
+                "event": event_value(event, &self.shape.schema),
+                "decision": self.decision(event.event_id.as_str(), *position, decision, &[]),
+            }),
+            Happened::Labelled { position, label } => {
+                let mut value = labelled(*position, label);
+                value["event_id"] = json!(label.subject.event_id.as_str());
+                value
+            }
+        }
     }
 
     pub fn entity(&self, view: &EntityView) -> Value {
@@ -228,6 +239,18 @@ impl<'a> Teller<'a> {
             "cut": found.cut,
         })
     }
+}
+
+fn labelled(at: Position, label: &Label) -> Value {
+    json!({
+        "label": label.verdict.name(),
+        "source": label.source.name(),
+        "reason": label.reason.as_str(),
+        "confidence": label.confidence_percent,
+        "label_timestamp": label.label_timestamp.to_string(),
+        "received_at": label.received_at.to_string(),
+        "position": at.0,
+    })
 }
 
 /// The number a person meant: 129.9 is not 129.89999389648438.

@@ -17,6 +17,7 @@ mod models;
 mod reports;
 mod rules;
 mod tenants;
+mod webhooks;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -127,6 +128,7 @@ macro_rules! route {
     };
 }
 
+use self::webhooks::deliveries;
 use Access::{Anyone, Node, Tenant};
 
 #[rustfmt::skip]
@@ -186,6 +188,18 @@ pub const ALL: &[Route] = &[
     route!(POST "/v1/cases/{id}/reopen", Tenant(Role::Analyst), One, L2, cases::reopen),
     route!(GET "/v1/casework", Tenant(Role::Analyst), Nothing, L3, casework::settings),
     route!(PUT "/v1/casework", Tenant(Role::Admin), One, L3, casework::set_settings),
+    route!(GET "/v1/webhooks", Tenant(Role::Engineer), Nothing, L3, webhooks::list),
+    route!(POST "/v1/webhooks", Tenant(Role::Engineer), One, L3, webhooks::create),
+    route!(GET "/v1/webhooks/{endpoint}", Tenant(Role::Engineer), Nothing, L3, webhooks::one),
+    route!(PUT "/v1/webhooks/{endpoint}", Tenant(Role::Engineer), One, L3, webhooks::change),
+    route!(DELETE "/v1/webhooks/{endpoint}", Tenant(Role::Engineer), Nothing, L3, webhooks::remove),
+    route!(POST "/v1/webhooks/{endpoint}/secrets", Tenant(Role::Engineer), One, L3, webhooks::add_secret),
+    route!(POST "/v1/webhooks/{endpoint}/secrets/{secret}/expire", Tenant(Role::Engineer), One, L3, webhooks::end_secret),
+    route!(POST "/v1/webhooks/{endpoint}/test", Tenant(Role::Engineer), Nothing, L3, deliveries::ping),
+    route!(GET "/v1/webhooks/{endpoint}/deliveries", Tenant(Role::Engineer), Nothing, L3, deliveries::list),
+    route!(GET "/v1/webhooks/{endpoint}/deliveries/{delivery}", Tenant(Role::Engineer), Nothing, L3, deliveries::one),
+    route!(POST "/v1/webhooks/{endpoint}/deliveries/{delivery}/redeliver", Tenant(Role::Engineer), Nothing, L3, deliveries::again),
+    route!(POST "/v1/webhooks/{endpoint}/redeliver", Tenant(Role::Engineer), Nothing, L3, deliveries::all_dead),
     route!(GET "/v1/tenants", Node(Role::Admin), Nothing, L3, tenants::list),
     route!(POST "/v1/tenants", Node(Role::Admin), One, L3, tenants::create),
     route!(POST "/v1/tenants/{name}/suspend", Node(Role::Admin), Nothing, L3, tenants::suspend),

@@ -154,6 +154,11 @@ fn token() {
 }
 
 #[test]
+fn webhook_url() {
+    grow("webhook_url", 4_000, harness::webhook_url);
+}
+
+#[test]
 fn log_segment() {
     grow("log_segment", 1_500, harness::log_segment);
 }

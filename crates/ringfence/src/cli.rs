@@ -6,6 +6,7 @@ mod evaluate;
 mod log;
 mod serve;
 mod train;
+mod webhooks;
 
 use std::path::PathBuf;
 
@@ -20,6 +21,7 @@ pub use evaluate::{AuditPart, EvaluateArgs, LeaksArgs};
 pub use log::{BackupArgs, Log, LogArgs, RecordKind, RestoreArgs};
 pub use serve::{ServeArgs, Tenants, TenantsArgs, TokenArgs};
 pub use train::{CalibrationName, ModelKind, TrainArgs};
+pub use webhooks::{StateName, VerifyArgs, Webhooks, WebhooksArgs};
 
 /// The work could not be done.
 pub const EXIT_FAILED: u8 = 1;
@@ -92,6 +94,7 @@ pub enum Command {
     Restore(RestoreArgs),
     Simulate(SimulateArgs),
     Serve(ServeArgs),
+    Webhooks(WebhooksArgs),
     Tenants(TenantsArgs),
     Token(TokenArgs),
     Cases(CasesArgs),

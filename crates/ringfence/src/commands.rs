@@ -24,6 +24,7 @@ mod starter;
 mod tenants;
 mod token;
 mod train;
+mod webhooks;
 
 use std::process::ExitCode;
 
@@ -56,6 +57,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Backup(args) => backup::take(cli, args),
         Command::Restore(args) => backup::restore(cli, args),
         Command::Serve(args) => serve::run(cli, args),
+        Command::Webhooks(args) => webhooks::run(cli, args),
         Command::Tenants(args) => tenants::run(cli, args),
         Command::Token(args) => token::run(cli, args),
         Command::Cases(args) => cases::run(cli, args),

@@ -2,6 +2,7 @@
 
 mod retention;
 mod units;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -22,6 +23,7 @@ use node::owner::{Fsync, OwnerSettings};
 use node::quota::{Quota, Quotas};
 use serde::Deserialize;
 
+use self::webhooks::WebhooksSection;
 use retention::Retention;
 use units::{Bytes, Time};
 
@@ -44,6 +46,7 @@ pub struct Config {
     pub retention: Retention,
     pub tenants: Tenants,
     quota: QuotaSection,
+    pub webhooks: WebhooksSection,
     pub auth: Auth,
     admin: AdminSection,
     log: LogSection,
@@ -266,6 +269,7 @@ impl Config {
         if !(4 << 10..=1 << 30).contains(&segment) {
             bail!("commit.segment_bytes must be 4KiB to 1GiB");
         }
+        self.webhooks.check()?;
         self.admin()?;
         self.note_level()?;
         let tls = &self.tls;

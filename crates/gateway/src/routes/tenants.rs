@@ -49,7 +49,9 @@ pub async fn create(call: Call) -> Result<Response<Body>, Problem> {
     let app = call.app.clone();
     let made = spawn_blocking(move || {
         let schema = given.schema.as_deref().unwrap_or(&app.schemas.default);
-        app.node.create(&given.name, schema, app.schemas.furnish)
+        let made = app.node.create(&given.name, schema, app.schemas.furnish)?;
+        app.process.webhooks.admit(&given.name);
+        Ok::<_, ManageError>(made)
     });
     let tenant = made.await.map_err(Problem::internal)??;
     Ok(json_body(StatusCode::CREATED, &row(&tenant)))
@@ -80,9 +82,17 @@ pub async fn erase(call: Call) -> Result<Response<Body>, Problem> {
     app.backtests.of(&name).iter().for_each(|job| job.cancel());
     let done = spawn_blocking(move || {
         let _left = app.desk.leave(&name)?;
-        let erased = app.node.erase(&name)?;
+        if app.node.tenant(&name).is_none() {
+            return Err(ManageError::Unknown(name).into());
+        }
+        // Before its files go: what is open is closed, and nobody opens it in between.
+        app.process.webhooks.bar(&name);
+        let erased = app.node.erase(&name);
+        if erased.is_err() && app.node.tenant(&name).is_some() {
+            app.process.webhooks.admit(&name);
+        }
         app.limiter.forget(&name);
-        Ok::<_, Problem>(erased)
+        Ok::<_, Problem>(erased?)
     });
     let erased = done.await.map_err(Problem::internal)??;
     let body = json!({

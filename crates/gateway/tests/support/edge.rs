@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use desk::Desk;
 use desk::desk::Tell;
+use event::EventTime;
 use log::LogOptions;
 use node::Node;
 use node::breaker::BreakerSettings;
@@ -74,6 +75,37 @@ pub fn node(dir: &Path, clock: Clock) -> Node {
     node
 }
 
+/// Nothing is sent here.
+fn silent() -> webhooks::Settings {
+    let second = Duration::from_secs(1);
+    webhooks::Settings {
+        reach: webhooks::address::Reach::default(),
+        authorities: None,
+        connect: second,
+        attempt: second,
+        retry: webhooks::backoff::Retry {
+            first: second,
+            max: second,
+            attempts_max: 1,
+            give_up_after: second,
+        },
+        breaker: webhooks::breaker::BreakerSettings {
+            failures: 1,
+            pause: second,
+            pause_max: second,
+        },
+        at_once: webhooks::settings::AtOnce {
+            endpoint: 1,
+            tenant: 1,
+            all: 1,
+        },
+        endpoints_max: 1,
+        data_bytes_max: 1,
+        rows_max: 1,
+        keep: second,
+    }
+}
+
 /// What fails inside goes to `note`.
 pub fn app(node: Arc<Node>, tell: Tell, note: fn(NoteLevel, &str)) -> App {
     let tokens = TokenSettings {
@@ -111,7 +143,12 @@ pub fn app(node: Arc<Node>, tell: Tell, note: fn(NoteLevel, &str)) -> App {
         default: SCHEMA.to_owned(),
         furnish: |_| Ok(()),
     };
+    let host = webhooks::deliverer::Host {
+        clock: Box::new(|| EventTime::MIN),
+        tell: Box::new(|text| panic!("{text}")),
+    };
     let process = Process {
+        webhooks: Arc::new(webhooks::Deliverer::start(silent(), host).unwrap()),
         notes: Arc::new(Notes::new(NoteLevel::Error, note)),
         allocator: || None,
     };

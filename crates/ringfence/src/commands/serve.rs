@@ -1,5 +1,7 @@
 //! `ringfence serve`: reads the configuration, opens the node, wires the edge, waits for a signal.
 
+mod notices;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
@@ -11,6 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result};
 use desk::Desk;
+use event::EventTime;
 use gateway::admin;
 use gateway::app::{App, Process, Schemas, router};
 use gateway::notes::{NoteLevel, Notes};
@@ -24,7 +27,10 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::sleep;
+use webhooks::Deliverer;
+use webhooks::deliverer::Host;
 
+use self::notices::Following;
 use super::init::DEFAULT_SCHEMA;
 use super::{starter, token};
 use crate::cli::{Cli, ServeArgs};
@@ -53,10 +59,14 @@ pub fn run(cli: &Cli, args: &ServeArgs) -> Result<ExitCode> {
         node.create(&cli.tenant, DEFAULT_SCHEMA, starter::furnish)?;
     }
     let notes = Arc::new(Notes::new(config.note_level()?, show::note));
+    let webhooks = Arc::new(deliverer(&config, &node, &notes)?);
     let process = Process {
         notes: notes.clone(),
+        webhooks: webhooks.clone(),
         allocator,
     };
+    let starter = settings.starter;
+    let following = Following::start(node.clone(), webhooks.clone(), notes.clone(), starter)?;
     let schemas = Schemas {
         default: DEFAULT_SCHEMA.to_owned(),
         furnish: starter::furnish,
@@ -133,6 +143,8 @@ pub fn run(cli: &Cli, args: &ServeArgs) -> Result<ExitCode> {
             .max(Duration::from_millis(10)),
     );
     runtime.shutdown_background();
+    following.stop();
+    webhooks.stop(drain.saturating_sub(stopped.elapsed()).min(WEBHOOKS_END));
     if !done {
         show::warning(
             "stopped past its bound (stop.drain): what was acknowledged is on disk, the next start replays more",
@@ -140,6 +152,19 @@ pub fn run(cli: &Cli, args: &ServeArgs) -> Result<ExitCode> {
     }
     Ok(ExitCode::SUCCESS)
 }
+
+fn deliverer(config: &Config, node: &Arc<Node>, notes: &Arc<Notes>) -> Result<Deliverer> {
+    let (node, notes) = (node.clone(), notes.clone());
+    let host = Host {
+        // A clock before 1970 refuses requests, and what is dated so no receiver believes.
+        clock: Box::new(move || node.clock().now().unwrap_or(EventTime::MIN)),
+        tell: Box::new(move |text| notes.tell(NoteLevel::Warning, || text)),
+    };
+    Ok(Deliverer::start(config.webhooks.settings(), host)?)
+}
+
+/// For attempts at webhooks that are on their way when all else has ended; one that is broken off is made again.
+const WEBHOOKS_END: Duration = Duration::from_secs(3);
 
 /// What mimalloc counts, as JSON.
 fn allocator() -> Option<String> {

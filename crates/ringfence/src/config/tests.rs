@@ -75,6 +75,19 @@ fn what_is_wrong_in_a_file_is_named() {
         ("[admin]\naddress = \"[::]:7879\"\n", "admin.remote = true"),
         ("[admin]\naddress = \"7879\"\n", "admin.address"),
         ("[log]\nlevel = \"loud\"\n", "log.level"),
+        ("[webhooks]\nallow = [\"10.0.0.0/33\"]\n", "allow"),
+        ("[webhooks]\nallow_htp = true\n", "allow_htp"),
+        ("[webhooks]\nattempt = \"1s\"\n", "webhooks.connect"),
+        (
+            "[webhooks]\nat_once = { endpoint = 99 }\n",
+            "webhooks.at_once",
+        ),
+        ("[webhooks]\nrows_max = 0\n", "webhooks.rows_max"),
+        ("[webhooks]\npause_max = \"1s\"\n", "webhooks.first_pause"),
+        (
+            "[webhooks.breaker]\npause = \"0s\"\n",
+            "webhooks.breaker.pause",
+        ),
     ] {
         let error = load(text)
             .err()

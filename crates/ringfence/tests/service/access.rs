@@ -13,6 +13,9 @@ fn target(path: &str) -> String {
         .replace("{kind}", "account")
         .replace("{id}", "a1")
         .replace("{name}", "nobody")
+        .replace("{endpoint}", "ep_0")
+        .replace("{secret}", "sec_0")
+        .replace("{delivery}", "1")
 }
 
 fn ask(client: &mut Client, method: &str, path: &str) -> Answer {

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use crate::cases;
+use crate::client::Client;
 use crate::models;
 use crate::server::{Server, minute};
 
@@ -71,13 +72,14 @@ fn every_example_works_and_every_answer_has_its_documented_form() {
     let server = Server::start();
     let document = document();
     let mut tenant = server.client();
+    let webhook = webhook(&mut tenant);
     // A schema is taken by a tenant without events.
     let mut fresh = server.client_of("fresh", &server.new_tenant("fresh"));
     let mut admin = cases::admin(&server);
     cases::open(&mut tenant, &mut admin, CASES);
     let mut sent = 0;
     for operation in operations(&document) {
-        let mut target = target(&operation);
+        let mut target = target(&operation, &webhook);
         if operation.path.starts_with("/v1/cases/{id}") || operation.path == "/v1/alerts/{id}" {
             let id = cases::ready_for(&mut tenant, operation.path);
             target = operation.path.replace("{id}", &id.to_string());
@@ -151,6 +153,23 @@ fn changed_by(operation: &Operation<'_>, target: &str) -> Option<String> {
     })
 }
 
+/// Ids that the server gives, of an endpoint with two secrets and a delivery.
+fn webhook(client: &mut Client) -> [(&'static str, String); 3] {
+    let body = r#"{ "url": "https://hooks.example.com/", "kinds": ["*"] }"#;
+    let made = client.post("/v1/webhooks", body).ok();
+    let id = made["webhook"]["id"].as_str().unwrap().to_owned();
+    let secret = &made["webhook"]["secrets"][0]["id"];
+    client
+        .post(&format!("/v1/webhooks/{id}/secrets"), "{}")
+        .ok();
+    let sent = client.post(&format!("/v1/webhooks/{id}/test"), "").ok();
+    [
+        ("secret", secret.as_str().unwrap().to_owned()),
+        ("delivery", sent["delivery"].to_string()),
+        ("endpoint", id),
+    ]
+}
+
 /// An example as text, its days moved into the last month: a graph forgets what is old.
 fn written(example: &Value) -> String {
     let text = example
@@ -167,7 +186,7 @@ fn written(example: &Value) -> String {
 }
 
 /// The path with the examples of its parameters, and of those of its query that have one.
-fn target(operation: &Operation<'_>) -> String {
+fn target(operation: &Operation<'_>, made: &[(&str, String)]) -> String {
     let mut target = operation.path.to_owned();
     let mut query = Vec::new();
     for parameter in operation.body["parameters"]
@@ -178,8 +197,10 @@ fn target(operation: &Operation<'_>) -> String {
         let Some(name) = parameter["name"].as_str() else {
             continue;
         };
-        let example = match name {
-            "model" => models::identity(models::STARTER),
+        let made = made.iter().find(|(of, _)| *of == name);
+        let example = match (name, made) {
+            ("model", _) => models::identity(models::STARTER),
+            (_, Some((_, id))) => id.clone(),
             _ => written(&parameter["example"]),
         };
         match parameter["in"].as_str().unwrap() {

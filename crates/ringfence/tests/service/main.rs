@@ -31,3 +31,4 @@ mod schema;
 mod schemathesis;
 mod stop;
 mod tls;
+mod webhooks;

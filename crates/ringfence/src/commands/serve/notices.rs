@@ -1,0 +1,208 @@
+//! Follows every tenant's log behind its owner and hands what it tells to the tenant's webhooks.
+//!
+//! Only tenants that have had an endpoint are followed. Where a log is read from stands in the tenant's webhooks,
+//! moved together with the deliveries it made (`webhooks::Store::take_in`): after a crash it goes on from there.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use event::Position;
+use gateway::notes::{NoteLevel, Notes};
+use gateway::render::Teller;
+use node::node::TenantHandle;
+use node::{Follower, Node, NodeError};
+use webhooks::deliverer::Tenant;
+use webhooks::source::{LOG, LogSource};
+use webhooks::{Deliverer, WebhookError};
+
+/// How far a notice is behind its decision at most, when nothing else is; a look costs an atomic read.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+const BATCH: usize = 256;
+/// Of one tenant before the next has its turn.
+const BATCHES: usize = 16;
+/// After a log or a file could not be read.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// The thread that follows; it ends when it is told to.
+pub struct Following {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+struct Rounds {
+    node: Arc<Node>,
+    webhooks: Arc<Deliverer>,
+    notes: Arc<Notes>,
+    starter: Option<[u8; 8]>,
+    followed: BTreeMap<String, Followed>,
+}
+
+struct Followed {
+    /// A tenant that was erased and made again is another one.
+    handle: Arc<TenantHandle>,
+    state: State,
+}
+
+enum State {
+    Reading(Box<Reading>),
+    Paused(Instant),
+}
+
+struct Reading {
+    hooks: Arc<Tenant>,
+    follower: Follower,
+    source: LogSource,
+}
+
+impl Following {
+    pub fn start(
+        node: Arc<Node>,
+        webhooks: Arc<Deliverer>,
+        notes: Arc<Notes>,
+        starter: Option<[u8; 8]>,
+    ) -> Result<Following> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut rounds = Rounds {
+            node,
+            webhooks,
+            notes,
+            starter,
+            followed: BTreeMap::new(),
+        };
+        let told = stop.clone();
+        let thread = thread::Builder::new()
+            .name("ringfence-notices".to_owned())
+            .spawn(move || {
+                while !told.load(Ordering::SeqCst) {
+                    rounds.round();
+                    thread::sleep(LOOK_EVERY);
+                }
+            });
+        let thread = thread.context("cannot start the thread that follows logs")?;
+        Ok(Following { stop, thread })
+    }
+
+    pub fn stop(self) {
+        self.stop.store(true, Ordering::SeqCst);
+        if let Err(panic) = self.thread.join() {
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+impl Rounds {
+    fn round(&mut self) {
+        let tenants = self.node.tenants();
+        self.followed.retain(|_, held| {
+            let mut there = tenants.iter();
+            there.any(|handle| Arc::ptr_eq(handle, &held.handle))
+        });
+        for handle in tenants {
+            let name = handle.name.clone();
+            if let Err(error) = self.tenant(&handle) {
+                // Of a tenant that is being erased they are closed.
+                if !matches!(error.downcast_ref(), Some(WebhookError::Closed)) {
+                    self.notes.tell(NoteLevel::Warning, || {
+                        format!("tenant {name}: webhooks wait: {error:#}")
+                    });
+                }
+                let state = State::Paused(Instant::now() + PAUSE);
+                self.followed.insert(name, Followed { handle, state });
+            }
+        }
+    }
+
+    fn tenant(&mut self, handle: &Arc<TenantHandle>) -> Result<()> {
+        let Some(shape) = handle.shape() else {
+            return Ok(());
+        };
+        match self.followed.get(&handle.name).map(|held| &held.state) {
+            Some(State::Paused(until)) if Instant::now() < *until => return Ok(()),
+            Some(State::Reading(_)) => {}
+            Some(State::Paused(_)) | None => {
+                let Some(state) = self.open(handle)? else {
+                    return Ok(());
+                };
+                let handle = handle.clone();
+                let name = handle.name.clone();
+                self.followed.insert(name, Followed { handle, state });
+            }
+        }
+        let teller = Teller {
+            shape,
+            starter: self.starter,
+        };
+        let held = self.followed.get_mut(&handle.name);
+        let Some(State::Reading(reading)) = held.map(|held| &mut held.state) else {
+            return Ok(());
+        };
+        let Reading {
+            hooks,
+            follower,
+            source,
+        } = &mut **reading;
+        for _ in 0..BATCHES {
+            let batch = match follower.next_batch(BATCH) {
+                Err(NodeError::HistoryRemoved { first }) => {
+                    let (name, next) = (&handle.name, follower.next());
+                    self.notes.tell(NoteLevel::Warning, || {
+                        format!("tenant {name}: webhooks were not told of records {} to {}: retention has removed them",
+                            next.0, first.0 - 1)
+                    });
+                    follower.skip_to(first);
+                    continue;
+                }
+                batch => batch?,
+            };
+            if batch.is_empty() {
+                break;
+            }
+            let wanted = hooks.store().wanted()?;
+            let told = source.read(&batch, &wanted, |it| teller.happened(it))?;
+            if let Some(upto) = told.upto {
+                let now = self.node.clock().now()?;
+                hooks.take_in(LOG, upto, &told.notices, now)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// `None`: the tenant has no webhooks, or its log is not open yet.
+    fn open(&self, handle: &TenantHandle) -> Result<Option<State>> {
+        let directory = handle.place().root();
+        let Some(hooks) = self.webhooks.open_used(&handle.name, directory)? else {
+            return Ok(None);
+        };
+        let committed = handle.committed();
+        if committed == Position(0) {
+            return Ok(None);
+        }
+        let next = match hooks.store().cursor(LOG)? {
+            Some(last) if last < committed.0 => Position(last + 1),
+            Some(last) => {
+                self.notes.tell(NoteLevel::Warning, || {
+                    format!(
+                        "tenant {}: webhooks were told up to record {last} of a log that now ends at {}: it was cut",
+                        handle.name, committed.0
+                    )
+                });
+                hooks.store().go_back(LOG, committed.0 - 1)?;
+                committed
+            }
+            None => {
+                let now = self.node.clock().now()?;
+                hooks.take_in(LOG, committed.0 - 1, &[], now)?;
+                committed
+            }
+        };
+        Ok(Some(State::Reading(Box::new(Reading {
+            hooks,
+            follower: handle.follower(next),
+            source: LogSource::default(),
+        }))))
+    }
+}

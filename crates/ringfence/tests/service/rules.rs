@@ -1,5 +1,9 @@
 //! Rules and lists over HTTP: in force for the next event, refused as a whole with every problem.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
 use serde_json::{Value, json};
 
 use crate::server::{Server, minute};
@@ -208,4 +212,64 @@ fn a_list_decides_from_its_item_on_and_refuses_what_it_cannot_hold() {
     )
     .json();
     assert_eq!(free["source"], "model");
+}
+
+/// Odd versions review everything, even ones have no rule. Whatever is decided meanwhile follows the version that it
+/// names, nothing fails, and what is asked after the change's answer has it.
+#[test]
+fn rules_change_under_load_at_one_position_and_nothing_fails() {
+    let server = Server::start();
+    let stop = Arc::new(AtomicBool::new(false));
+    let senders: Vec<_> = (0..4)
+        .map(|sender| {
+            let (mut client, stop) = (server.client(), stop.clone());
+            thread::spawn(move || {
+                let mut seen = Vec::new();
+                for number in 0.. {
+                    if stop.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let id = format!("s{sender}-{number}");
+                    let decided = client.post("/v1/decisions", &event(&id, "5.00")).ok();
+                    seen.push((decided["position"].as_u64().unwrap(), decided));
+                }
+                seen
+            })
+        })
+        .collect();
+    let all =
+        "[[rules]]\nid = \"all\"\nwhen = 'true'\nstatus = \"active\"\ndecision = \"review\"\n";
+    let toml = [("Content-Type", "application/toml")];
+    let mut client = server.client();
+    for change in 1..=20_u64 {
+        let body = if change % 2 == 1 { all } else { "rules = []\n" };
+        let set = client
+            .send("PUT", "/v1/rules", &toml, Some(body.as_bytes()))
+            .unwrap();
+        assert_eq!(set.ok()["version"], change);
+        let next = client
+            .post("/v1/decisions", &event(&format!("after{change}"), "5.00"))
+            .ok();
+        assert_eq!(next["rules_version"], change);
+    }
+    stop.store(true, Ordering::Relaxed);
+    let mut seen: Vec<_> = senders
+        .into_iter()
+        .flat_map(|it| it.join().unwrap())
+        .collect();
+    seen.sort_by_key(|(position, _)| *position);
+    let versions: Vec<u64> = seen
+        .iter()
+        .map(|(_, it)| it["rules_version"].as_u64().unwrap())
+        .collect();
+    assert!(versions.is_sorted(), "{versions:?}");
+    assert!(
+        versions.last() > versions.first(),
+        "{} decisions",
+        seen.len()
+    );
+    for (_, decided) in &seen {
+        let odd = decided["rules_version"].as_u64().unwrap() % 2 == 1;
+        assert_eq!(decided["source"] == "rule", odd, "{decided}");
+    }
 }

@@ -486,6 +486,7 @@ fn casework_that_cannot_be_used_holds_up_no_decision_and_says_so() {
     // Told once, however often it was tried.
     assert_eq!(told.lock().unwrap().len(), 1);
     fs::write(&file, kept).unwrap();
+    wait(|| ann.get("/v1/alerts").status == 200);
     assert_eq!(ann.cases(19).len(), 1, "what was missed is made up for");
     wait(|| told.lock().unwrap().last().unwrap().ends_with("goes on"));
     edge.stop();

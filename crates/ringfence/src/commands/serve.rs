@@ -66,7 +66,6 @@ pub fn run(cli: &Cli, args: &ServeArgs) -> Result<ExitCode> {
         allocator,
     };
     let starter = settings.starter;
-    let following = Following::start(node.clone(), webhooks.clone(), notes.clone(), starter)?;
     let schemas = Schemas {
         default: DEFAULT_SCHEMA.to_owned(),
         furnish: starter::furnish,
@@ -74,6 +73,8 @@ pub fn run(cli: &Cli, args: &ServeArgs) -> Result<ExitCode> {
     let told = notes.clone();
     let tell = Box::new(move |text: &str| told.tell(NoteLevel::Warning, || text.to_owned()));
     let desk = Arc::new(Desk::start(node.clone(), tell).context("cannot start the desk's thread")?);
+    let behind = (node.clone(), desk.clone());
+    let following = Following::start(behind, webhooks.clone(), notes.clone(), starter)?;
     let app = App::new(
         node.clone(),
         desk.clone(),
@@ -135,6 +136,7 @@ pub fn run(cli: &Cli, args: &ServeArgs) -> Result<ExitCode> {
         server::serve(listener, router, app.clone(), tls, stopping, drain).await;
         anyhow::Ok(Instant::now())
     })?;
+    following.stop();
     desk.stop();
     // Requests in flight had their time; the owners finish what is in their boxes, and write snapshots.
     let done = node.drain(
@@ -143,7 +145,6 @@ pub fn run(cli: &Cli, args: &ServeArgs) -> Result<ExitCode> {
             .max(Duration::from_millis(10)),
     );
     runtime.shutdown_background();
-    following.stop();
     webhooks.stop(drain.saturating_sub(stopped.elapsed()).min(WEBHOOKS_END));
     if !done {
         show::warning(

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::cases;
 use crate::client::{Answer, Client};
 use crate::server::{SOON, Server, minute, payment};
 use receiver::{Received, Receiver};
@@ -177,6 +178,53 @@ fn openssl(secret: &str, got: &Received) -> String {
         .output()
         .unwrap();
     format!("v1,{}", String::from_utf8(output.stdout).unwrap().trim())
+}
+
+#[test]
+fn an_alert_and_what_is_done_with_its_case_are_told() {
+    let receiver = Receiver::start(200);
+    let server = Server::with(SETTINGS);
+    let (mut client, mut admin) = (server.client(), cases::admin(&server));
+    cases::open(&mut client, &mut admin, 1);
+    // Of before there was an endpoint.
+    add(
+        &mut client,
+        &receiver.url(),
+        &["alert.created", "case.updated"],
+    );
+    let mut event = payment(9);
+    event["account"] = json!("of-another-case");
+    event["device"] = json!("its-phone");
+    client.post("/v1/decisions", &event.to_string()).ok();
+    let told = |action: &str| -> Value {
+        until(|| {
+            let got = receiver.accepted();
+            let mut bodies = got
+                .iter()
+                .map(|it| serde_json::from_slice(&it.body).unwrap());
+            bodies.find(|it: &Value| it["data"]["action"] == action)
+        })
+    };
+    let body = told("alert.created");
+    assert_eq!(body["type"], "alert.created");
+    let target = body["data"]["target"].as_str().unwrap();
+    assert!(target.starts_with("alert:"), "{body}");
+    let case = cases::listed(&mut client, "shelf=open")[0]["id"]
+        .as_i64()
+        .unwrap();
+    let path = format!("/v1/cases/{case}");
+    let version = cases::version(&mut client, &path);
+    let path = format!("{path}/claim");
+    let claimed = client.send("POST", &path, &[("If-Match", &version)], None);
+    claimed.unwrap().ok();
+    let body = told("case.claimed");
+    assert_eq!(body["type"], "case.updated");
+    assert_eq!(body["data"]["target"], format!("case:{case}"));
+    // The first alert is not among them.
+    let got = receiver.accepted();
+    let bodies = got.iter().map(|it| String::from_utf8_lossy(&it.body));
+    let alerts = bodies.filter(|it| it.contains("\"type\":\"alert.created\""));
+    assert_eq!(alerts.count(), 1);
 }
 
 #[test]

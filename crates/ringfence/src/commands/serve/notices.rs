@@ -1,4 +1,5 @@
-//! Follows every tenant's log behind its owner and hands what it tells to the tenant's webhooks.
+//! Follows every tenant's log behind its owner, and what becomes of its alerts and cases, and hands what they tell to
+//! the tenant's webhooks.
 //!
 //! Only tenants that have had an endpoint are followed. Where a log is read from stands in the tenant's webhooks,
 //! moved together with the deliveries it made (`webhooks::Store::take_in`): after a crash it goes on from there.
@@ -10,17 +11,20 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use casework::changes::Changed;
+use desk::Desk;
 use event::Position;
 use gateway::notes::{NoteLevel, Notes};
 use gateway::render::Teller;
 use node::node::TenantHandle;
 use node::{Follower, Node, NodeError};
 use webhooks::deliverer::Tenant;
-use webhooks::source::{LOG, LogSource};
+use webhooks::source::{CASES, CaseChange, LOG, LogSource};
 use webhooks::{Deliverer, WebhookError};
 
 /// How far a notice is behind its decision at most, when nothing else is; a look costs an atomic read.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+const CASES_EVERY: Duration = Duration::from_millis(250);
 const BATCH: usize = 256;
 /// Of one tenant before the next has its turn.
 const BATCHES: usize = 16;
@@ -35,6 +39,7 @@ pub struct Following {
 
 struct Rounds {
     node: Arc<Node>,
+    desk: Arc<Desk>,
     webhooks: Arc<Deliverer>,
     notes: Arc<Notes>,
     starter: Option<[u8; 8]>,
@@ -56,11 +61,13 @@ struct Reading {
     hooks: Arc<Tenant>,
     follower: Follower,
     source: LogSource,
+    /// When alerts and cases were last looked at.
+    cases_at: Instant,
 }
 
 impl Following {
     pub fn start(
-        node: Arc<Node>,
+        (node, desk): (Arc<Node>, Arc<Desk>),
         webhooks: Arc<Deliverer>,
         notes: Arc<Notes>,
         starter: Option<[u8; 8]>,
@@ -68,6 +75,7 @@ impl Following {
         let stop = Arc::new(AtomicBool::new(false));
         let mut rounds = Rounds {
             node,
+            desk,
             webhooks,
             notes,
             starter,
@@ -144,6 +152,7 @@ impl Rounds {
             hooks,
             follower,
             source,
+            cases_at,
         } = &mut **reading;
         for _ in 0..BATCHES {
             let batch = match follower.next_batch(BATCH) {
@@ -168,6 +177,39 @@ impl Rounds {
                 hooks.take_in(LOG, upto, &told.notices, now)?;
             }
         }
+        if cases_at.elapsed() < CASES_EVERY {
+            return Ok(());
+        }
+        *cases_at = Instant::now();
+        let hooks = hooks.clone();
+        self.cases(handle, &hooks)
+    }
+
+    /// What the desk and people did with alerts and cases.
+    fn cases(&self, handle: &Arc<TenantHandle>, hooks: &Tenant) -> Result<()> {
+        let last = hooks.store().cursor(CASES)?.unwrap_or(0);
+        let asked = self.desk.seat(handle).and_then(|seat| {
+            let place = seat.enter()?;
+            seat.ask(place, |it, _| it.changes_after(last as i64, BATCH))
+        });
+        let changes = match asked {
+            Ok(changes) => changes,
+            // The desk tells its own trouble; they are still there when it is over.
+            Err(_) => return Ok(()),
+        };
+        let Some(upto) = changes.last().map(|change| change.seq as u64) else {
+            return Ok(());
+        };
+        // What there was before the first endpoint is not told.
+        let endpoints = hooks.store().endpoints()?;
+        let from = endpoints.iter().map(|it| it.created_at).min();
+        let mut notices = Vec::new();
+        for change in &changes {
+            if from.is_some_and(|from| change.at >= from) {
+                notices.extend(of_case(change).notice()?);
+            }
+        }
+        hooks.take_in(CASES, upto, &notices, self.node.clock().now()?)?;
         Ok(())
     }
 
@@ -203,6 +245,20 @@ impl Rounds {
             hooks,
             follower: handle.follower(next),
             source: LogSource::default(),
+            cases_at: Instant::now(),
         }))))
+    }
+}
+
+fn of_case(change: &Changed) -> CaseChange<'_> {
+    CaseChange {
+        seq: change.seq as u64,
+        at: change.at,
+        actor: &change.actor,
+        action: &change.action,
+        target: &change.target,
+        before: change.before.as_deref(),
+        after: change.after.as_deref(),
+        why: change.why.as_deref(),
     }
 }

@@ -33,7 +33,8 @@ pub struct Advice {
     pub alerts_per_day: f64,
     /// The lowest threshold whose alerts fit the budget.
     pub review: u16,
-    /// From here on declining costs no more than reviewing; at least `review`.
+    /// From here on declining costs no more than reviewing, by the events whose label is known; at least `review`, and 1001
+    /// where none is known.
     pub decline: u16,
     /// Where reviewing alone would be cheapest.
     pub cheapest_review: u16,
@@ -87,7 +88,7 @@ pub fn advise(
     if bins.iter().all(|bin| bin.events == 0) {
         return Err(BacktestError::NoScores);
     }
-    Ok(Advice::of(&bins, plan, alerts_per_day))
+    Ok(Advice::of(&bins, plan, replayed.days, alerts_per_day))
 }
 
 pub fn check_budget(alerts_per_day: f64) -> Result<(), BacktestError> {
@@ -98,8 +99,7 @@ pub fn check_budget(alerts_per_day: f64) -> Result<(), BacktestError> {
 }
 
 impl Advice {
-    fn of(bins: &[Bin; THRESHOLDS], plan: &Plan, alerts_per_day: f64) -> Advice {
-        let days = plan.days();
+    fn of(bins: &[Bin; THRESHOLDS], plan: &Plan, days: f64, alerts_per_day: f64) -> Advice {
         let costs = plan.costs;
         let frauds: u64 = bins.iter().map(|bin| bin.frauds).sum();
         let fraud_amount: f64 = bins.iter().map(|bin| bin.fraud_amount).sum();
@@ -157,10 +157,11 @@ impl Advice {
     }
 }
 
-/// Whether for all from this score on a decline costs no more than a review.
+/// Whether for all from this score on a decline costs no more than a review. Only what is known counts: money of which
+/// nobody knows whether it was good would speak for declining it.
 fn declining_pays(bins: &[Bin; THRESHOLDS], from: u16, costs: &Costs) -> bool {
     let bins = &bins[usize::from(from)..];
     let good: f64 = bins.iter().map(|bin| bin.good_amount).sum();
-    let events: u64 = bins.iter().map(|bin| bin.events).sum();
-    good * costs.decline_friction <= events as f64 * costs.review
+    let known: u64 = bins.iter().map(|bin| bin.known).sum();
+    known > 0 && good * costs.decline_friction <= known as f64 * costs.review
 }

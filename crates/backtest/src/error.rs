@@ -23,6 +23,8 @@ pub enum BacktestError {
         first: String,
         last: String,
     },
+    #[error("the window holds more than {0} events: choose a shorter one")]
+    TooMany(usize),
     #[error("alerts a day must be above 0, got {0}")]
     Budget(f64),
     #[error("no event of the window has a score: train a model, or choose a later window")]
@@ -40,6 +42,7 @@ impl BacktestError {
             BacktestError::Window { .. } => "window",
             BacktestError::Cost { .. } => "cost",
             BacktestError::Empty { .. } => "window_empty",
+            BacktestError::TooMany(_) => "window_too_large",
             BacktestError::Budget(_) => "alert_budget",
             BacktestError::NoScores => "no_scores",
             BacktestError::Cancelled => "cancelled",

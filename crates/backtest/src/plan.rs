@@ -33,10 +33,6 @@ pub struct Plan {
 }
 
 impl Plan {
-    pub fn days(&self) -> f64 {
-        self.until.since(self.from).millis() as f64 / 86_400_000.0
-    }
-
     pub fn check(&self) -> Result<(), BacktestError> {
         self.costs.check()?;
         if self.until <= self.from {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use engine::decide::{Facts, Judge};
 use engine::{Engine, NoScore, Scored};
-use event::record::{ConfigSection, Decision, ModelVersion, Record};
+use event::record::{ConfigSection, Decision, DecisionKind, ModelVersion, Record};
 use event::{Event, EventTime, Position, Schema, Span};
 use graph::Sample;
 use graph::sample::SampleParts;
@@ -15,7 +15,7 @@ use node::{Champion, History, Place};
 use crate::error::BacktestError;
 use crate::plan::Plan;
 use crate::report::Report;
-use crate::rows::{Hit, Row, Rows};
+use crate::rows::{EVENTS_MAX, Row, Rows};
 
 /// Records so far, of those that there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub(crate) struct Replayed {
     pub schema: Schema,
     /// Event time of the log's newest event.
     pub newest: EventTime,
+    /// Days of the window that the log covers, at least an hour.
+    pub days: f64,
     records: u64,
     took: Duration,
     graph: bool,
@@ -50,7 +52,7 @@ pub fn run(
     watch: impl FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Report, BacktestError> {
     let it = replay(place, plan, watch)?;
-    let mut report = Report::new(plan, &it.schema, &it.candidate, &it.rows, it.newest);
+    let mut report = Report::new(plan, &it);
     report.records = it.records;
     report.seconds = it.took.as_secs_f64();
     report.full_replay = it.graph;
@@ -124,8 +126,12 @@ impl<'a> Pass<'a> {
         engine: &Engine,
     ) -> Result<Pass<'a>, BacktestError> {
         let (schema, features) = (history.schema(), engine.features());
-        let current = plan.current.judge(schema, features)?;
-        let candidate = plan.candidate.judge(schema, features)?;
+        let mut current = plan.current.judge(schema, features)?;
+        let mut candidate = plan.candidate.judge(schema, features)?;
+        // A log that retention has cut begins with lists.
+        for judge in [&mut current, &mut candidate] {
+            judge.set_lists(engine.lists().clone());
+        }
         let scorer = plan
             .scorer
             .map(|artifact| Champion::load(&place.model(&artifact), schema, features));
@@ -171,6 +177,9 @@ impl<'a> Pass<'a> {
                 let inside = at >= self.plan.from && at < self.plan.until;
                 if inside && self.graph {
                     engine.sample(event, self.parts, &mut self.sample);
+                }
+                if inside && self.rows.rows.len() == EVENTS_MAX {
+                    return Err(BacktestError::TooMany(EVENTS_MAX));
                 }
                 if inside {
                     self.waiting = Some((position, event.clone()));
@@ -254,26 +263,32 @@ impl<'a> Pass<'a> {
                 evidence: Default::default(),
             }),
         };
-        let current = self.current.decide(event, position, facts, said()).verdict;
-        let candidate = self
-            .candidate
-            .decide(event, position, facts, said())
-            .verdict;
+        let current = self.current.decide(event, position, facts, said());
+        let candidate = self.candidate.decide(event, position, facts, said());
         let row = self.rows.rows.len() as u32;
-        let matched = self.candidate.matched().map(|rule| Hit { row, rule });
-        self.rows.hits.extend(matched);
-        let named = current != candidate && self.named < self.plan.samples;
+        self.rows.hit(row, self.candidate.matched());
+        let named = current.verdict != candidate.verdict && self.named < self.plan.samples;
         self.named += usize::from(named);
         self.rows.rows.push(Row {
             position,
             at: event.event_timestamp,
-            current,
-            candidate,
+            alert: [alerts(&current), alerts(&candidate)],
+            current: current.verdict,
+            candidate: candidate.verdict,
             score: scored.map(|(score, ..)| score),
             amount: base_amount.unwrap_or(0.0),
             event_id: named.then(|| event.event_id.clone()),
             label: None,
         });
+    }
+
+    /// The log may begin within the window, or end there.
+    fn days(&self) -> f64 {
+        const HOUR_MS: i64 = 3_600_000;
+        let (first, last) = self.span.unwrap_or((self.plan.from, self.plan.until));
+        let from = first.max(self.plan.from);
+        let until = last.min(self.plan.until);
+        until.since(from).millis().max(HOUR_MS) as f64 / 86_400_000.0
     }
 
     fn finish(
@@ -291,11 +306,13 @@ impl<'a> Pass<'a> {
                 last: told(self.span.map(|it| it.1)),
             });
         }
+        let days = self.days();
         Ok(Replayed {
             rows: self.rows,
             candidate: self.candidate,
             schema,
             newest: self.span.map_or(self.plan.until, |(_, last)| last),
+            days,
             records,
             took,
             graph: self.graph,
@@ -303,4 +320,18 @@ impl<'a> Pass<'a> {
             unscored: self.unscored,
         })
     }
+}
+
+/// Whether casework would open an alert for it, by the settings of a new tenant.
+fn alerts(decision: &Decision) -> bool {
+    let by_rule = decision
+        .findings
+        .rules
+        .iter()
+        .any(|hit| hit.alert.is_some());
+    by_rule
+        || matches!(
+            decision.verdict,
+            DecisionKind::Review | DecisionKind::Decline
+        )
 }

@@ -9,12 +9,14 @@ use serde::Serialize;
 
 use crate::costs::Costs;
 use crate::plan::Plan;
+use crate::replay::Replayed;
 use crate::rows::{Row, Rows};
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     pub from: EventTime,
     pub until: EventTime,
+    /// Of the window, as far as the log covers it; at least an hour.
     pub days: f64,
     pub events: u64,
     /// Events known as fraud, and as legitimate, by the labels that the log holds now. Where the schema presumes it,
@@ -46,7 +48,8 @@ pub struct Side {
     pub challenge: u64,
     pub review: u64,
     pub decline: u64,
-    /// Reviews a day: what people would have to look at.
+    /// Reviews, declines and what a rule opens an alert for, a day: what casework would put before people by the settings of
+    /// a new tenant.
     pub alerts_per_day: f64,
     /// Of all that is not approved and known: the share of fraud, and the share of all fraud that is in it.
     pub precision: Option<f64>,
@@ -59,6 +62,8 @@ pub struct Side {
     pub good_held_up: f64,
     /// By the cost matrix: fraud that passes, reviews, and good customers sent away.
     pub cost: f64,
+    #[serde(skip)]
+    alerts: u64,
     #[serde(skip)]
     caught: u64,
     #[serde(skip)]
@@ -109,18 +114,20 @@ pub struct Sample {
 const KINDS: usize = DecisionKind::ALL.len();
 
 impl Report {
-    pub(crate) fn new(
-        plan: &Plan,
-        schema: &Schema,
-        candidate: &Judge,
-        rows: &Rows,
-        newest: EventTime,
-    ) -> Report {
-        let days = plan.days();
+    pub(crate) fn new(plan: &Plan, replayed: &Replayed) -> Report {
+        let Replayed {
+            rows,
+            candidate,
+            schema,
+            newest,
+            days,
+            ..
+        } = replayed;
+        let days = *days;
         let labels: Vec<Option<Verdict>> = rows
             .rows
             .iter()
-            .map(|row| known(row, schema, newest))
+            .map(|row| known(row, schema, *newest))
             .collect();
         let of = |wanted: Verdict| labels.iter().filter(|it| **it == Some(wanted)).count() as u64;
         let (frauds, legitimate) = (of(Verdict::Fraud), of(Verdict::Legitimate));
@@ -128,8 +135,8 @@ impl Report {
         let mut changed = Side::default();
         let mut changes = [[Change::NONE; KINDS]; KINDS];
         for (row, label) in rows.rows.iter().zip(&labels) {
-            current.add(row.current, row.amount, *label, &plan.costs);
-            changed.add(row.candidate, row.amount, *label, &plan.costs);
+            current.add(row.current, row.alert[0], row.amount, *label, &plan.costs);
+            changed.add(row.candidate, row.alert[1], row.amount, *label, &plan.costs);
             if row.current != row.candidate {
                 let cell = &mut changes[row.current as usize][row.candidate as usize];
                 cell.from = row.current;
@@ -211,8 +218,8 @@ fn rule_rows(
             },
         )
         .collect();
-    for hit in &rows.hits {
-        let (row, rule) = (hit.row as usize, &mut all[usize::from(hit.rule)]);
+    for (row, rule) in rows.hits() {
+        let rule = &mut all[rule];
         match labels[row] {
             Some(Verdict::Fraud) => {
                 rule.frauds += 1;
@@ -286,7 +293,15 @@ impl Change {
 }
 
 impl Side {
-    fn add(&mut self, kind: DecisionKind, amount: f32, label: Option<Verdict>, costs: &Costs) {
+    fn add(
+        &mut self,
+        kind: DecisionKind,
+        alert: bool,
+        amount: f32,
+        label: Option<Verdict>,
+        costs: &Costs,
+    ) {
+        self.alerts += u64::from(alert);
         match kind {
             DecisionKind::Approve => self.approve += 1,
             DecisionKind::Challenge => self.challenge += 1,
@@ -329,7 +344,7 @@ impl Side {
     }
 
     fn settle(&mut self, days: f64) {
-        self.alerts_per_day = self.review as f64 / days;
+        self.alerts_per_day = self.alerts as f64 / days;
         self.precision = share(self.caught, self.stopped_known);
         self.recall = share(self.caught, self.frauds);
     }

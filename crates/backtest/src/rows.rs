@@ -8,6 +8,8 @@ use event::{EventId, EventTime, Position};
 pub(crate) struct Row {
     pub position: Position,
     pub at: EventTime,
+    /// Whether an alert is opened, by the current rulebook and the candidate.
+    pub alert: [bool; 2],
     pub current: DecisionKind,
     pub candidate: DecisionKind,
     /// The model's, before rules; `None`: none.
@@ -20,18 +22,17 @@ pub(crate) struct Row {
     pub label: Option<Verdict>,
 }
 
-/// A rule of the candidate that held, by its place in the document; with or without effect.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Hit {
-    pub row: u32,
-    pub rule: u16,
-}
+/// Events of a window at most: some hundred bytes each.
+pub const EVENTS_MAX: usize = 5_000_000;
+/// A bit for each rule of a set.
+const WORDS: usize = rules::RULES_MAX.div_ceil(64);
 
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
     /// By position.
     pub rows: Vec<Row>,
-    pub hits: Vec<Hit>,
+    /// Rules of the candidate that held, with or without effect, of those rows at which one did.
+    hits: Vec<(u32, [u64; WORDS])>,
 }
 
 impl Rows {
@@ -43,5 +44,26 @@ impl Rows {
         {
             self.rows[at].label = Some(verdict);
         }
+    }
+
+    /// Rules by their places in the document.
+    pub fn hit(&mut self, row: u32, rules: impl Iterator<Item = u16>) {
+        let mut bits = [0; WORDS];
+        for rule in rules.map(usize::from) {
+            bits[rule / 64] |= 1 << (rule % 64);
+        }
+        if bits != [0; WORDS] {
+            self.hits.push((row, bits));
+        }
+    }
+
+    /// Row and rule of each hit.
+    pub fn hits(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.hits.iter().flat_map(|(row, bits)| {
+            let held = |rule: &usize| bits[rule / 64] >> (rule % 64) & 1 == 1;
+            (0..rules::RULES_MAX)
+                .filter(held)
+                .map(|rule| (*row as usize, rule))
+        })
     }
 }

@@ -65,6 +65,12 @@ impl Casework {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// Number of the newest change; 0: there is none.
+    pub fn newest_change(&self) -> Result<i64, CaseworkError> {
+        let sql = "SELECT COALESCE(MAX(seq), 0) FROM changes";
+        Ok(self.db.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+    }
+
     /// The newest changes of a case, newest first.
     pub fn history(&self, case: i64, limit: usize) -> Result<Vec<Changed>, CaseworkError> {
         let sql =

@@ -55,7 +55,9 @@ impl Casework {
         }
         let sql = "INSERT INTO waiting_labels (event_id, verdict, source, reason, confidence, label_timestamp,
             received_at, status, next_at, attempts) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'waiting', ?7, 0)
-            ON CONFLICT DO NOTHING";
+            ON CONFLICT DO UPDATE SET status = 'waiting', reason = excluded.reason,
+            confidence = excluded.confidence, received_at = excluded.received_at, attempts = 0
+            WHERE status IN ('expired', 'refused')";
         let added = tx.prepare_cached(sql)?.execute((
             line.event_id.as_str(),
             line.verdict.name(),
@@ -77,10 +79,15 @@ impl Casework {
         Ok(tx.commit()?)
     }
 
-    /// Labels whose events are in the log, oldest first.
+    /// Labels whose events are in the log, oldest first; of several for one event only the oldest, because they count in
+    /// their order.
     pub fn arrived(&self, now: EventTime, limit: usize) -> Result<Vec<Arrived>, CaseworkError> {
-        let sql = "SELECT id, event_id, verdict, source, reason, confidence, label_timestamp, attempts
-            FROM waiting_labels WHERE status = 'due' AND next_at <= ?1 ORDER BY next_at, id LIMIT ?2";
+        let sql =
+            "SELECT id, event_id, verdict, source, reason, confidence, label_timestamp, attempts
+            FROM waiting_labels AS due WHERE status = 'due' AND next_at <= ?1 AND NOT EXISTS (
+                SELECT 1 FROM waiting_labels AS older WHERE older.status = 'due'
+                AND older.event_id = due.event_id AND older.id < due.id)
+            ORDER BY next_at, id LIMIT ?2";
         let mut statement = self.db.prepare_cached(sql)?;
         let rows = statement.query_map((now.millis(), limit as i64), arrived)?;
         let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;

@@ -22,6 +22,12 @@ pub enum ConfigError {
     Rules(#[from] RuleSetError),
     #[error("the rules name the list {list:?}, which is not there; there are: {known}")]
     RulesList { list: String, known: String },
+    #[error("the rules look for {sought} on the list {list:?}, whose items are of form {form}")]
+    RulesListForm {
+        list: String,
+        form: &'static str,
+        sought: &'static str,
+    },
     #[error(transparent)]
     ListChange(#[from] ChangeError),
     #[error(transparent)]
@@ -55,7 +61,9 @@ impl ConfigError {
         match self {
             ConfigError::Policy(_) => "policy",
             ConfigError::Rates(_) => "rates",
-            ConfigError::Rules(_) | ConfigError::RulesList { .. } => "rules",
+            ConfigError::Rules(_)
+            | ConfigError::RulesList { .. }
+            | ConfigError::RulesListForm { .. } => "rules",
             ConfigError::Lists(error) => error.code(),
             ConfigError::ListInUse { .. } => "list_in_use",
             ConfigError::ListChange(_) => "list_change",
@@ -175,17 +183,21 @@ impl Engine {
     /// A rule set that could be in force now.
     pub fn read_rules(&self, body: &str) -> Result<RuleSet, ConfigError> {
         let rules = self.judge.read_rules(body)?;
-        for list in rules.lists() {
-            if self.judge.lists.definition(list).is_none() {
-                let known: Vec<&str> = self
-                    .judge
-                    .lists
-                    .definitions()
-                    .map(|it| it.name.as_str())
-                    .collect();
+        for (list, sought) in rules.lists_sought() {
+            let Some(definition) = self.judge.lists().definition(list) else {
+                let all = self.judge.lists().definitions();
+                let known: Vec<&str> = all.map(|it| it.name.as_str()).collect();
                 return Err(ConfigError::RulesList {
-                    list: list.clone(),
+                    list: list.to_owned(),
                     known: known.join(", "),
+                });
+            };
+            let amounts = definition.form == Form::Amount;
+            if (sought.text && amounts) || (sought.number && !amounts) {
+                return Err(ConfigError::RulesListForm {
+                    list: list.to_owned(),
+                    form: definition.form.as_str(),
+                    sought: if amounts { "a text" } else { "a number" },
                 });
             }
         }

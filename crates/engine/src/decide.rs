@@ -3,6 +3,7 @@
 //! The strongest list decides over rules, a forced decision of a rule over thresholds, thresholds over nothing. All
 //! of it reads the log's integers and the sample alone, so that a replay decides the same (I1).
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use compact_str::CompactString;
@@ -191,7 +192,9 @@ impl Judge {
         const CERTAIN: u32 = 1_000_000;
         let declined = (DecisionSource::Model, DecisionKind::Decline);
         let draw = self.policy.random_approve();
-        let draw = draw.filter(|it| it.takes_part(base_amount));
+        // A rule that wants a challenge is not let pass.
+        let asked = self.runs.evaluation.challenge.is_some();
+        let draw = draw.filter(|it| !asked && it.takes_part(base_amount));
         match draw {
             Some(draw) if (taken.source, taken.verdict) == declined => {
                 if !draw.passes(event) {
@@ -244,11 +247,12 @@ impl Judge {
         for hit in self.lists.hits(value_of, now) {
             let effect = effect_of(hit.list.standing());
             strongest = strongest.max(Some(effect));
-            if findings.lists.len() < Findings::LISTS_MAX {
-                let list = CompactString::from(&hit.list.name);
-                findings.lists.push(ListHit { list, effect });
-            }
+            let list = CompactString::from(&hit.list.name);
+            findings.lists.push(ListHit { list, effect });
         }
+        // Stable: of equals by name.
+        findings.lists.sort_by_key(|hit| Reverse(hit.effect));
+        findings.lists.truncate(Findings::LISTS_MAX);
         strongest
     }
 
@@ -289,15 +293,17 @@ impl Judge {
         tallies.resize(rules.rules().len(), RuleTally::default());
         for it in &said.matched {
             tallies[usize::from(it.rule.0)].matched += 1;
-            let outcome = match it.shadow {
-                true => RuleOutcome::Shadow,
-                false => RuleOutcome::Matched,
-            };
-            tell(rules, it.rule, outcome, findings);
+        }
+        // What had effect is told before what had none: there is a bound.
+        for it in said.matched.iter().filter(|it| !it.shadow) {
+            tell(rules, it.rule, RuleOutcome::Matched, findings);
         }
         for (rule, _) in &said.errors {
             tallies[usize::from(rule.0)].errors += 1;
             tell(rules, *rule, RuleOutcome::Error, findings);
+        }
+        for it in said.matched.iter().filter(|it| it.shadow) {
+            tell(rules, it.rule, RuleOutcome::Shadow, findings);
         }
         for (rule, _) in &said.missing {
             tallies[usize::from(rule.0)].missing += 1;

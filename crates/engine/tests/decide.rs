@@ -218,8 +218,8 @@ challenge = true
         outcomes,
         [
             ("up", RuleOutcome::Matched),
-            ("quiet", RuleOutcome::Shadow),
             ("step-up", RuleOutcome::Matched),
+            ("quiet", RuleOutcome::Shadow),
         ]
     );
     let challenged = world.decide("2", "", scored(10));
@@ -288,7 +288,7 @@ fn the_strongest_list_decides_over_rules_and_score() {
         .iter()
         .map(|it| it.list.as_str())
         .collect();
-    assert_eq!(names, ["bad-net", "sanctions", "vip", "watched"]);
+    assert_eq!(names, ["sanctions", "vip", "bad-net", "watched"]);
 }
 
 #[test]
@@ -321,6 +321,20 @@ fn rules_ask_lists_and_lists_that_rules_ask_stay() {
         taken(&other_currency),
         (DecisionKind::Approve, DecisionSource::Model)
     );
+    for (list, value) in [("bands", "device.id"), ("known", "amount")] {
+        let wrong = format!(
+            "[[rules]]\nid = \"w\"\nwhen = 'on_list(\"{list}\", {value})'\nstatus = \"draft\"\n"
+        );
+        let active = wrong.replace("draft", "active");
+        let refused = world
+            .set(ConfigSection::Rules, &active)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            refused.contains(list) && refused.contains("form"),
+            "{refused}"
+        );
+    }
     let list = "bands".to_owned();
     let dropped = world.change(&Change::Drop { list });
     assert_eq!(dropped.unwrap_err().code(), "list_in_use");
@@ -445,4 +459,22 @@ fn an_unknown_name_in_a_rule_is_told_with_its_place_and_the_nearest_one() {
     assert!(refused.starts_with("line 3"), "{refused}");
     assert!(refused.contains("device.accounts_24h"), "{refused}");
     assert_eq!(world.engine.version_of(ConfigSection::Rules), 0);
+}
+
+/// However many rules in shadow hold before it, a rule with effect is told, and so is its alert.
+#[test]
+fn rules_in_shadow_crowd_out_no_rule_with_effect() {
+    let mut world = World::new();
+    let mut rules = String::new();
+    for number in 0..60 {
+        rules.push_str(&format!(
+            "[[rules]]\nid = \"s{number}\"\nwhen = 'true'\nstatus = \"shadow\"\n"
+        ));
+    }
+    rules.push_str("[[rules]]\nid = \"last\"\nwhen = 'true'\nstatus = \"active\"\npriority = 10\nalert = true\nseverity = \"high\"\n");
+    world.set(ConfigSection::Rules, &rules).unwrap();
+    let decided = world.decide("1", "", scored(10));
+    assert_eq!(decided.findings.rules.len(), 61);
+    assert_eq!(decided.findings.rules[0].rule, "last");
+    assert_eq!(decided.findings.rules[0].alert, Some(Severity::High));
 }

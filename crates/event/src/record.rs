@@ -147,17 +147,19 @@ pub struct Findings {
     pub model_score: Option<u16>,
     /// What would have been decided, had the draw not let the event pass.
     pub explored: Option<DecisionKind>,
-    /// In the order of their evaluation; at most [`Findings::RULES_MAX`].
+    /// Those that had effect, then those that failed, then those in shadow; each in the order of evaluation. At most
+    /// [`Findings::RULES_MAX`].
     pub rules: Vec<RuleHit>,
-    /// Lists that the event stands on, by name; at most [`Findings::LISTS_MAX`].
+    /// Lists that the event stands on, the strongest first, then by name; at most [`Findings::LISTS_MAX`].
     pub lists: Vec<ListHit>,
     /// Ascending, each once; at most [`Findings::TAGS_MAX`].
     pub tags: Vec<CompactString>,
 }
 
 impl Findings {
-    pub const RULES_MAX: usize = 32;
-    pub const LISTS_MAX: usize = 16;
+    /// As many as a set of rules, and as many lists as a tenant may have.
+    pub const RULES_MAX: usize = 200;
+    pub const LISTS_MAX: usize = 64;
     pub const TAGS_MAX: usize = 32;
     /// Of a rule's id, a list's name and a tag.
     pub const NAME_BYTES_MAX: usize = 64;

@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,10 +14,11 @@ use backtest::{BacktestError, Plan, Progress};
 use node::{Place, background};
 use serde_json::{Value, json};
 
-/// Jobs that are remembered, of all tenants.
-const KEPT: usize = 32;
-/// Jobs that wait for the one that runs.
-const WAITING: usize = 8;
+/// Jobs of one tenant that are remembered.
+const KEPT: usize = 16;
+/// Jobs of one tenant that are not over, and of all of them.
+const OPEN: usize = 4;
+const WAITING: usize = 64;
 
 /// What is to be made.
 pub enum Task {
@@ -100,6 +102,10 @@ impl Backtests {
             place,
             task,
         };
+        let open = self.of(tenant).iter().filter(|job| job.is_open()).count();
+        if open >= OPEN {
+            return Err(NotStarted::Full);
+        }
         self.worker()?.try_send(work).map_err(|error| match error {
             TrySendError::Full(_) => NotStarted::Full,
             TrySendError::Disconnected(_) => {
@@ -108,7 +114,14 @@ impl Backtests {
         })?;
         let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         jobs.push_front(job.clone());
-        jobs.truncate(KEPT);
+        let own = jobs
+            .iter()
+            .enumerate()
+            .filter(|(_, job)| job.tenant == tenant);
+        let oldest = own.map(|(at, _)| at).nth(KEPT);
+        if let Some(oldest) = oldest {
+            jobs.remove(oldest);
+        }
         Ok(job)
     }
 
@@ -144,7 +157,14 @@ impl Backtests {
 fn work(todo: &Receiver<Work>) {
     while let Ok(Work { job, place, task }) = todo.recv() {
         job.begun.store(true, Ordering::Relaxed);
-        job.work(&place, &task);
+        // A defect ends this job and not the thread that others wait for.
+        let worked = catch_unwind(AssertUnwindSafe(|| job.work(&place, &task)));
+        if worked.is_err() {
+            job.end(Err(Refused {
+                code: "internal",
+                message: "the backtest ended by a defect of this program".to_owned(),
+            }));
+        }
     }
 }
 
@@ -176,7 +196,18 @@ impl Job {
             code: error.code(),
             message: told(&error),
         });
+        self.done
+            .fetch_max(self.total.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.end(outcome);
+    }
+
+    fn end(&self, outcome: Result<Value, Refused>) {
         *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+    }
+
+    fn is_open(&self) -> bool {
+        let outcome = self.outcome.lock();
+        outcome.unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
     pub fn cancel(&self) {

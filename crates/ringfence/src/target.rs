@@ -5,6 +5,7 @@ use event::record::ConfigSection;
 use lists::{Change, Definition, Effect, Form};
 use node::Tenant;
 use node::tenant::documents::Author;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use ureq::http::Method;
 
@@ -204,32 +205,45 @@ pub fn definition_body(it: &Definition) -> Value {
     body
 }
 
+/// A list as the API and files of lists write it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    on: String,
+    form: String,
+    #[serde(default)]
+    fold: bool,
+    effect: String,
+    #[serde(default = "yes")]
+    overridable: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
 /// A definition from the words that the API and files of lists use.
 pub fn definition(name: &str, told: &Value) -> Result<Definition> {
-    let text = |field: &str| {
-        let value = told[field].as_str();
-        value.with_context(|| format!("list {name}: {field} is missing"))
-    };
-    let flag = |field: &str, default: bool| told[field].as_bool().unwrap_or(default);
-    let fold = flag("fold", false);
-    let form = match text("form")? {
+    let written = Written::deserialize(told).with_context(|| format!("list {name}"))?;
+    let fold = written.fold;
+    let form = match written.form.as_str() {
         "text" => Form::Text { fold },
         "prefix" => Form::Prefix { fold },
         "cidr" => Form::Cidr,
         "amount" => Form::Amount,
         other => bail!("list {name}: form must be text, prefix, cidr or amount, got {other:?}"),
     };
-    let effect = match text("effect")? {
+    let effect = match written.effect.as_str() {
         "allow" => Effect::Allow,
         "watch" => Effect::Watch,
         "block" => Effect::Block {
-            overridable: flag("overridable", true),
+            overridable: written.overridable,
         },
         other => bail!("list {name}: effect must be allow, watch or block, got {other:?}"),
     };
     Ok(Definition {
         name: name.to_owned(),
-        on: text("on")?.to_owned(),
+        on: written.on,
         form,
         effect,
     })
@@ -237,8 +251,12 @@ pub fn definition(name: &str, told: &Value) -> Result<Definition> {
 
 fn held_list(told: &Value) -> Result<HeldList> {
     let name = told["name"].as_str().context("a list without name")?;
+    let mut words = told.clone();
+    if let Some(words) = words.as_object_mut() {
+        words.retain(|key, _| key != "name" && key != "items");
+    }
     Ok(HeldList {
-        definition: definition(name, told)?,
+        definition: definition(name, &words)?,
         items: told["items"].as_u64().unwrap_or(0),
     })
 }

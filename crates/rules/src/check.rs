@@ -4,7 +4,7 @@
 mod calls;
 mod context;
 
-pub use context::{LISTS_MAX, PATTERNS_MAX};
+pub use context::{LISTS_MAX, PATTERNS_MAX, Sought};
 
 use crate::parse::{Kind, Node, Operator};
 use crate::problem::{Cause, Fault, PROBLEMS_PER_RULE_MAX, shown};

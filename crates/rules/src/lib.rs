@@ -23,7 +23,7 @@ mod program;
 
 mod set;
 
-pub use check::{LISTS_MAX, PATTERNS_MAX, RULE_COST_MAX};
+pub use check::{LISTS_MAX, PATTERNS_MAX, RULE_COST_MAX, Sought};
 pub use document::{DOCUMENT_BYTES_MAX, ID_BYTES_MAX, RULES_MAX};
 pub use parse::{DEPTH_MAX, SOURCE_BYTES_MAX};
 pub use pattern::{PATTERN_BYTES_MAX, TABLE_BYTES_MAX};

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use crate::check::{Compiled, Context, compile};
+use crate::check::{Compiled, Context, Sought, compile};
 use crate::document::{Problems, Written, read};
 use crate::parse::parse;
 use crate::problem::{Cause, RuleSetError};
@@ -98,6 +98,7 @@ pub struct RuleSet {
     order: Vec<RuleIx>,
     used: Vec<VariableIx>,
     lists: Vec<String>,
+    sought: Vec<Sought>,
     tags: Vec<String>,
     cost: u32,
 }
@@ -196,6 +197,12 @@ impl RuleSet {
     /// The lists that are named, by [`ListIx`].
     pub fn lists(&self) -> &[String] {
         &self.lists
+    }
+
+    /// The same with what is sought on each.
+    pub fn lists_sought(&self) -> impl Iterator<Item = (&str, Sought)> {
+        let names = self.lists.iter().map(String::as_str);
+        names.zip(self.sought.iter().copied())
     }
 
     /// All tags, by their places in a [`TagSet`].
@@ -358,6 +365,7 @@ impl Building<'_> {
         let mut set = self.set;
         set.used = self.running.used;
         set.lists = self.running.lists;
+        set.sought = self.running.sought;
         let running = set.rules.iter().zip(0..);
         let running = running.filter(|(rule, _)| rule.status != Status::Draft);
         set.order = running.map(|(_, ix)| RuleIx(ix)).collect();

@@ -177,7 +177,9 @@ impl CaseChange<'_> {
             after: self.after.map(json_of).transpose()?,
             why: self.why,
         };
-        Notice::new(format!("case:{}", self.seq), kind, self.at, &data).map(Some)
+        // With its time: casework that is made anew counts from 1 again.
+        let id = format!("case:{}:{}", self.seq, self.at.millis());
+        Notice::new(id, kind, self.at, &data).map(Some)
     }
 }
 

@@ -1,6 +1,6 @@
 //! From a decision to an alert, or to none.
 
-use event::record::{Decision, DecisionSource, ModelVersion, RuleOutcome};
+use event::record::{Decision, ModelVersion, RuleOutcome};
 use event::{Event, Money, Position};
 use serde_json::{Value, json};
 
@@ -76,7 +76,8 @@ pub fn id_of(position: Position) -> i64 {
 /// had to stand in for.
 fn expected_loss(around: &Around, event: &Event, decision: &Decision) -> (i64, Vec<String>) {
     let mut assumed = Vec::new();
-    let ppm = if decision.source == DecisionSource::Fallback {
+    // Whoever decided: a rule or a list decides without a score too.
+    let ppm = if decision.model == ModelVersion::default() {
         assumed.push("probability".to_owned());
         around.settings.alerts.unscored_ppm
     } else {

@@ -15,6 +15,7 @@ CREATE TABLE waiting_labels (
     UNIQUE (event_id, verdict, source, label_timestamp)
 ) STRICT;
 CREATE INDEX waiting_of_event ON waiting_labels (event_id) WHERE status = 'waiting';
+CREATE INDEX waiting_due_of_event ON waiting_labels (event_id, id) WHERE status = 'due';
 CREATE INDEX waiting_due ON waiting_labels (next_at, id) WHERE status = 'due';
 CREATE INDEX waiting_by_status ON waiting_labels (status, id);
 

@@ -159,19 +159,19 @@ fn put_findings(out: &mut Vec<u8>, findings: &Findings) {
         findings.model_score.map_or(0, |score| u64::from(score) + 1),
     );
     out.push(findings.explored.map_or(0, |kind| kind as u8 + 1));
-    out.push(findings.rules.len() as u8);
+    put_varint(out, findings.rules.len() as u64);
     for hit in &findings.rules {
         put_text(out, &hit.rule);
         out.push(hit.outcome as u8);
         put_text(out, &hit.reason);
         out.push(hit.alert.map_or(0, |severity| severity as u8 + 1));
     }
-    out.push(findings.lists.len() as u8);
+    put_varint(out, findings.lists.len() as u64);
     for hit in &findings.lists {
         put_text(out, &hit.list);
         out.push(hit.effect as u8);
     }
-    out.push(findings.tags.len() as u8);
+    put_varint(out, findings.tags.len() as u64);
     for tag in &findings.tags {
         put_text(out, tag);
     }

@@ -112,7 +112,7 @@ fn one_changed_part_is_refused_with_its_name() {
             "05  #",
             "explored decision is not",
         ),
-        (FINDINGS, "02  # rules", "21  #", "rule count is not"),
+        (FINDINGS, "02  # rules", "c9 01  #", "rule count is not"),
         (
             FINDINGS,
             "67 00 04 72",
@@ -121,7 +121,7 @@ fn one_changed_part_is_refused_with_its_name() {
         ),
         (FINDINGS, "67 03  #", "67 04  #", "alert is not"),
         (FINDINGS, "70 00  #", "70 04  #", "list effect is not"),
-        (FINDINGS, "01  # lists", "11  #", "list count is not"),
+        (FINDINGS, "01  # lists", "41  #", "list count is not"),
         (
             FINDINGS,
             "04 6d 75 6c 65",

@@ -121,10 +121,26 @@ fn told(section: ConfigSection, answer: Answer) -> Result<Response<Body>, Proble
         text => Some(toml::from_str(text).map_err(Problem::internal)?),
     };
     let mut value = json!({ "version": version, "text": body });
-    value[section.name()] = json!(read);
+    value[section.name()] = json!(read.map(|table| as_json(toml::Value::Table(table))));
     let mut response = json_body(StatusCode::OK, &value);
     if let Ok(etag) = HeaderValue::from_str(&format!("\"{version}\"")) {
         response.headers_mut().insert(header::ETAG, etag);
     }
     Ok(response)
+}
+
+/// A TOML document as JSON; its times are text there.
+pub fn as_json(value: toml::Value) -> Value {
+    match value {
+        toml::Value::Datetime(time) => json!(time.to_string()),
+        toml::Value::Array(items) => Value::Array(items.into_iter().map(as_json).collect()),
+        toml::Value::Table(table) => {
+            let fields = table.into_iter();
+            Value::Object(fields.map(|(key, value)| (key, as_json(value))).collect())
+        }
+        toml::Value::String(text) => json!(text),
+        toml::Value::Integer(number) => json!(number),
+        toml::Value::Float(number) => json!(number),
+        toml::Value::Boolean(flag) => json!(flag),
+    }
 }

@@ -158,8 +158,19 @@ pub async fn remove(call: Call) -> Result<Response<Body>, Problem> {
     }
     let count = values.len();
     let list = call.param("name").to_owned();
-    make(&call, &Change::Remove { list, values }).await?;
-    Ok(json_body(StatusCode::OK, &json!({ "removed": count })))
+    let held = |view: &ListsView, list: &str| view.lists.items_of(list).unwrap_or(0);
+    let before = held(&view(&call).await?, &list);
+    let change = Change::Remove {
+        list: list.clone(),
+        values,
+    };
+    make(&call, &change).await?;
+    // Of those named; somebody else's change at the same moment may blur it.
+    let removed = before
+        .saturating_sub(held(&view(&call).await?, &list))
+        .min(count);
+    let body = json!({ "removed": removed, "absent": count - removed });
+    Ok(json_body(StatusCode::OK, &body))
 }
 
 impl ItemBody {
@@ -241,7 +252,8 @@ fn post(
 
 fn named<'a>(lists: &'a Lists, name: &str) -> Result<&'a Definition, Problem> {
     let definition = lists.definition(name);
-    definition.ok_or_else(|| Problem::not_found("list"))
+    definition
+        .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "unknown_list", "the list is unknown"))
 }
 
 fn defined(lists: &Lists, it: &Definition) -> Value {

@@ -5,12 +5,12 @@ use axum::http::{HeaderValue, Response, StatusCode, header};
 use engine::inputs;
 use event::record::ConfigSection;
 use node::request::{Answer, Request};
-use node::tenant::documents::RulesView;
+use node::tenant::documents::{Document, RulesView};
 use serde_json::{Value, json};
 
 use super::casework;
 use super::decisions::{ask, shape};
-use super::documents::{changed_by, document, expected};
+use super::documents::{as_json, changed_by, document, expected};
 use crate::app::Call;
 use crate::problem::Problem;
 use crate::query::Query;
@@ -18,7 +18,7 @@ use crate::render::json_body;
 
 pub async fn show(call: Call) -> Result<Response<Body>, Problem> {
     Query::parse(call.uri.query(), &[])?;
-    told(&call).await
+    told(&call, None).await
 }
 
 pub async fn set(call: Call) -> Result<Response<Body>, Problem> {
@@ -30,8 +30,12 @@ pub async fn set(call: Call) -> Result<Response<Body>, Problem> {
         author: changed_by(&call)?,
         expected: expected(&call)?,
     };
-    ask(&call, tenant, request).await?;
-    told(&call).await
+    let Answer::Document(set) = ask(&call, tenant, request).await? else {
+        return Err(Problem::internal(
+            "the owner gave the answer to another request",
+        ));
+    };
+    told(&call, Some(set)).await
 }
 
 /// Whether a document would be taken; nothing is changed.
@@ -64,7 +68,8 @@ pub async fn variables(call: Call) -> Result<Response<Body>, Problem> {
     Ok(json_body(StatusCode::OK, &body))
 }
 
-async fn told(call: &Call) -> Result<Response<Body>, Problem> {
+/// The rules as they stand, or as they were set just now: somebody else may have set others since.
+async fn told(call: &Call, set: Option<Document>) -> Result<Response<Body>, Problem> {
     let tenant = call.admitted.tenant()?;
     let Answer::Rules(view) = ask(call, tenant, Request::Rules).await? else {
         return Err(Problem::internal(
@@ -72,8 +77,12 @@ async fn told(call: &Call) -> Result<Response<Body>, Problem> {
         ));
     };
     let RulesView { document, tallies } = *view;
+    let (document, tallies) = match set {
+        Some(set) if set.version != document.version => (set, Vec::new()),
+        _ => (document, tallies),
+    };
     let table: toml::Table = toml::from_str(&document.body).map_err(Problem::internal)?;
-    let mut rules = json!(table)["rules"].take();
+    let mut rules = as_json(toml::Value::Table(table))["rules"].take();
     let version = document.version;
     // By the log, in whatever process; `null` while it cannot be followed.
     let live = casework::ask(call, move |casework, _| casework.rule_counts(version)).await;

@@ -93,8 +93,10 @@ impl<R: Read> Rows<R> {
             })
         };
         if too_long {
+            let last = self.line.max(line);
             let reason = format!(
-                "a row has at most {ROW_BYTES_MAX} bytes and {COLUMNS_MAX} columns; is a quote open?"
+                "a row has at most {ROW_BYTES_MAX} bytes and {COLUMNS_MAX} columns; lines {line} to {last} were read as \
+                 this one: is a quote open?"
             );
             return Ok(reject(String::new(), "row_too_long", reason));
         }

@@ -10,7 +10,7 @@ pub struct Change {
     /// A running server; without it the tenant's directory, which no server may have open.
     #[arg(long, global = true)]
     pub to: Option<String>,
-    /// With --to, a token with the role engineer.
+    /// With --to, a token with the roles engineer and analyst, as `ringfence token` prints it.
     #[arg(long, global = true, env = "RINGFENCE_TOKEN", hide_env_values = true)]
     pub token: Option<String>,
     /// Why, for the audit trail.

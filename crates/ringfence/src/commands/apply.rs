@@ -39,8 +39,10 @@ pub fn run(cli: &Cli, args: &ApplyArgs) -> Result<ExitCode> {
     let (steps, left) = plan(&args.folder, &target)?;
     let told: Vec<Value> = steps.iter().map(Step::value).collect();
     if args.yes {
-        for step in &steps {
-            step.take(&mut target)?;
+        check(&target, &steps)?;
+        for (done, step) in steps.iter().enumerate() {
+            let taken = step.take(&mut target);
+            taken.with_context(|| format!("{done} of {} changes are made; then", steps.len()))?;
         }
     }
     if cli.json {
@@ -60,6 +62,25 @@ pub fn run(cli: &Cli, args: &ApplyArgs) -> Result<ExitCode> {
         (count, false) => writeln!(out, "{count} changes; --yes applies them")?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses rules before anything is changed; rules that need a list of the plan are refused at their turn.
+fn check(target: &Target, steps: &[Step]) -> Result<()> {
+    let makes_list = |step: &Step| matches!(step, Step::List { is_new: true, .. });
+    if steps.iter().any(makes_list) {
+        return Ok(());
+    }
+    for step in steps {
+        if let Step::Document {
+            section: ConfigSection::Rules,
+            text,
+            ..
+        } = step
+        {
+            target.check_rules(text).context("rules.toml")?;
+        }
+    }
+    Ok(())
 }
 
 /// What differs, and the lists that the folder does not name.

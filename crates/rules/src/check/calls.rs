@@ -186,8 +186,14 @@ impl Checker<'_, '_> {
         let (list, (key_at, key)) = (listed?, key?);
         self.spend(LIST_COST, at)?;
         match key {
-            Typed::Text(text) => Ok(Typed::Bool(BoolExpr::TextListed(list, text))),
-            Typed::Number(number) => Ok(Typed::Bool(BoolExpr::NumberListed(list, number))),
+            Typed::Text(text) => {
+                self.context.sought[usize::from(list.0)].text = true;
+                Ok(Typed::Bool(BoolExpr::TextListed(list, text)))
+            }
+            Typed::Number(number) => {
+                self.context.sought[usize::from(list.0)].number = true;
+                Ok(Typed::Bool(BoolExpr::NumberListed(list, number)))
+            }
             other => {
                 let of = "what on_list seeks";
                 self.wrong(key_at, of, "text or number", other.name())

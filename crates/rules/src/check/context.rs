@@ -13,6 +13,13 @@ pub const LISTS_MAX: usize = 64;
 /// Different patterns of a set. Each has a table.
 pub const PATTERNS_MAX: usize = 64;
 
+/// What rules seek on a list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sought {
+    pub text: bool,
+    pub number: bool,
+}
+
 #[derive(Debug)]
 pub(crate) struct Context<'v> {
     pub vocabulary: &'v Vocabulary,
@@ -20,6 +27,8 @@ pub(crate) struct Context<'v> {
     pub used: Vec<VariableIx>,
     slots: BTreeMap<VariableIx, u16>,
     pub lists: Vec<String>,
+    /// Of each list, whether a text and whether a number is sought on it.
+    pub sought: Vec<Sought>,
     patterns: BTreeMap<String, Arc<Pattern>>,
     patterns_tried: usize,
 }
@@ -31,6 +40,7 @@ impl<'v> Context<'v> {
             used: Vec::new(),
             slots: BTreeMap::new(),
             lists: Vec::new(),
+            sought: Vec::new(),
             patterns: BTreeMap::new(),
             patterns_tried: 0,
         }
@@ -55,6 +65,7 @@ impl<'v> Context<'v> {
         }
         if found.is_none() {
             self.lists.push(name.to_owned());
+            self.sought.push(Sought::default());
         }
         Ok(ListIx(ix as u16))
     }

@@ -23,8 +23,10 @@ use crate::problem::Problem;
 use crate::query::Query;
 use crate::render::{body, json_body};
 
-/// Slices that wait for the disk at once: they share its groups.
+/// Slices that wait for the disk at once: they share its groups. Of bands one: what a slice leaves out because it meets a
+/// band that is held must not come after later slices.
 const SLICES_AHEAD: usize = 8;
+const BANDS_AHEAD: usize = 1;
 /// Rejects that an answer tells; all are counted.
 const REJECTS_TOLD: usize = 100;
 
@@ -85,6 +87,10 @@ impl Importing<'_> {
     fn run(&self, form: Form, at: i64) -> Result<Report, Problem> {
         let rows = Import::new(self.call.body.as_ref(), form, currency_places, at);
         let mut rows = rows.map_err(|error| Problem::bad("csv", error.to_string()))?;
+        let ahead = match form {
+            Form::Amount => BANDS_AHEAD,
+            Form::Text { .. } | Form::Prefix { .. } | Form::Cidr => SLICES_AHEAD,
+        };
         let mut report = Report::default();
         let mut waiting: VecDeque<(Slice, Pending)> = VecDeque::new();
         loop {
@@ -98,7 +104,7 @@ impl Importing<'_> {
                 report.refuse(std::mem::take(&mut slice.rejects));
                 continue;
             }
-            if waiting.len() == SLICES_AHEAD
+            if waiting.len() == ahead
                 && let Some((slice, pending)) = waiting.pop_front()
             {
                 self.settle(slice, pending, &mut report)?;

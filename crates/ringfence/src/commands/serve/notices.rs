@@ -26,6 +26,8 @@ use webhooks::{Deliverer, WebhookError};
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const CASES_EVERY: Duration = Duration::from_millis(250);
 const BATCH: usize = 256;
+/// Of changes of cases, one after the other before the log has its turn again.
+const BATCHES: usize = 16;
 /// Of one tenant before the next has its turn.
 const BATCHES: usize = 16;
 /// After a log or a file could not be read.
@@ -187,18 +189,38 @@ impl Rounds {
 
     /// What the desk and people did with alerts and cases.
     fn cases(&self, handle: &Arc<TenantHandle>, hooks: &Tenant) -> Result<()> {
+        for _ in 0..BATCHES {
+            if self.some_cases(handle, hooks)? < BATCH {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many changes there were.
+    fn some_cases(&self, handle: &Arc<TenantHandle>, hooks: &Tenant) -> Result<usize> {
         let last = hooks.store().cursor(CASES)?.unwrap_or(0);
         let asked = self.desk.seat(handle).and_then(|seat| {
             let place = seat.enter()?;
-            seat.ask(place, |it, _| it.changes_after(last as i64, BATCH))
+            seat.ask(place, |it, _| {
+                Ok((it.newest_change()?, it.changes_after(last as i64, BATCH)?))
+            })
         });
-        let changes = match asked {
-            Ok(changes) => changes,
+        let (newest, changes) = match asked {
+            Ok(found) => found,
             // The desk tells its own trouble; they are still there when it is over.
-            Err(_) => return Ok(()),
+            Err(_) => return Ok(0),
         };
+        if (newest as u64) < last {
+            self.notes.tell(NoteLevel::Warning, || {
+                let name = &handle.name;
+                format!("tenant {name}: casework was made anew, webhooks follow it from its start")
+            });
+            hooks.store().go_back(CASES, 0)?;
+            return Ok(BATCH);
+        }
         let Some(upto) = changes.last().map(|change| change.seq as u64) else {
-            return Ok(());
+            return Ok(0);
         };
         // What there was before the first endpoint is not told.
         let endpoints = hooks.store().endpoints()?;
@@ -210,7 +232,7 @@ impl Rounds {
             }
         }
         hooks.take_in(CASES, upto, &notices, self.node.clock().now()?)?;
-        Ok(())
+        Ok(changes.len())
     }
 
     /// `None`: the tenant has no webhooks, or its log is not open yet.

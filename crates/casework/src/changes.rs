@@ -65,6 +65,15 @@ impl Casework {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// Number of the newest change there ever was; 0: none.
+    pub fn last_change(&self) -> Result<i64, CaseworkError> {
+        let sql = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'changes'";
+        Ok(self
+            .db
+            .prepare_cached(sql)?
+            .query_row([], |row| row.get(0))?)
+    }
+
     /// The newest changes of a case, newest first.
     pub fn history(&self, case: i64, limit: usize) -> Result<Vec<Changed>, CaseworkError> {
         let sql =

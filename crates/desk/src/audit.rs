@@ -30,6 +30,8 @@ use writer::Writer;
 pub struct Written {
     pub view: View,
     pub head: Option<Head>,
+    /// The record of the log that comes next: all before it were read.
+    pub next: Position,
 }
 
 /// Records as casework has just taken them.

@@ -85,6 +85,7 @@ impl Writer {
         Written {
             view: self.trail.view(),
             head: self.trail.head(),
+            next: self.next,
         }
     }
 

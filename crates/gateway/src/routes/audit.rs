@@ -73,9 +73,9 @@ pub async fn head(call: Call) -> Result<Response<Body>, Problem> {
 /// The trail, and how many committed records have not been read for it.
 fn written(call: &Call) -> Result<(Written, u64), Problem> {
     let seat = seat(call)?;
-    let behind = seat.counters.audit_behind.get();
     let written = seat.audit();
     let written = written.ok_or_else(|| unavailable("the audit trail has not been opened yet"))?;
+    let behind = seat.tenant.committed().0.saturating_sub(written.next.0);
     Ok((written, behind))
 }
 

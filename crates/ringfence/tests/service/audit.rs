@@ -91,12 +91,8 @@ fn change_all(server: &Server, client: &mut Client) {
     closed.unwrap().ok();
 }
 
-#[test]
-fn every_change_is_told_in_order_and_once_over_a_kill() {
-    let mut server = Server::start();
-    let mut client = server.client();
-    change_all(&server, &mut client);
-    let all = until(&mut client, "label.record");
+/// Who, before, after and why of what [`change_all`] did.
+fn tells_all(all: &[Value]) {
     let of = |action: &str| -> Vec<&Value> {
         let found = all.iter().filter(|it| it["action"] == action);
         found.collect()
@@ -153,7 +149,15 @@ fn every_change_is_told_in_order_and_once_over_a_kill() {
         (&json!("analyst"), &json!("case-0"))
     );
     assert_eq!(label["after"]["verdict"], "fraud");
+}
 
+#[test]
+fn every_change_is_told_in_order_and_once_over_a_kill() {
+    let mut server = Server::start();
+    let mut client = server.client();
+    change_all(&server, &mut client);
+    let all = until(&mut client, "label.record");
+    tells_all(&all);
     // One by one, by the cursor: the same.
     let (mut paged, mut next) = (Vec::new(), String::new());
     loop {
@@ -166,6 +170,7 @@ fn every_change_is_told_in_order_and_once_over_a_kill() {
     }
     assert_eq!(paged, all);
     let filtered = entries(&mut client, "&action=rules.set&actor=development");
+    let rules = all.iter().find(|it| it["action"] == "rules.set").unwrap();
     assert_eq!(filtered, [rules.clone()]);
     let later = entries(&mut client, "&from=2100-01-01T00:00:00Z");
     assert_eq!(later, [] as [Value; 0]);

@@ -157,7 +157,7 @@ impl Auditing {
         if let Some(casework) = casework {
             busy |= open.writer.casework(casework, now)?;
         }
-        // Here webhooks are read too: their changes have the form of casework's.
+        // The place for a further source: webhooks' changes have the form of casework's, but are not read yet.
         seat.counters
             .audit_entries
             .add(open.writer.entries() - before);

@@ -13,8 +13,7 @@ use trail::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, WHY_BYTES_MAX};
 /// The last document of each section, by its name: what a change replaces.
 pub(crate) type Bodies = BTreeMap<String, String>;
 
-/// Where one comes from: entries of the log, of casework. Webhooks have changes of the same form and come here as
-/// a third one.
+/// Where entries come from.
 pub(crate) const LOG: &str = "log";
 pub(crate) const CASEWORK: &str = "casework";
 

@@ -65,10 +65,13 @@ impl Casework {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// Number of the newest change; 0: there is none.
-    pub fn newest_change(&self) -> Result<i64, CaseworkError> {
-        let sql = "SELECT COALESCE(MAX(seq), 0) FROM changes";
-        Ok(self.db.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+    /// Number of the newest change there ever was; 0: none.
+    pub fn last_change(&self) -> Result<i64, CaseworkError> {
+        let sql = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'changes'";
+        Ok(self
+            .db
+            .prepare_cached(sql)?
+            .query_row([], |row| row.get(0))?)
     }
 
     /// The newest changes of a case, newest first.

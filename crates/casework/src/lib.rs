@@ -31,4 +31,4 @@ pub use case::Case;
 pub use error::{CaseworkError, Refused};
 pub use fraud_type::FraudType;
 pub use settings::Settings;
-pub use store::{Casework, copy};
+pub use store::{Casework, copy, copy_for_new_log};

@@ -97,6 +97,14 @@ pub fn copy(from: &Path, to: &Path) -> Result<(), CaseworkError> {
     Ok(())
 }
 
+/// The same for a tenant whose log begins anew without an event in the old one: nothing of the new one has been seen.
+pub fn copy_for_new_log(from: &Path, to: &Path) -> Result<(), CaseworkError> {
+    copy(from, to)?;
+    let db = Connection::open(to)?;
+    put_cursor(&db, Position(0))?;
+    Ok(())
+}
+
 /// A transaction that may write: it waits its turn now and not in the middle.
 pub(crate) fn begin(db: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
     db.transaction_with_behavior(TransactionBehavior::Immediate)

@@ -2,6 +2,7 @@ use casework::{CaseworkError, Refused};
 use event::Position;
 use node::NodeError;
 use thiserror::Error;
+use trail::TrailError;
 
 /// Why casework was not done. Nothing was changed.
 #[derive(Debug, Error)]
@@ -32,6 +33,8 @@ pub(crate) enum Trouble {
     Casework(#[from] CaseworkError),
     #[error(transparent)]
     Node(#[from] NodeError),
+    #[error(transparent)]
+    Trail(#[from] TrailError),
     #[error(
         "casework has seen the log up to position {}, which now ends at {}: the log was cut; without \
          casework.db it is made again from the log, and loses what analysts did", cursor.0, end.0

@@ -1,6 +1,7 @@
 //! One tenant's turn: what its log brought, labels that wait, what is due by time.
 //!
-//! Whoever else follows the log takes the same batch here: after casework, which has it on disk by then.
+//! Whoever else follows the log takes the same batch here, after casework, which has it on disk by then: so does
+//! the audit trail, which goes on by itself while casework cannot.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,6 +11,7 @@ use event::{EventTime, Position, Schema};
 use node::{Follower, Node, NodeError};
 
 use crate::Seat;
+use crate::audit::{Auditing, Seen};
 use crate::delivery::Deliveries;
 use crate::desk::Tell;
 use crate::error::Trouble;
@@ -19,6 +21,7 @@ pub(crate) struct Round {
     seat: Arc<Seat>,
     open: Option<Open>,
     deliveries: Deliveries,
+    auditing: Auditing,
     retry: Retry,
 }
 
@@ -47,6 +50,7 @@ impl Round {
             seat,
             open: None,
             deliveries: Deliveries::default(),
+            auditing: Auditing::default(),
             retry: Retry {
                 at: None,
                 pause: FIRST_PAUSE,
@@ -61,7 +65,7 @@ impl Round {
     /// Whether there may be more to do at once. A failure stays with this tenant.
     pub fn turn(&mut self, node: &Node, tell: &Tell) -> bool {
         if self.retry.at.is_some_and(|at| Instant::now() < at) {
-            return false;
+            return self.auditing.turn(node, &self.seat, None, None, tell);
         }
         match self.step(node, tell) {
             Ok(busy) => {
@@ -77,7 +81,7 @@ impl Round {
             }
             Err(trouble) => {
                 self.failed(&trouble.to_string(), tell);
-                false
+                self.auditing.turn(node, &self.seat, None, None, tell)
             }
         }
     }
@@ -105,13 +109,22 @@ impl Round {
         };
         let open = match &mut self.open {
             Some(open) => open,
-            empty => empty.insert(Open::new(&self.seat, &shape.schema)?),
+            empty => {
+                let open = empty.insert(Open::new(&self.seat, &shape.schema)?);
+                // Before anything is added: whether casework was made anew is seen by its newest number.
+                let casework = Some(&open.casework);
+                self.auditing.meet();
+                self.auditing.turn(node, &self.seat, None, casework, tell);
+                open
+            }
         };
-        let mut busy = open.follow(&self.seat, &shape.schema, tell)?;
+        let (seen, mut busy) = open.follow(&self.seat, &shape.schema, tell)?;
         let now = node.clock().now()?;
         let (casework, seat) = (&mut open.casework, &self.seat);
         busy |= self.deliveries.turn(casework, seat, now)?;
         busy |= open.look(seat, now)?;
+        let casework = Some(&open.casework);
+        busy |= self.auditing.turn(node, seat, Some(&seen), casework, tell);
         Ok(busy)
     }
 }
@@ -131,11 +144,19 @@ impl Open {
         })
     }
 
-    fn follow(&mut self, seat: &Seat, schema: &Schema, tell: &Tell) -> Result<bool, Trouble> {
+    /// What was taken, and whether there is more.
+    fn follow(
+        &mut self,
+        seat: &Seat,
+        schema: &Schema,
+        tell: &Tell,
+    ) -> Result<(Seen, bool), Trouble> {
+        let from = self.follower.next();
         let batch = match self.follower.next_batch(BATCH) {
             Err(NodeError::HistoryRemoved { first }) => {
                 self.skip(seat, first, tell)?;
-                return Ok(true);
+                let (to, records) = (from, Vec::new());
+                return Ok((Seen { from, to, records }, true));
             }
             batch => batch?,
         };
@@ -154,7 +175,8 @@ impl Open {
             .0
             .saturating_sub(self.follower.next().0);
         counters.behind.set(behind);
-        Ok(behind > 0)
+        let (to, records) = (self.follower.next(), batch);
+        Ok((Seen { from, to, records }, behind > 0))
     }
 
     /// Retention was faster: alerts of what it removed are not made any more.

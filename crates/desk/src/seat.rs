@@ -10,6 +10,7 @@ use node::node::TenantHandle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::DeskError;
+use crate::audit::Written;
 use crate::counters::Counters;
 
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub struct Seat {
     trouble: Mutex<Option<String>>,
     /// There may be labels to hand out.
     outgoing: AtomicBool,
+    /// As of the thread's last turn.
+    written: Mutex<Option<Written>>,
 }
 
 #[derive(Debug, Default)]
@@ -48,6 +51,7 @@ impl Seat {
             places: Arc::new(Semaphore::new(PLACES)),
             trouble: Mutex::new(None),
             outgoing: AtomicBool::new(true),
+            written: Mutex::new(None),
         }
     }
 
@@ -85,6 +89,16 @@ impl Seat {
             asked.casework = None;
         }
         Ok(answered?)
+    }
+
+    /// The audit trail up to its last durable entry; `None`: it has not been opened yet.
+    pub fn audit(&self) -> Option<Written> {
+        let written = self.written.lock();
+        written.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn show_audit(&self, written: Written) {
+        *self.written.lock().unwrap_or_else(PoisonError::into_inner) = Some(written);
     }
 
     pub fn trouble(&self) -> Option<String> {

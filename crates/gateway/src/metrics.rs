@@ -206,7 +206,7 @@ pub fn text(app: &App) -> String {
 type ReadDesk = fn(&desk::counters::Counters) -> &Count;
 
 #[rustfmt::skip]
-const CASEWORK: [(&str, &str, ReadDesk); 11] = [
+const CASEWORK: [(&str, &str, ReadDesk); 15] = [
     ("ringfence_alerts_total", "Alerts opened.", |it| &it.alerts),
     ("ringfence_alerts_without_event_total", "Decisions that came without their event.", |it| &it.without_event),
     ("ringfence_cases_opened_total", "Cases opened.", |it| &it.cases_opened),
@@ -218,6 +218,10 @@ const CASEWORK: [(&str, &str, ReadDesk); 11] = [
     ("ringfence_casework_failures_total", "Rounds over a tenant's casework that failed.", |it| &it.failures),
     ("ringfence_casework_behind_records", "Committed records that casework has not seen.", |it| &it.behind),
     ("ringfence_casework_skipped_records_total", "Records gone from the log before casework saw them.", |it| &it.skipped),
+    ("ringfence_audit_entries_total", "Entries written to the audit trail.", |it| &it.audit_entries),
+    ("ringfence_audit_failures_total", "Turns of the audit trail that failed.", |it| &it.audit_failures),
+    ("ringfence_audit_behind_records", "Committed records that the audit trail has not seen.", |it| &it.audit_behind),
+    ("ringfence_audit_skipped_records_total", "Records gone from the log before the audit trail saw them.", |it| &it.audit_skipped),
 ];
 
 fn casework(app: &App, out: &mut Out) {

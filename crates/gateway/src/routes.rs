@@ -2,6 +2,7 @@
 //! that is not in it.
 
 mod alerts;
+mod audit;
 mod backtests;
 pub mod batch;
 mod cases;
@@ -200,6 +201,8 @@ pub const ALL: &[Route] = &[
     route!(GET "/v1/webhooks/{endpoint}/deliveries/{delivery}", Tenant(Role::Engineer), Nothing, L3, deliveries::one),
     route!(POST "/v1/webhooks/{endpoint}/deliveries/{delivery}/redeliver", Tenant(Role::Engineer), Nothing, L3, deliveries::again),
     route!(POST "/v1/webhooks/{endpoint}/redeliver", Tenant(Role::Engineer), Nothing, L3, deliveries::all_dead),
+    route!(GET "/v1/audit", Tenant(Role::Engineer), Nothing, L3, audit::list),
+    route!(GET "/v1/audit/head", Tenant(Role::Engineer), Nothing, L3, audit::head),
     route!(GET "/v1/tenants", Node(Role::Admin), Nothing, L3, tenants::list),
     route!(POST "/v1/tenants", Node(Role::Admin), One, L3, tenants::create),
     route!(POST "/v1/tenants/{name}/suspend", Node(Role::Admin), Nothing, L3, tenants::suspend),

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::history::History;
-use crate::place::{CASEWORK, hex};
+use crate::place::{CASEWORK, TRAIL, hex};
 use crate::{NodeError, Place, Recovered, Tenant};
 
 pub use manifest::{Entry, Manifest};
@@ -65,6 +65,20 @@ pub struct Beside<'a> {
     /// A copy of the tenant's casework that was finished before this begins: what it has seen of the log is in
     /// the log that is copied then.
     pub casework: Option<&'a Path>,
+    /// Of the audit trail, as [`trail_files`] told them before the casework was copied.
+    pub trail: &'a [(PathBuf, u64)],
+}
+
+/// Segments of the audit trail and how long they are by now: up to there they do not change any more, and what they
+/// tell of is in log and casework that are copied later.
+pub fn trail_files(place: &Place) -> Result<Vec<(PathBuf, u64)>, NodeError> {
+    let folder = place.trail();
+    let mut files = Vec::new();
+    for path in files_in(&folder)? {
+        let bytes = fs::metadata(&path).map_err(io("read", &path))?.len();
+        files.push((path, bytes));
+    }
+    Ok(files)
 }
 
 /// Copies a tenant into a directory that is empty or does not exist.
@@ -120,6 +134,9 @@ fn copy(
             let bytes = fs::metadata(&path).map_err(io("read", &path))?.len();
             sources.push((path.clone(), named(name, &path), bytes));
         }
+    }
+    for (path, bytes) in beside.trail {
+        sources.push((path.clone(), named(TRAIL, path), *bytes));
     }
     let schema = place.schema();
     let kept = [(schema.as_path(), "schema.toml")];
@@ -177,9 +194,10 @@ fn files_in(folder: &Path) -> Result<Vec<PathBuf>, NodeError> {
     let mut files = Vec::new();
     for entry in entries {
         let path = entry.map_err(io("read", folder))?.path();
+        let finished = ["model", "channel", "jsonl"];
         if path
             .extension()
-            .is_some_and(|it| it == "model" || it == "channel")
+            .is_some_and(|it| finished.iter().any(|ending| it == *ending))
         {
             files.push(path);
         }

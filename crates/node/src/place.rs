@@ -8,6 +8,7 @@ use crate::NodeError;
 
 /// Of the file in a tenant's directory, and in a copy of one.
 pub const CASEWORK: &str = "casework.db";
+pub const TRAIL: &str = "trail";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
@@ -61,6 +62,11 @@ impl Place {
     /// What people do with alerts; made by whoever keeps it, beside the log.
     pub fn casework(&self) -> PathBuf {
         self.root.join(CASEWORK)
+    }
+
+    /// Who changed what; made by whoever keeps it, beside the log.
+    pub fn trail(&self) -> PathBuf {
+        self.root.join(TRAIL)
     }
 
     pub fn exists(&self) -> bool {

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod audit;
 mod cases;
 mod config;
 mod evaluate;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use audit::{Audit, AuditArgs};
 pub use cases::{Cases, CasesArgs};
 pub use config::{
     AdviseArgs, ApplyArgs, BacktestArgs, Change, EffectName, FormName as ListFormName, Lists,
@@ -90,6 +92,7 @@ pub enum Command {
     Replay(ReplayArgs),
     Inspect(InspectArgs),
     Log(LogArgs),
+    Audit(AuditArgs),
     Backup(BackupArgs),
     Restore(RestoreArgs),
     Simulate(SimulateArgs),

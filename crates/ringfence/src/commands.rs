@@ -1,6 +1,7 @@
 //! One file per command; this one only sends them on their way.
 
 mod apply;
+mod audit;
 mod backtest;
 mod backup;
 mod cases;
@@ -54,6 +55,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Replay(args) => replay::run(cli, args),
         Command::Inspect(args) => inspect::run(cli, args),
         Command::Log(args) => log::run(cli, args),
+        Command::Audit(args) => audit::run(cli, args),
         Command::Backup(args) => backup::take(cli, args),
         Command::Restore(args) => backup::restore(cli, args),
         Command::Serve(args) => serve::run(cli, args),

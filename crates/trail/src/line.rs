@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -130,6 +131,36 @@ impl EntryLine {
             source: source.ok_or_else(|| format!("source {:?}", self.source))?,
             hash: unhex(&self.hash).ok_or("no hash")?,
         })
+    }
+}
+
+/// As its line has it.
+impl Serialize for Recorded {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("seq", &self.seq)?;
+        map.serialize_entry("at", &time(self.at))?;
+        map.serialize_entry("actor", &self.actor)?;
+        map.serialize_entry("actor_kind", &self.actor_kind)?;
+        map.serialize_entry("action", &self.action)?;
+        map.serialize_entry("target", &self.target)?;
+        for (content, plain, digested) in [
+            (&self.before, "before", "before_digest"),
+            (&self.after, "after", "after_digest"),
+        ] {
+            match content {
+                Content::Nothing => {}
+                Content::Value(value) => map.serialize_entry(plain, value)?,
+                Content::Digest { sha256, bytes } => {
+                    let (sha256, bytes) = (hex(sha256), *bytes);
+                    map.serialize_entry(digested, &DigestLine { sha256, bytes })?;
+                }
+            }
+        }
+        map.serialize_entry("why", &self.why)?;
+        map.serialize_entry("source", &self.source.to_string())?;
+        map.serialize_entry("hash", &hex(&self.hash))?;
+        map.end()
     }
 }
 

@@ -11,7 +11,7 @@ use crate::line::EntryLine;
 use crate::segment::{self, Line, Segment};
 use crate::{PAGE_ENTRIES_MAX, PAGE_SEEN_MAX};
 
-/// The trail up to the entry that was the last durable one.
+/// The trail up to the entry that was the last durable one, or as it lies there.
 #[derive(Clone, Debug)]
 pub struct View {
     dir: PathBuf,
@@ -37,6 +37,11 @@ pub struct Page {
 }
 
 impl View {
+    /// Of a directory that another process may write: a batch that it is writing may show in part.
+    pub fn open(dir: &Path) -> View {
+        View::new(dir, u64::MAX)
+    }
+
     pub(crate) fn new(dir: &Path, end: u64) -> View {
         let dir = dir.to_path_buf();
         View { dir, end }

@@ -240,10 +240,12 @@ fn changes_of_cases_are_told_as_they_were_noted() {
     .collect();
     let bodies = bodies(&notices);
     let kinds: Vec<(&str, &str)> = bodies.iter().map(|it| (&*it.0, &*it.1)).collect();
+    let id = |seq: u64| format!("case:{seq}:{}", AT.millis());
+    let (one, two, three) = (id(1), id(2), id(3));
     let expected = [
-        ("case:1", "alert.created"),
-        ("case:2", "case.updated"),
-        ("case:3", "case.updated"),
+        (&*one, "alert.created"),
+        (&*two, "case.updated"),
+        (&*three, "case.updated"),
     ];
     assert_eq!(kinds, expected);
     assert_eq!(

@@ -2,13 +2,17 @@
 
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
+use desk::audit::{Exchange, carry};
+use event::Schema;
 use event::schema::{AmountRule, Domain};
+use node::Place;
 use node::node::schema::PolicyFate;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::task::spawn_blocking;
 
 use super::decisions::shape;
+use super::documents::changed_by;
 use crate::app::Call;
 use crate::problem::Problem;
 use crate::query::Query;
@@ -69,11 +73,21 @@ pub async fn set_schema(call: Call) -> Result<Response<Body>, Problem> {
     let given: NewSchema = serde_json::from_slice(&call.body)
         .map_err(|error| Problem::bad("not_json", format!("the body is no schema: {error}")))?;
     let (app, name) = (call.app.clone(), call.admitted.tenant()?.name.clone());
-    let deadline = call.admitted.deadline;
+    let (deadline, author) = (call.admitted.deadline, changed_by(&call)?);
+    let old = call.admitted.tenant()?.place().clone();
     let set = spawn_blocking(move || {
-        let furnish = app.schemas.furnish;
-        // Another directory takes the name of this one, its casework too.
+        // Another directory takes the name of this one: what people did before goes along.
         let _left = app.desk.leave(&name)?;
+        let furnish = |new: &Place| {
+            (app.schemas.furnish)(new)?;
+            carry(&Exchange {
+                tenant: &name,
+                old: &old,
+                new,
+                schema: &Schema::parse(&given.schema)?,
+                author: &author,
+            })
+        };
         let set = app.node.set_schema(&name, &given.schema, furnish, deadline);
         set.map_err(Problem::from)
     });

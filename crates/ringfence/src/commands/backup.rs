@@ -19,11 +19,13 @@ pub fn take(cli: &Cli, args: &BackupArgs) -> Result<ExitCode> {
     let place = super::place(cli)?;
     let bar = show::bar(0, "backup", "bytes", cli.quiet);
     let to = args.to.as_path();
-    // Before the log: what it has seen is in the log that is copied after it.
+    // Before casework, and that before the log: what one has seen of the other is in what is copied after it.
+    let trail = backup::trail_files(&place)?;
     let casework = casework_of(&place, to)?;
     let beside = Beside {
         config: args.config.as_deref(),
         casework: casework.as_ref().map(|(_, file)| file.as_path()),
+        trail: &trail,
     };
     let manifest = backup::take(&place, &cli.tenant, to, beside, |done, total| {
         bar.set_length(total);

@@ -12,6 +12,7 @@ mod server;
 
 mod access;
 mod admin;
+mod audit;
 mod backup;
 mod cases;
 mod disk;

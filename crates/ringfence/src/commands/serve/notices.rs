@@ -26,8 +26,6 @@ use webhooks::{Deliverer, WebhookError};
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const CASES_EVERY: Duration = Duration::from_millis(250);
 const BATCH: usize = 256;
-/// Of changes of cases, one after the other before the log has its turn again.
-const BATCHES: usize = 16;
 /// Of one tenant before the next has its turn.
 const BATCHES: usize = 16;
 /// After a log or a file could not be read.
@@ -203,7 +201,7 @@ impl Rounds {
         let asked = self.desk.seat(handle).and_then(|seat| {
             let place = seat.enter()?;
             seat.ask(place, |it, _| {
-                Ok((it.newest_change()?, it.changes_after(last as i64, BATCH)?))
+                Ok((it.last_change()?, it.changes_after(last as i64, BATCH)?))
             })
         });
         let (newest, changes) = match asked {

@@ -1,0 +1,227 @@
+//! The audit trail of one tenant, written behind its sources: the log and casework, each durable before.
+//!
+//! What the trail has of a source it says itself (`Trail::last`), so that a writer that comes back writes nothing
+//! twice and leaves nothing out. A source that began anew, a log with another schema or a casework made again,
+//! counts from 0: its places here are its own plus a base, which is the place of the newest `log.base` or
+//! `casework.base` entry.
+
+mod carry;
+mod cursor;
+mod entries;
+mod writer;
+
+use std::time::{Duration, Instant};
+
+use casework::Casework;
+use event::{Position, Record};
+use node::node::TenantHandle;
+use node::{Follower, Node, NodeError};
+use trail::{Head, View};
+
+use crate::Seat;
+use crate::desk::Tell;
+use crate::error::Trouble;
+
+pub use carry::{Exchange, carry};
+use writer::Writer;
+
+/// What there is of a trail for whoever reads it.
+#[derive(Clone, Debug)]
+pub struct Written {
+    pub view: View,
+    pub head: Option<Head>,
+    /// The record of the log that comes next: all before it were read.
+    pub next: Position,
+}
+
+/// Records as casework has just taken them.
+pub(crate) struct Seen {
+    pub from: Position,
+    pub to: Position,
+    pub records: Vec<(Position, Record)>,
+}
+
+/// A tenant's trail between two turns. A trouble here is its own: casework and decisions go on.
+#[derive(Default)]
+pub(crate) struct Auditing {
+    open: Option<Open>,
+    retry: Option<(Instant, Duration)>,
+    trouble: Option<String>,
+    at: Position,
+}
+
+struct Open {
+    writer: Writer,
+    /// Of its own, while casework is at another place of the log or at none.
+    follower: Option<Follower>,
+    /// When the cursor was saved last, and where.
+    saved: (Instant, Position),
+}
+
+const BATCH: usize = 1024;
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// A start reads at most what came in between.
+const SAVE_EVERY: Duration = Duration::from_secs(10);
+const SAVE_RECORDS: u64 = 100_000;
+
+impl Auditing {
+    /// Casework is opened afresh, and may be another one than before.
+    pub fn meet(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.writer.forget_casework();
+        }
+    }
+
+    /// Whether there may be more to do at once.
+    pub fn turn(
+        &mut self,
+        node: &Node,
+        seat: &Seat,
+        seen: Option<&Seen>,
+        casework: Option<&Casework>,
+        tell: &Tell,
+    ) -> bool {
+        let tenant = &seat.tenant;
+        // Not open yet, or replaying: where its log ends is not known.
+        if tenant.shape().is_none() {
+            return false;
+        }
+        let behind = |at: Position| tenant.committed().0.saturating_sub(at.0);
+        let counters = &seat.counters;
+        if self.retry.is_some_and(|(at, _)| Instant::now() < at) {
+            counters.audit_behind.set(behind(self.at));
+            return false;
+        }
+        let turned = self.step(node, seat, seen, casework, tell);
+        counters.audit_behind.set(behind(self.at));
+        match turned {
+            Ok(busy) => {
+                if self.retry.take().is_some() {
+                    self.trouble = None;
+                    tell(&format!(
+                        "the audit trail of tenant {} goes on",
+                        tenant.name
+                    ));
+                }
+                busy
+            }
+            Err(trouble) => {
+                counters.audit_failures.add(1);
+                let trouble = trouble.to_string();
+                if self.trouble.as_ref() != Some(&trouble) {
+                    tell(&format!("audit trail of tenant {}: {trouble}", tenant.name));
+                    self.trouble = Some(trouble);
+                }
+                // A failed write leaves it unknown what is on disk: opening it again finds out.
+                self.open = None;
+                let pause = self.retry.map_or(FIRST_PAUSE, |(_, pause)| pause);
+                let next = (pause * 2).min(LONGEST_PAUSE);
+                self.retry = Some((Instant::now() + pause, next));
+                false
+            }
+        }
+    }
+
+    fn step(
+        &mut self,
+        node: &Node,
+        seat: &Seat,
+        seen: Option<&Seen>,
+        casework: Option<&Casework>,
+        tell: &Tell,
+    ) -> Result<bool, Trouble> {
+        let now = node.clock().now()?;
+        let tenant = &seat.tenant;
+        let open = match &mut self.open {
+            Some(open) => open,
+            empty => {
+                let (path, end) = (tenant.place().trail(), tenant.committed());
+                let writer = Writer::open(&path, &tenant.name, end, now)?;
+                if let Some(cut) = writer.repaired() {
+                    tell(&format!(
+                        "audit trail of tenant {}: {cut} bytes of an unfinished batch were cut",
+                        tenant.name
+                    ));
+                }
+                let saved = (Instant::now(), writer.next());
+                empty.insert(Open {
+                    writer,
+                    follower: None,
+                    saved,
+                })
+            }
+        };
+        let before = open.writer.entries();
+        let mut busy = open.follow(seat, seen, now, tell)?;
+        if let Some(casework) = casework {
+            busy |= open.writer.casework(casework, now)?;
+        }
+        // The place for a further source: webhooks' changes have the form of casework's, but are not read yet.
+        seat.counters
+            .audit_entries
+            .add(open.writer.entries() - before);
+        self.at = open.writer.next();
+        seat.show_audit(open.writer.written());
+        open.save(tenant, tell);
+        Ok(busy)
+    }
+}
+
+impl Open {
+    fn follow(
+        &mut self,
+        seat: &Seat,
+        seen: Option<&Seen>,
+        now: event::EventTime,
+        tell: &Tell,
+    ) -> Result<bool, Trouble> {
+        let (next, end) = (self.writer.next(), seat.tenant.committed());
+        if let Some(seen) = seen
+            && (seen.from..=seen.to).contains(&next)
+        {
+            self.follower = None;
+            self.writer.records(&seen.records)?;
+            return Ok(false);
+        }
+        if next >= end {
+            return Ok(false);
+        }
+        let follower = self
+            .follower
+            .get_or_insert_with(|| seat.tenant.follower(next));
+        follower.skip_to(next);
+        let batch = match follower.next_batch(BATCH) {
+            Err(NodeError::HistoryRemoved { first }) => {
+                follower.skip_to(first);
+                seat.counters.audit_skipped.add(first.0 - next.0);
+                tell(&format!(
+                    "audit trail of tenant {}: positions {} to {} are gone from the log",
+                    seat.tenant.name, next.0, first.0
+                ));
+                self.writer.gap(first, now)?;
+                return Ok(true);
+            }
+            batch => batch?,
+        };
+        self.writer.records(&batch)?;
+        Ok(self.writer.next() < end)
+    }
+
+    /// A cursor that cannot be saved costs the next start time, and is told.
+    fn save(&mut self, tenant: &TenantHandle, tell: &Tell) {
+        let (when, at) = self.saved;
+        let next = self.writer.next();
+        let far = next.0 - at.0 >= SAVE_RECORDS;
+        if next == at || !far && when.elapsed() < SAVE_EVERY {
+            return;
+        }
+        if let Err(error) = self.writer.save() {
+            tell(&format!(
+                "audit trail of tenant {}: cannot save how far the log was read: {error}",
+                tenant.name
+            ));
+        }
+        self.saved = (Instant::now(), next);
+    }
+}

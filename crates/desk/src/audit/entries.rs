@@ -1,0 +1,222 @@
+//! What a record of the log or a change of casework says in the trail: pure, so that reading either again gives
+//! the same entries.
+
+use std::collections::BTreeMap;
+
+use casework::changes::{Changed, SYSTEM};
+use event::record::{Activation, Config, ConfigSection, Label, LabelSource};
+use event::{EventTime, Record};
+use serde_json::{Map, Value, json};
+use trail::{ACTOR_BYTES_MAX, ActorKind, CONTENT_BYTES_MAX, Entry, Source, TARGET_BYTES_MAX};
+use trail::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, WHY_BYTES_MAX};
+
+/// The last document of each section, by its name: what a change replaces.
+pub(crate) type Bodies = BTreeMap<String, String>;
+
+/// Where entries come from.
+pub(crate) const LOG: &str = "log";
+pub(crate) const CASEWORK: &str = "casework";
+
+/// Who sets a tenant up, and who changes one that no server has open.
+const SET_UP: [&str; 2] = ["init", "starter model"];
+const COMMAND_LINE: &str = "command line";
+/// Of a record that names nobody.
+const UNNAMED: &str = "unnamed";
+
+/// The entry of a record; `None`: it changes nothing that someone answers for.
+pub(crate) fn of_record(record: &Record, bodies: &mut Bodies, place: u64) -> Option<Entry> {
+    let source = Source {
+        name: LOG.to_owned(),
+        seq: place,
+    };
+    match record {
+        Record::Config(config) => Some(of_config(config, bodies, source)),
+        Record::Activation(activation) => Some(of_activation(activation, bodies, source)),
+        Record::Label(label) => of_label(label, source),
+        Record::Event(_) | Record::Decision(_) | Record::Outcome(_) | Record::Tick(_) => None,
+    }
+}
+
+fn of_config(config: &Config, bodies: &mut Bodies, source: Source) -> Entry {
+    let section = config.section.name();
+    let (action, target, before, after) = match config.section {
+        ConfigSection::Lists => {
+            let (verb, list, change) = list_change(&config.body);
+            (format!("lists.{verb}"), list, None, change)
+        }
+        _ => {
+            let before = bodies.insert(section.to_owned(), config.body.clone());
+            let after = Value::String(config.body.clone());
+            let target = section.to_owned();
+            let before = before.map(Value::String);
+            (format!("{section}.set"), target, before, after)
+        }
+    };
+    Entry {
+        at: config.at.millis(),
+        actor: actor(&config.author),
+        actor_kind: kind_of(&config.author),
+        action,
+        target,
+        before,
+        after: Some(after),
+        why: config.why.to_string(),
+        source,
+    }
+}
+
+/// Verb, list and the change itself: a line for what it does, and one for each item.
+fn list_change(body: &str) -> (String, String, Value) {
+    let mut lines = body.lines().map(serde_json::from_str::<Value>);
+    let Some(Ok(Value::Object(mut change))) = lines.next() else {
+        // The log holds none that reads otherwise; whatever it is, it is told.
+        return ("change".to_owned(), String::new(), json!(body));
+    };
+    let text = |name: &str| change[name].as_str().unwrap_or_default().to_owned();
+    let (verb, list) = (text("change"), text("list"));
+    let items: Result<Vec<Value>, _> = lines.collect();
+    let items = items.unwrap_or_else(|_| vec![json!(body)]);
+    if !items.is_empty() {
+        change.insert("count".to_owned(), json!(items.len()));
+        change.insert("items".to_owned(), Value::Array(items));
+    }
+    (verb, list, Value::Object(change))
+}
+
+/// A record of an activation has no author: where a model brings thresholds, the policy that follows it names one.
+fn of_activation(activation: &Activation, bodies: &mut Bodies, source: Source) -> Entry {
+    let part = activation.part.name();
+    let model = hex(&activation.artifact);
+    let key = format!("model.{part}");
+    let before = bodies.insert(key, model.clone());
+    let described = |model: String| json!({ "part": part, "model": model });
+    Entry {
+        at: activation.at.millis(),
+        actor: UNNAMED.to_owned(),
+        actor_kind: ActorKind::System,
+        action: "model.activate".to_owned(),
+        target: part.to_owned(),
+        before: before.map(described),
+        after: Some(json!({
+            "part": part,
+            "model": model,
+            "share_ppm": activation.share_ppm,
+        })),
+        why: String::new(),
+        source,
+    }
+}
+
+/// What an analyst says, and whatever replaces a verdict. Other first labels are reports, not changes.
+fn of_label(label: &Label, source: Source) -> Option<Entry> {
+    if label.source != LabelSource::Analyst && label.prior.is_none() {
+        return None;
+    }
+    let prior = label
+        .prior
+        .map(|(verdict, position)| json!({ "verdict": verdict.name(), "position": position.0 }));
+    Some(Entry {
+        at: label.received_at.millis(),
+        actor: label.source.name().to_owned(),
+        actor_kind: ActorKind::System,
+        action: "label.record".to_owned(),
+        target: clipped(label.subject.event_id.as_str(), TARGET_BYTES_MAX),
+        before: prior,
+        after: Some(json!({
+            "verdict": label.verdict.name(),
+            "source": label.source.name(),
+            "reason": label.reason.as_str(),
+            "confidence_percent": label.confidence_percent,
+        })),
+        why: String::new(),
+        source,
+    })
+}
+
+pub(crate) fn of_change(change: &Changed, place: u64) -> Entry {
+    Entry {
+        at: change.at.millis(),
+        actor: actor(&change.actor),
+        actor_kind: kind_of(&change.actor),
+        action: change.action.clone(),
+        target: clipped(&change.target, TARGET_BYTES_MAX),
+        before: change.before.as_deref().map(read),
+        after: change.after.as_deref().map(read),
+        why: clipped(change.why.as_deref().unwrap_or_default(), WHY_BYTES_MAX),
+        source: Source {
+            name: CASEWORK.to_owned(),
+            seq: place,
+        },
+    }
+}
+
+/// Something that Ringfence itself has found about a source.
+pub(crate) fn noticed(action: &str, at: EventTime, after: Value, source: (&str, u64)) -> Entry {
+    Entry {
+        at: at.millis(),
+        actor: SYSTEM.to_owned(),
+        actor_kind: ActorKind::System,
+        action: action.to_owned(),
+        target: source.0.to_owned(),
+        before: None,
+        after: Some(after),
+        why: String::new(),
+        source: Source {
+            name: source.0.to_owned(),
+            seq: source.1,
+        },
+    }
+}
+
+/// Parts that each fit into one batch of the trail.
+pub(crate) fn batches(entries: &[Entry]) -> Vec<&[Entry]> {
+    /// Of a line beside its two values, with every byte escaped.
+    const REST_BYTES: usize = 40 << 10;
+    let size = |value: &Option<Value>| {
+        let bytes = value.as_ref().map_or(0, |value| value.to_string().len());
+        bytes.min(CONTENT_BYTES_MAX)
+    };
+    let (mut parts, mut from, mut bytes) = (Vec::new(), 0, 0);
+    for (ix, entry) in entries.iter().enumerate() {
+        let text = entry.why.len() + entry.target.len() + entry.actor.len();
+        let own = size(&entry.before) + size(&entry.after) + (6 * text + 1024).min(REST_BYTES);
+        let full = ix - from == BATCH_ENTRIES_MAX || bytes + own > BATCH_BYTES_MAX / 2;
+        if full && ix > from {
+            parts.push(&entries[from..ix]);
+            (from, bytes) = (ix, 0);
+        }
+        bytes += own;
+    }
+    if from < entries.len() {
+        parts.push(&entries[from..]);
+    }
+    parts
+}
+
+fn read(text: &str) -> Value {
+    serde_json::from_str(text)
+        .unwrap_or_else(|_| Value::Object(Map::from_iter([("text".to_owned(), json!(text))])))
+}
+
+fn actor(name: &str) -> String {
+    let name = if name.is_empty() { UNNAMED } else { name };
+    clipped(name, ACTOR_BYTES_MAX)
+}
+
+/// The sources keep a name and not of what kind it is.
+fn kind_of(name: &str) -> ActorKind {
+    let of_model = name.starts_with("model ");
+    match name {
+        COMMAND_LINE => ActorKind::Cli,
+        _ if name == SYSTEM || SET_UP.contains(&name) || of_model => ActorKind::System,
+        _ => ActorKind::Token,
+    }
+}
+
+fn clipped(text: &str, max: usize) -> String {
+    text[..text.floor_char_boundary(max)].to_owned()
+}
+
+fn hex(bytes: &[u8; 32]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,181 @@
+//! The trail and where it stands in its sources.
+
+use std::path::{Path, PathBuf};
+
+use casework::Casework;
+use event::{EventTime, Position, Record};
+use serde_json::json;
+use trail::{Entry, Options, Trail, TrailError};
+
+use super::Written;
+use super::cursor::{self, Cursor};
+use super::entries::{self, Bodies, CASEWORK, LOG, noticed};
+use crate::error::Trouble;
+
+/// Sources whose places say from where those of the log, of casework are counted.
+pub(super) const LOG_BASE: &str = "log.base";
+const CASEWORK_BASE: &str = "casework.base";
+/// Changes of casework that are read at once.
+const CHANGES: usize = 512;
+
+pub(super) struct Writer {
+    dir: PathBuf,
+    trail: Trail,
+    base: u64,
+    next: Position,
+    bodies: Bodies,
+    /// Whether this casework is known to be the one the trail has followed.
+    has_met: bool,
+}
+
+impl Writer {
+    /// Opens the trail of a tenant whose log ends at `end`.
+    pub fn open(
+        dir: &Path,
+        tenant: &str,
+        end: Position,
+        now: EventTime,
+    ) -> Result<Writer, Trouble> {
+        let trail = match Trail::open(dir, tenant, Options::default()) {
+            // Restored under another name: the chain keeps the name that it began with.
+            Err(TrailError::OtherTenant { held, .. }) => {
+                Trail::open(dir, &held, Options::default())?
+            }
+            opened => opened?,
+        };
+        let mut writer = Writer {
+            dir: dir.to_path_buf(),
+            base: trail.last(LOG_BASE).unwrap_or(0),
+            trail,
+            next: Position(0),
+            bodies: Bodies::new(),
+            has_met: false,
+        };
+        let seen = writer.trail.last(LOG).filter(|it| *it >= writer.base);
+        if let Some(seen) = seen.filter(|seen| *seen >= writer.base + end.0) {
+            // A repair has cut the log: what comes now has positions that others had before.
+            let lost = json!({ "log_ends": end.0, "entries_up_to": seen - writer.base });
+            let base = seen + 1 - end.0;
+            let cut = noticed("log.cut", now, lost, (LOG_BASE, base));
+            writer.append(&[cut])?;
+            writer.base = base;
+        }
+        if let Some(held) = cursor::load(dir, writer.base, writer.entries(), end) {
+            writer.next = Position(held.next);
+            writer.bodies = held.bodies;
+        }
+        Ok(writer)
+    }
+
+    /// Bytes that opening has cut.
+    pub fn repaired(&self) -> Option<u64> {
+        self.trail.repaired().map(|it| it.bytes)
+    }
+
+    /// The record of the log that comes next.
+    pub fn next(&self) -> Position {
+        self.next
+    }
+
+    pub fn entries(&self) -> u64 {
+        self.trail.head().map_or(0, |head| head.seq)
+    }
+
+    pub fn written(&self) -> Written {
+        Written {
+            view: self.trail.view(),
+            head: self.trail.head(),
+            next: self.next,
+        }
+    }
+
+    /// Takes records in the order of the log; those that it has had are passed over.
+    pub fn records(&mut self, records: &[(Position, Record)]) -> Result<(), Trouble> {
+        let last = self.trail.last(LOG);
+        let mut found = Vec::new();
+        let mut next = self.next;
+        for (position, record) in records.iter().filter(|it| it.0 >= self.next) {
+            let place = position.0 + self.base;
+            // Also of what the trail has: it is what the next change replaces.
+            let entry = entries::of_record(record, &mut self.bodies, place);
+            found.extend(entry.filter(|_| last.is_none_or(|last| place > last)));
+            next = Position(position.0 + 1);
+        }
+        self.append(&found)?;
+        self.next = next;
+        Ok(())
+    }
+
+    /// Retention has let go of what comes before `first`.
+    pub fn gap(&mut self, first: Position, now: EventTime) -> Result<(), Trouble> {
+        let place = (first.0 + self.base).saturating_sub(1);
+        if self.trail.last(LOG).is_none_or(|last| place > last) {
+            let gone = json!({ "from": self.next.0, "to": first.0 });
+            self.append(&[noticed("log.gap", now, gone, (LOG, place))])?;
+        }
+        self.next = first;
+        Ok(())
+    }
+
+    /// Another log has taken the place of this one; who did it is in `entry`, whose source is set here.
+    pub fn log_replaced(&mut self, mut entry: Entry) -> Result<(), Trouble> {
+        let last = self.trail.last(LOG).map_or(0, |last| last + 1);
+        let base = last.max(self.base + 1);
+        LOG_BASE.clone_into(&mut entry.source.name);
+        entry.source.seq = base;
+        self.append(&[entry])?;
+        (self.base, self.next) = (base, Position(0));
+        Ok(())
+    }
+
+    /// The next casework may be another one.
+    pub fn forget_casework(&mut self) {
+        self.has_met = false;
+    }
+
+    /// What casework has that the trail has not; whether there may be more.
+    pub fn casework(&mut self, casework: &Casework, now: EventTime) -> Result<bool, Trouble> {
+        let mut base = self.trail.last(CASEWORK_BASE).unwrap_or(0);
+        let last = self.trail.last(CASEWORK);
+        let mut after = last.filter(|last| *last > base).map_or(0, |it| it - base);
+        if !self.has_met && (casework.last_change()? as u64) < after {
+            base = self.casework_anew(now)?;
+            after = 0;
+        }
+        self.has_met = true;
+        let changes = casework.changes_after(after as i64, CHANGES)?;
+        let found: Vec<Entry> = changes
+            .iter()
+            .map(|change| entries::of_change(change, base + change.seq as u64))
+            .collect();
+        self.append(&found)?;
+        Ok(found.len() == CHANGES)
+    }
+
+    /// Casework was made anew: from now on its numbers count from above all that were.
+    pub fn casework_anew(&mut self, now: EventTime) -> Result<u64, Trouble> {
+        let held = self.trail.last(CASEWORK_BASE).unwrap_or(0);
+        let base = self.trail.last(CASEWORK).unwrap_or(0).max(held) + 1;
+        let anew = noticed("casework.anew", now, json!({}), (CASEWORK_BASE, base));
+        self.append(&[anew])?;
+        Ok(base)
+    }
+
+    /// How far the log was read, for the next start.
+    pub fn save(&self) -> std::io::Result<()> {
+        let cursor = Cursor {
+            next: self.next.0,
+            base: self.base,
+            entries: self.entries(),
+            bodies: self.bodies.clone(),
+        };
+        cursor::save(&self.dir, &cursor)
+    }
+
+    fn append(&mut self, found: &[Entry]) -> Result<(), Trouble> {
+        for batch in entries::batches(found) {
+            self.trail.append(batch)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,104 @@
+//! The audit trail of a tenant: a page of its entries, and its head, to be kept where nobody here can write.
+
+use axum::body::Body;
+use axum::http::{Response, StatusCode};
+use desk::audit::Written;
+use event::EventTime;
+use serde_json::json;
+use tokio::task::spawn_blocking;
+use trail::Query as Wanted;
+
+use super::alerts::wrong_cursor;
+use super::casework::seat;
+use crate::app::Call;
+use crate::problem::Problem;
+use crate::query::Query;
+use crate::render::json_body;
+
+const PAGE: u64 = 50;
+const PAGE_MAX: u64 = 500;
+const SEQ_MAX: u64 = i64::MAX as u64;
+
+pub async fn list(call: Call) -> Result<Response<Body>, Problem> {
+    let known = [
+        "seq", "actor", "action", "target", "from", "until", "limit", "cursor",
+    ];
+    let query = Query::parse(call.uri.query(), &known)?;
+    let limit = query.number("limit", PAGE, PAGE_MAX)? as usize;
+    let seq = query.number("seq", 1, SEQ_MAX)?;
+    let seq = query.get("cursor").map_or(Ok(seq), cursor)?;
+    let text = |name| query.get(name).map(str::to_owned);
+    let wanted = Wanted {
+        actor: text("actor"),
+        action: text("action"),
+        target: text("target"),
+        since: time(&query, "from")?,
+        until: time(&query, "until")?,
+    };
+    let (written, behind) = written(&call)?;
+    let place = seat(&call)?.enter()?;
+    let read = spawn_blocking(move || {
+        let _place = place;
+        written.view.read(seq, &wanted, limit)
+    });
+    let page = read.await.map_err(Problem::internal)?;
+    let page = page.map_err(|error| Problem {
+        cause: Some(error.to_string().into()),
+        ..unavailable("the audit trail cannot be read")
+    })?;
+    let next = page.next.map(|seq| format!("s{seq}"));
+    let body = json!({
+        "entries": page.entries,
+        "has_more": next.is_some(),
+        "next": next,
+        "behind": behind,
+    });
+    Ok(json_body(StatusCode::OK, &body))
+}
+
+pub async fn head(call: Call) -> Result<Response<Body>, Problem> {
+    Query::parse(call.uri.query(), &[])?;
+    let (written, behind) = written(&call)?;
+    // `SEQ:HASH`, as `ringfence audit verify --head` takes it.
+    let text = written.head.map(|head| head.to_string());
+    let body = json!({
+        "seq": written.head.map_or(0, |head| head.seq),
+        "hash": text.as_deref().and_then(|it| it.split_once(':')).map(|(_, hash)| hash),
+        "head": text,
+        "behind": behind,
+    });
+    Ok(json_body(StatusCode::OK, &body))
+}
+
+/// The trail, and how many committed records have not been read for it.
+fn written(call: &Call) -> Result<(Written, u64), Problem> {
+    let seat = seat(call)?;
+    let written = seat.audit();
+    let written = written.ok_or_else(|| unavailable("the audit trail has not been opened yet"))?;
+    let behind = seat.tenant.committed().0.saturating_sub(written.next.0);
+    Ok((written, behind))
+}
+
+fn unavailable(message: &str) -> Problem {
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "audit_unavailable",
+        message,
+    )
+    .after(1)
+}
+
+fn cursor(text: &str) -> Result<u64, Problem> {
+    let seq = text.strip_prefix('s').and_then(|text| text.parse().ok());
+    seq.filter(|seq| (1..=SEQ_MAX).contains(seq))
+        .ok_or_else(wrong_cursor)
+}
+
+fn time(query: &Query, name: &str) -> Result<Option<i64>, Problem> {
+    let Some(text) = query.get(name) else {
+        return Ok(None);
+    };
+    let time = EventTime::parse_iso(text);
+    time.map(|time| Some(time.millis()))
+        .map_err(|error| Problem::bad("parameter_format", format!("{name}: {error}")))
+}

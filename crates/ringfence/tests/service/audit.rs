@@ -171,7 +171,7 @@ fn every_change_is_told_in_order_and_once_over_a_kill() {
     assert_eq!(paged, all);
     let filtered = entries(&mut client, "&action=rules.set&actor=development");
     let rules = all.iter().find(|it| it["action"] == "rules.set").unwrap();
-    assert_eq!(filtered, std::slice::from_ref(&rules));
+    assert_eq!(filtered, std::slice::from_ref(rules));
     let later = entries(&mut client, "&from=2100-01-01T00:00:00Z");
     assert_eq!(later, [] as [Value; 0]);
 

@@ -6,7 +6,7 @@
 use event::json::LabelLine;
 use event::record::{LabelSource, Verdict};
 use event::{EventId, EventTime, Span};
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, OptionalExtension, Row};
 use serde::Serialize;
 
 use crate::alert::word;
@@ -46,19 +46,20 @@ pub struct WaitingLabel {
 }
 
 impl Casework {
-    /// Keeps a label until its event comes. False: an equal one is here already.
+    /// Keeps a label until its event comes. False: the newest that waits for the event is equal. Others are kept one
+    /// behind the other, because a later label corrects the one before.
     pub fn keep_label(&mut self, line: &LabelLine, now: EventTime) -> Result<bool, CaseworkError> {
         let tx = begin(&mut self.db)?;
         let waiting = count(&tx)?;
+        if newest_equals(&tx, line)? {
+            return Ok(false);
+        }
         if waiting >= WAITING_MAX {
             return Err(Refused::LabelsWaiting { max: WAITING_MAX }.into());
         }
         let sql = "INSERT INTO waiting_labels (event_id, verdict, source, reason, confidence, label_timestamp,
-            received_at, status, next_at, attempts) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'waiting', ?7, 0)
-            ON CONFLICT DO UPDATE SET status = 'waiting', reason = excluded.reason,
-            confidence = excluded.confidence, received_at = excluded.received_at, attempts = 0
-            WHERE status IN ('expired', 'refused')";
-        let added = tx.prepare_cached(sql)?.execute((
+            received_at, status, next_at, attempts) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'waiting', ?7, 0)";
+        tx.prepare_cached(sql)?.execute((
             line.event_id.as_str(),
             line.verdict.name(),
             line.source.name(),
@@ -67,9 +68,9 @@ impl Casework {
             line.label_timestamp.millis(),
             now.millis(),
         ))?;
-        put(&tx, COUNT, waiting + added as i64)?;
+        put(&tx, COUNT, waiting + 1)?;
         tx.commit()?;
-        Ok(added > 0)
+        Ok(true)
     }
 
     /// The event is in the log after all: it came while its label was kept.
@@ -174,6 +175,23 @@ impl Casework {
 
 pub(crate) fn count(db: &Connection) -> rusqlite::Result<i64> {
     Ok(get(db, COUNT)?.unwrap_or(0))
+}
+
+fn newest_equals(db: &Connection, line: &LabelLine) -> rusqlite::Result<bool> {
+    let sql = "SELECT verdict = ?2 AND source = ?3 AND reason = ?4 AND confidence = ?5 AND label_timestamp = ?6
+        FROM waiting_labels WHERE event_id = ?1 AND status = 'waiting' ORDER BY id DESC LIMIT 1";
+    let equals = db.prepare_cached(sql)?.query_row(
+        (
+            line.event_id.as_str(),
+            line.verdict.name(),
+            line.source.name(),
+            &line.reason,
+            line.confidence_percent,
+            line.label_timestamp.millis(),
+        ),
+        |row| row.get(0),
+    );
+    Ok(equals.optional()?.unwrap_or(false))
 }
 
 /// An event stands in the log: what waited for it is due. Returns how many did.

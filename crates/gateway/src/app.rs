@@ -192,7 +192,11 @@ async fn serve(
         _ => None,
     };
     let body = read_body(app, route, &parts, body).await?;
-    let deadline = tokio::time::Instant::from_std(admitted.deadline);
+    let deadline = match route.accepts {
+        Accepts::Csv => admitted.deadline.max(started + routes::CSV_WITHIN),
+        _ => admitted.deadline,
+    };
+    let deadline = tokio::time::Instant::from_std(deadline);
     let call = Call {
         app: app.clone(),
         admitted,

@@ -147,7 +147,18 @@ impl Backtests {
         self.of(tenant).into_iter().find(|job| job.id == id)
     }
 
-    /// Ends what runs: the server stops, or a tenant goes.
+    /// Ends a tenant's jobs and forgets them: another of its name knows nothing of them.
+    pub fn forget(&self, tenant: &str) {
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        jobs.retain(|job| {
+            if job.tenant == tenant {
+                job.cancel();
+            }
+            job.tenant != tenant
+        });
+    }
+
+    /// Ends what runs: the server stops.
     pub fn cancel_all(&self) {
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         jobs.iter().for_each(|job| job.cancel());

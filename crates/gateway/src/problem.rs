@@ -200,6 +200,9 @@ fn refused(error: NodeError) -> Problem {
             Problem::new(StatusCode::PRECONDITION_FAILED, code, message)
                 .with_detail(json!({ "version": held }))
         }
+        NodeError::TooLong { field, .. } => {
+            Problem::bad(code, message).with_detail(json!({ "field": field }))
+        }
         NodeError::Config(error) => refused_config(code, message, &error),
         NodeError::Schema(error) => error.into(),
         NodeError::TenantName(_) => Problem::bad(code, message),
@@ -218,6 +221,7 @@ fn refused_config(code: &'static str, message: String, error: &ConfigError) -> P
                     "column": it.place.column,
                     "line_of_when": within.map(|place| place.line),
                     "column_of_when": within.map(|place| place.column),
+                    "code": it.cause.code(),
                     "message": it.cause.to_string(),
                 })
             });

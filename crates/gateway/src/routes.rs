@@ -22,6 +22,7 @@ mod webhooks;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Response, header};
@@ -77,6 +78,8 @@ pub const TOML: &str = "application/toml";
 pub const CSV: &str = "text/csv";
 /// Of an import: two million items of a list.
 pub const CSV_BYTES_MAX: usize = 128 << 20;
+/// How long an import may take, whatever a request may else.
+pub const CSV_WITHIN: Duration = Duration::from_secs(120);
 const BYTES: &str = "application/octet-stream";
 
 /// The media type of a body, without its parameters.

@@ -50,6 +50,13 @@ pub enum NodeError {
     Schema(#[from] event::schema::SchemaError),
     #[error(transparent)]
     Config(#[from] engine::ConfigError),
+    /// The log would not hold it; nothing was changed.
+    #[error("{field} must be at most {max} bytes, got {got}")]
+    TooLong {
+        field: &'static str,
+        max: usize,
+        got: usize,
+    },
     /// Somebody else changed it meanwhile; nothing was changed by this.
     #[error("{section} is at version {held} by now, the change was made for version {expected}")]
     VersionMoved {
@@ -132,6 +139,7 @@ impl NodeError {
             NodeError::Schema(_) => "schema",
             NodeError::Config(error) => error.code(),
             NodeError::VersionMoved { .. } => "version_moved",
+            NodeError::TooLong { .. } => "field_too_long",
             NodeError::Restore(_) => "snapshot_unusable",
             NodeError::Model(_) => "model_unusable",
             NodeError::OtherModel { .. } => "other_model",
@@ -158,6 +166,7 @@ impl NodeError {
             | NodeError::Undecided { .. }
             | NodeError::UnknownEvent { .. } => Some(Some("event_id")),
             NodeError::Invalid(invalid) => Some(invalid.field()),
+            NodeError::TooLong { field, .. } => Some(Some(field)),
             _ => None,
         }
     }

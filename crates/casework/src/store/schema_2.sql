@@ -11,8 +11,7 @@ CREATE TABLE waiting_labels (
     status TEXT NOT NULL CHECK (status IN ('waiting', 'due', 'accepted', 'refused', 'expired')),
     next_at INTEGER NOT NULL,
     attempts INTEGER NOT NULL,
-    refusal TEXT,
-    UNIQUE (event_id, verdict, source, label_timestamp)
+    refusal TEXT
 ) STRICT;
 CREATE INDEX waiting_of_event ON waiting_labels (event_id) WHERE status = 'waiting';
 CREATE INDEX waiting_due_of_event ON waiting_labels (event_id, id) WHERE status = 'due';

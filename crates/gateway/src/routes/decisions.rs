@@ -168,7 +168,9 @@ pub fn teller<'a>(app: &App, shape: &'a Shape) -> Teller<'a> {
 pub async fn ask(call: &Call, tenant: &TenantHandle, request: Request) -> Result<Answer, Problem> {
     /// What a question weighs in the queue: its few strings.
     const QUESTION_BYTES: usize = 256;
-    let bytes = call.body.len() + QUESTION_BYTES;
+    // A question that goes before a large body does not carry it.
+    let carries = request.writes() || matches!(request, Request::Check { .. });
+    let bytes = QUESTION_BYTES + if carries { call.body.len() } else { 0 };
     let level = call.admitted.level();
     answer(tenant.ask(request, bytes, level, call.admitted.deadline)?).await
 }

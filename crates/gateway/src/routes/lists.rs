@@ -2,6 +2,8 @@
 
 pub mod bulk;
 
+use std::time::Instant;
+
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use event::EventTime;
@@ -221,7 +223,7 @@ async fn view(call: &Call) -> Result<ListsView, Problem> {
 async fn make(call: &Call, change: &Change) -> Result<(), Problem> {
     let author = changed_by(call)?;
     let tenant = call.admitted.tenant()?;
-    answer(post(call, tenant, change, author)?)
+    answer(post(call, tenant, change, author, call.admitted.deadline)?)
         .await
         .map(|_| ())
 }
@@ -231,6 +233,7 @@ fn post(
     tenant: &TenantHandle,
     change: &Change,
     author: Author,
+    deadline: Instant,
 ) -> Result<Pending, Problem> {
     let body = change
         .encode()
@@ -242,12 +245,7 @@ fn post(
         author,
         expected: None,
     };
-    Ok(tenant.ask(
-        request,
-        bytes,
-        call.admitted.level(),
-        call.admitted.deadline,
-    )?)
+    Ok(tenant.ask(request, bytes, call.admitted.level(), deadline)?)
 }
 
 fn named<'a>(lists: &'a Lists, name: &str) -> Result<&'a Definition, Problem> {

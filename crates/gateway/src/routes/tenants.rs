@@ -92,6 +92,7 @@ pub async fn erase(call: Call) -> Result<Response<Body>, Problem> {
             app.process.webhooks.admit(&name);
         }
         app.limiter.forget(&name);
+        app.backtests.forget(&name);
         Ok::<_, Problem>(erased?)
     });
     let erased = done.await.map_err(Problem::internal)??;

@@ -66,6 +66,17 @@ impl Tenant {
         author: &Author,
         expected: Option<u32>,
     ) -> Result<Position, NodeError> {
+        // What a record cannot hold would make the log unreadable.
+        for (field, max, text) in [
+            ("document", event::codec::BODY_BYTES_MAX, body),
+            ("author", Config::AUTHOR_BYTES_MAX, &author.name),
+            ("why", Config::WHY_BYTES_MAX, &author.why),
+        ] {
+            let got = text.len();
+            if got > max {
+                return Err(NodeError::TooLong { field, max, got });
+            }
+        }
         let held = self.engine.version_of(section);
         if let Some(expected) = expected.filter(|expected| *expected != held) {
             return Err(NodeError::VersionMoved {

@@ -113,6 +113,20 @@ fn a_broken_file_is_refused_with_line_and_column_and_changes_nothing() {
     let told = error(&bench, &["policy", "set", "policy.toml"]);
     assert!(told.contains("challenge <= review <= decline"), "{told}");
     assert!(error(&bench, &["apply", "-f", ".", "--yes"]).contains("policy.toml"));
+    // What a record of the log cannot hold is refused, and the log stays readable.
+    fs::write(bench.path("policy.toml"), POLICY).unwrap();
+    let long = "w".repeat(513);
+    assert!(
+        error(&bench, &["policy", "set", "policy.toml", "--why", &long])
+            .contains("why must be at most 512 bytes")
+    );
+    fs::write(
+        bench.path("huge.toml"),
+        format!("{POLICY}# {}", "x".repeat(1 << 20)),
+    )
+    .unwrap();
+    assert!(error(&bench, &["policy", "set", "huge.toml"]).contains("document must be at most"));
+    assert_eq!(bench.json(&["policy", "show"])["version"], 0);
     let variables = bench.json(&["rules", "variables"]);
     let names: Vec<_> = variables
         .as_array()

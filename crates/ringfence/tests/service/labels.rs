@@ -133,3 +133,28 @@ fn delays_by_source_and_the_precision_of_a_rule_in_shadow_follow_the_labels() {
         (&json!(10), &json!(100))
     );
 }
+
+/// A file with days only gives three labels of one event the same time: the last one counts.
+#[test]
+fn of_several_labels_that_wait_the_last_one_counts() {
+    let server = Server::start();
+    let mut client = server.client();
+    for verdict in ["fraud", "legitimate", "fraud"] {
+        let kept = client
+            .post("/v1/labels", &label("thrice", verdict, 120))
+            .ok();
+        assert_eq!(kept["status"], "pending");
+    }
+    client.post("/v1/decisions", &event("thrice", "5.00")).ok();
+    let found = until(&mut client, "/v1/decisions/thrice", |it| {
+        it["labels"]
+            .as_array()
+            .is_some_and(|labels| labels.len() == 3)
+    });
+    let last = found["labels"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .max_by_key(|it| it["position"].as_u64());
+    assert_eq!(last.unwrap()["label"], "fraud", "{found}");
+}

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
@@ -27,6 +28,8 @@ use crate::render::{body, json_body};
 /// band that is held must not come after later slices.
 const SLICES_AHEAD: usize = 8;
 const BANDS_AHEAD: usize = 1;
+/// How long the owner may take for a slice; an import as a whole has its own bound.
+const SLICE_WITHIN: Duration = Duration::from_secs(10);
 /// Rejects that an answer tells; all are counted.
 const REJECTS_TOLD: usize = 100;
 
@@ -124,6 +127,7 @@ impl Importing<'_> {
             &self.tenant,
             &slice.change(&self.list),
             self.author.clone(),
+            Instant::now() + SLICE_WITHIN,
         )
     }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::cases;
 use crate::client::Client;
 use crate::models;
-use crate::server::{SOON, Server, payment};
+use crate::server::{SOON, Server};
 
 const RULES: &str = "[[rules]]\nid = \"large\"\nwhen = 'amount > 500_00'\nstatus = \"active\"\n\
                      decision = \"review\"\nreason = \"a large amount\"\n";
@@ -311,7 +311,6 @@ fn a_backup_takes_the_trail_along_and_an_erasure_its_files() {
     let server = Server::start();
     let mut client = server.client();
     put(&mut client, "/v1/rules", "application/toml", "kept", RULES);
-    client.post("/v1/decisions", &payment(1).to_string()).ok();
     let all = until(&mut client, "rules.set");
     let home = tempfile::TempDir::new().unwrap();
     let to = home.path().join("copy");

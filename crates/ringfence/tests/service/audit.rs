@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::cases;
 use crate::client::Client;
 use crate::models;
-use crate::server::{SOON, Server, payment};
+use crate::server::{SOON, Server};
 
 const RULES: &str = "[[rules]]\nid = \"large\"\nwhen = 'amount > 500_00'\nstatus = \"active\"\n\
                      decision = \"review\"\nreason = \"a large amount\"\n";
@@ -65,7 +65,7 @@ fn command(server: &Server, args: &[&str]) -> (bool, String, String) {
 /// Changes of every kind, by the development token.
 fn change_all(server: &Server, client: &mut Client) {
     put(client, "/v1/rules", "application/toml", "large ones", RULES);
-    let list = json!({ "on": "device", "effect": "block" }).to_string();
+    let list = json!({ "on": "device", "form": "text", "effect": "block" }).to_string();
     put(client, "/v1/lists/stolen", "application/json", "new", &list);
     let items = json!({ "items": [{ "value": "d-9", "reason": "reported" }] }).to_string();
     let told = [("X-Change-Reason", "by the police")];
@@ -140,7 +140,7 @@ fn tells_all(all: &[Value]) {
     let activated = of("model.activate");
     let model = models::identity(models::STARTER);
     assert_eq!(activated.last().unwrap()["after"]["model"], model);
-    let closed = of("case.disposition")[0];
+    let closed = of("case.disposed")[0];
     assert_eq!(closed["actor"], "development");
     assert_eq!(closed["before"]["status"], "open");
     let label = of("label.record")[0];
@@ -311,7 +311,6 @@ fn a_backup_takes_the_trail_along_and_an_erasure_its_files() {
     let server = Server::start();
     let mut client = server.client();
     put(&mut client, "/v1/rules", "application/toml", "kept", RULES);
-    client.post("/v1/decisions", &payment(1).to_string()).ok();
     let all = until(&mut client, "rules.set");
     let home = tempfile::TempDir::new().unwrap();
     let to = home.path().join("copy");

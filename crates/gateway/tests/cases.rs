@@ -467,6 +467,8 @@ fn casework_that_cannot_be_used_holds_up_no_decision_and_says_so() {
     for number in 3..20 {
         ann.decide(number, "a");
     }
+    // Requests see the file for themselves; the thread that follows the log comes to it a moment later.
+    wait(|| !told.lock().unwrap().is_empty());
     let chief = of_roles(&edge, "chief", "*", &[Role::Admin]);
     let metrics = send(
         chief.address,

@@ -141,7 +141,11 @@ impl Log {
             score: 700,
             probability_ppm: transfer.ppm,
             source: transfer.source,
-            model: ModelVersion([7; 8]),
+            // A fallback is taken because no model has scored.
+            model: match transfer.source {
+                DecisionSource::Fallback => ModelVersion::default(),
+                _ => ModelVersion([7; 8]),
+            },
             policy_version: 1,
             rules_version: 0,
             propensity_ppm: 1_000_000,

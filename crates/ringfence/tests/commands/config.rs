@@ -112,7 +112,7 @@ fn a_broken_file_is_refused_with_line_and_column_and_changes_nothing() {
     .unwrap();
     let told = error(&bench, &["policy", "set", "policy.toml"]);
     assert!(told.contains("challenge <= review <= decline"), "{told}");
-    assert!(error(&bench, &["apply", "-f", ".", "--yes"]).contains("policy.toml"));
+    assert!(error(&bench, &["apply", "-f", ".", "--yes"]).contains("rules.toml"));
     // What a record of the log cannot hold is refused, and the log stays readable.
     fs::write(bench.path("policy.toml"), POLICY).unwrap();
     let long = "w".repeat(513);

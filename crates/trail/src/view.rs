@@ -1,6 +1,6 @@
 //! Reading: pages of entries by a filter, and the whole as it lies there.
 //!
-//! A view shows entries as they are written and does not check the chain: [`crate::verify`] does.
+//! A view shows entries as they are written and does not check the chain: [`crate::verify()`] does.
 
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};

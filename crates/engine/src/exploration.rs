@@ -70,7 +70,7 @@ impl RandomApprove {
 
     /// In parts per million, never 0: somebody divides by it.
     pub fn share_ppm(&self) -> u32 {
-        ((self.share * 1e6) as u32).max(1)
+        ((self.share * 1e6).round() as u32).max(1)
     }
 
     /// Uniform in [0, 1).

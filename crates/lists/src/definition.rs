@@ -80,7 +80,8 @@ impl Definition {
     }
 }
 
-pub(crate) fn is_name(name: &str) -> bool {
+/// Whether this can name a list or the field that one looks at.
+pub fn is_name(name: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b);
     (1..=NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(allowed)
 }

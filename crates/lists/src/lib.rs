@@ -10,6 +10,7 @@
 
 pub mod definition;
 pub mod value;
+mod written;
 
 pub mod change;
 mod error;
@@ -28,11 +29,12 @@ mod snapshot;
 
 pub use change::{Change, ChangeError, NewItem};
 pub use cidr::Cidr;
-pub use definition::{Definition, Effect, Form, Standing, strongest};
+pub use definition::{Definition, Effect, Form, Standing, is_name, strongest};
 pub use error::{Fault, ItemError, ListsError};
 pub use snapshot::RestoreError;
 pub use state::{Applied, Hit, Item, Lists};
 pub use value::{Probe, Value, ValueRef};
+pub use written::{Written, WrittenError};
 
 /// Lists of one tenant.
 pub const LISTS_MAX: usize = 64;

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use event::record::ConfigSection;
-use lists::{Change, Definition, Effect, Form};
+use lists::{Change, Definition, Written, is_name};
 use node::Tenant;
 use node::tenant::documents::Author;
 use serde::Deserialize;
@@ -147,9 +147,13 @@ fn path(section: ConfigSection) -> String {
 
 fn send_change(remote: &Remote, change: &Change) -> Result<()> {
     let list = change.list();
+    // It becomes a part of a path.
+    if !is_name(list) {
+        bail!("list {list:?}: a name is 1 to 64 of a-z, 0-9, '.', '_', '-'");
+    }
     let (path, body) = match change {
         Change::Create(definition) | Change::Alter(definition) => {
-            let body = definition_body(definition).to_string();
+            let body = json!(Written::of(definition)).to_string();
             remote.send(
                 Method::PUT,
                 &format!("/v1/lists/{list}"),
@@ -190,63 +194,10 @@ fn value_body(value: &lists::Value) -> Value {
     }
 }
 
-pub fn definition_body(it: &Definition) -> Value {
-    let mut body = json!({
-        "on": it.on,
-        "form": it.form.as_str(),
-        "effect": it.effect.as_str(),
-    });
-    if let Form::Text { fold } | Form::Prefix { fold } = it.form {
-        body["fold"] = json!(fold);
-    }
-    if let Effect::Block { overridable } = it.effect {
-        body["overridable"] = json!(overridable);
-    }
-    body
-}
-
-/// A list as the API and files of lists write it.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Written {
-    on: String,
-    form: String,
-    #[serde(default)]
-    fold: bool,
-    effect: String,
-    #[serde(default = "yes")]
-    overridable: bool,
-}
-
-fn yes() -> bool {
-    true
-}
-
 /// A definition from the words that the API and files of lists use.
 pub fn definition(name: &str, told: &Value) -> Result<Definition> {
     let written = Written::deserialize(told).with_context(|| format!("list {name}"))?;
-    let fold = written.fold;
-    let form = match written.form.as_str() {
-        "text" => Form::Text { fold },
-        "prefix" => Form::Prefix { fold },
-        "cidr" => Form::Cidr,
-        "amount" => Form::Amount,
-        other => bail!("list {name}: form must be text, prefix, cidr or amount, got {other:?}"),
-    };
-    let effect = match written.effect.as_str() {
-        "allow" => Effect::Allow,
-        "watch" => Effect::Watch,
-        "block" => Effect::Block {
-            overridable: written.overridable,
-        },
-        other => bail!("list {name}: effect must be allow, watch or block, got {other:?}"),
-    };
-    Ok(Definition {
-        name: name.to_owned(),
-        on: written.on,
-        form,
-        effect,
-    })
+    written.named(name).with_context(|| format!("list {name}"))
 }
 
 fn held_list(told: &Value) -> Result<HeldList> {

@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use event::EventTime;
 use event::record::ConfigSection;
-use lists::{Change, Definition, Effect, Form, Item, Lists, NewItem, Value as ItemValue, ValueRef};
+use lists::{Change, Definition, Item, Lists, NewItem, Value as ItemValue, ValueRef, Written};
 use node::node::{Pending, TenantHandle};
 use node::request::{Answer, Request};
 use node::tenant::documents::{Author, ListsView};
@@ -25,22 +25,6 @@ use crate::render::json_body;
 
 /// Items of one page.
 const PAGE_MAX: u64 = 1_000;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DefinitionBody {
-    on: String,
-    form: String,
-    #[serde(default)]
-    fold: bool,
-    effect: String,
-    #[serde(default = "yes")]
-    overridable: bool,
-}
-
-fn yes() -> bool {
-    true
-}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -71,29 +55,12 @@ pub async fn all(call: Call) -> Result<Response<Body>, Problem> {
 /// Creates a list, or changes what it looks at and what a hit means.
 pub async fn define(call: Call) -> Result<Response<Body>, Problem> {
     Query::parse(call.uri.query(), &[])?;
-    let given: DefinitionBody = read(&call)?;
-    let form = match given.form.as_str() {
-        "text" => Form::Text { fold: given.fold },
-        "prefix" => Form::Prefix { fold: given.fold },
-        "cidr" => Form::Cidr,
-        "amount" => Form::Amount,
-        _ => return Err(field("form", "must be text, prefix, cidr or amount")),
-    };
-    let effect = match given.effect.as_str() {
-        "allow" => Effect::Allow,
-        "watch" => Effect::Watch,
-        "block" => Effect::Block {
-            overridable: given.overridable,
-        },
-        _ => return Err(field("effect", "must be allow, watch or block")),
-    };
+    let given: Written = read(&call)?;
     let name = call.param("name").to_owned();
-    let definition = Definition {
-        name: name.clone(),
-        on: given.on,
-        form,
-        effect,
-    };
+    let definition = given.named(&name).map_err(|error| {
+        let detail = json!({ "field": error.field });
+        Problem::bad("list_definition", error.to_string()).with_detail(detail)
+    })?;
     let held = view(&call).await?;
     let change = match held.lists.definition(&name) {
         None => Change::Create(definition),
@@ -255,19 +222,9 @@ fn named<'a>(lists: &'a Lists, name: &str) -> Result<&'a Definition, Problem> {
 }
 
 fn defined(lists: &Lists, it: &Definition) -> Value {
-    let mut value = json!({
-        "name": it.name,
-        "on": it.on,
-        "form": it.form.as_str(),
-        "effect": it.effect.as_str(),
-        "items": lists.items_of(&it.name),
-    });
-    if let Form::Text { fold } | Form::Prefix { fold } = it.form {
-        value["fold"] = json!(fold);
-    }
-    if let Effect::Block { overridable } = it.effect {
-        value["overridable"] = json!(overridable);
-    }
+    let mut value = json!(Written::of(it));
+    value["name"] = json!(it.name);
+    value["items"] = json!(lists.items_of(&it.name));
     value
 }
 
@@ -298,10 +255,6 @@ fn read<T: serde::de::DeserializeOwned>(call: &Call) -> Result<T, Problem> {
         let message = format!("the body is not what this route takes: {error}");
         Problem::bad("not_json", message)
     })
-}
-
-fn field(name: &'static str, must: &str) -> Problem {
-    Problem::bad("list_definition", format!("{name} {must}")).with_detail(json!({ "field": name }))
 }
 
 fn cursor(text: &str) -> Result<usize, Problem> {

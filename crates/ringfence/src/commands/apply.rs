@@ -7,12 +7,12 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use event::record::ConfigSection;
-use lists::{Change, Definition};
+use lists::{Change, Definition, Written};
 use serde_json::{Value, json};
 
 use crate::cli::{ApplyArgs, Cli};
 use crate::show;
-use crate::target::{HeldList, Target, definition, definition_body};
+use crate::target::{HeldList, Target, definition};
 
 /// Documents of a folder, in the order in which they are set: rules may name lists that come before them.
 const DOCUMENTS: [ConfigSection; 3] = [
@@ -152,7 +152,7 @@ impl Step {
     fn value(&self) -> Value {
         match self {
             Step::List { list, is_new } => json!({
-                "list": list.name, "change": verb(*is_new), "to": definition_body(list),
+                "list": list.name, "change": verb(*is_new), "to": json!(Written::of(list)),
             }),
             Step::Document {
                 section,
@@ -169,7 +169,7 @@ impl Step {
     fn show(&self, out: &mut impl Write) -> std::io::Result<()> {
         match self {
             Step::List { list, is_new } => {
-                let (verb, body) = (verb(*is_new), definition_body(list));
+                let (verb, body) = (verb(*is_new), json!(Written::of(list)));
                 writeln!(out, "{verb} list {}: {body}", list.name)
             }
             Step::Document {

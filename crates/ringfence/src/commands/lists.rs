@@ -5,12 +5,12 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use engine::config::currency_places;
 use event::EventTime;
 use event::record::ConfigSection;
 use lists::csv::Import;
-use lists::{Change, Definition, Effect, Form, ListsError, NewItem, Value};
+use lists::{Change, Definition, Effect, Form, ListsError, NewItem, Value, Written, is_name};
 use node::Tenant;
 use node::tenant::documents::Author;
 use serde_json::json;
@@ -18,7 +18,7 @@ use ureq::http::Method;
 
 use crate::cli::{Cli, EXIT_REJECTS, EffectName, ListFormName as FormName, Lists, ListsArgs};
 use crate::show;
-use crate::target::{Target, definition_body};
+use crate::target::Target;
 
 pub fn run(cli: &Cli, args: &ListsArgs) -> Result<ExitCode> {
     let mut target = Target::open(cli, &args.change)?;
@@ -106,6 +106,7 @@ fn value_of(text: &str) -> Result<Value> {
 fn import(cli: &Cli, target: &mut Target, name: &str, file: &Path) -> Result<ExitCode> {
     let cannot = || format!("cannot read {}", file.display());
     let told = match target {
+        Target::Running(_) if !is_name(name) => bail!("there is no list {name:?}"),
         Target::Running(remote) => {
             let bytes = fs::read(file).with_context(cannot)?;
             let path = format!("/v1/lists/{name}/csv");
@@ -184,6 +185,7 @@ fn take(
 fn export(target: &Target, name: &str) -> Result<ExitCode> {
     let mut out = std::io::stdout().lock();
     match target {
+        Target::Running(_) if !is_name(name) => bail!("there is no list {name:?}"),
         Target::Running(remote) => {
             let text = remote.text(&format!("/v1/lists/{name}/csv"))?;
             out.write_all(text.as_bytes())?;
@@ -201,7 +203,7 @@ fn ls(cli: &Cli, target: &Target) -> Result<ExitCode> {
     let lists = target.lists()?;
     if cli.json {
         let rows = lists.iter().map(|it| {
-            let mut row = definition_body(&it.definition);
+            let mut row = json!(Written::of(&it.definition));
             row["name"] = json!(it.definition.name);
             row["items"] = json!(it.items);
             row

@@ -1,5 +1,7 @@
 //! The audit trail of a tenant: a page of its entries, and its head, to be kept where nobody here can write.
 
+use std::time::{Duration, Instant};
+
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use desk::audit::Written;
@@ -15,6 +17,9 @@ use crate::problem::Problem;
 use crate::query::Query;
 use crate::render::json_body;
 
+/// A round of the desk begins within 100 ms, and opening a trail reads its last segment.
+const OPENED_WITHIN: Duration = Duration::from_secs(1);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 const PAGE: u64 = 50;
 const PAGE_MAX: u64 = 500;
 const SEQ_MAX: u64 = i64::MAX as u64;
@@ -35,7 +40,7 @@ pub async fn list(call: Call) -> Result<Response<Body>, Problem> {
         since: time(&query, "from")?,
         until: time(&query, "until")?,
     };
-    let (written, behind) = written(&call)?;
+    let (written, behind) = written(&call).await?;
     let place = seat(&call)?.enter()?;
     let read = spawn_blocking(move || {
         let _place = place;
@@ -58,7 +63,7 @@ pub async fn list(call: Call) -> Result<Response<Body>, Problem> {
 
 pub async fn head(call: Call) -> Result<Response<Body>, Problem> {
     Query::parse(call.uri.query(), &[])?;
-    let (written, behind) = written(&call)?;
+    let (written, behind) = written(&call).await?;
     // `SEQ:HASH`, as `ringfence audit verify --head` takes it.
     let text = written.head.map(|head| head.to_string());
     let body = json!({
@@ -70,11 +75,20 @@ pub async fn head(call: Call) -> Result<Response<Body>, Problem> {
     Ok(json_body(StatusCode::OK, &body))
 }
 
-/// The trail, and how many committed records have not been read for it.
-fn written(call: &Call) -> Result<(Written, u64), Problem> {
+/// The trail, and how many committed records have not been read for it. A tenant that is opened, or anew with
+/// another schema, has its trail after the desk's next round: that is waited for.
+async fn written(call: &Call) -> Result<(Written, u64), Problem> {
     let seat = seat(call)?;
-    let written = seat.audit();
-    let written = written.ok_or_else(|| unavailable("the audit trail has not been opened yet"))?;
+    let until = Instant::now() + OPENED_WITHIN;
+    let written = loop {
+        if let Some(written) = seat.audit() {
+            break written;
+        }
+        if Instant::now() >= until {
+            return Err(unavailable("the audit trail has not been opened yet"));
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    };
     let behind = seat.tenant.committed().0.saturating_sub(written.next.0);
     Ok((written, behind))
 }

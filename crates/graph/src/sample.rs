@@ -77,6 +77,8 @@ pub struct Sample {
     pub neighbours: [u8; ROLES_MAX],
     /// Interactions a person would want to see, newest first.
     pub evidence: Vec<Position>,
+    /// How many of them are known frauds; they come first.
+    pub evidence_frauds: usize,
     recent: Vec<Recent>,
     met: Met,
 }
@@ -111,6 +113,7 @@ impl Sample {
         self.neighbourhood.clear();
         self.neighbours = [0; ROLES_MAX];
         self.evidence.clear();
+        self.evidence_frauds = 0;
     }
 
     /// Every bit of the arrays, for comparisons that must be exact.
@@ -181,7 +184,7 @@ impl Graph {
             SampleParts::Full => {
                 fill_sequence(&moment, sample);
                 fill_neighbourhood(&moment, sample);
-                fill_evidence(&moment, &mut sample.evidence);
+                sample.evidence_frauds = fill_evidence(&moment, &mut sample.evidence);
             }
         }
         sample.recent = recent;
@@ -351,21 +354,24 @@ fn summary(moment: &Moment<'_>, ix: u32) -> [f32; NODE_WIDTH] {
     row
 }
 
-/// Known frauds near the event first, then the newest interactions of the rarer entities.
-fn fill_evidence(moment: &Moment<'_>, evidence: &mut Vec<Position>) {
+/// Known frauds near the event first, then the newest interactions of the rarer entities. How many are frauds.
+fn fill_evidence(moment: &Moment<'_>, evidence: &mut Vec<Position>) -> usize {
     evidence.clear();
+    let mut frauds = 0;
     for wanted_fraud in [true, false] {
         for ix in moment.nodes {
             let items = moment.graph.remembered(ix);
             for item in items.iter().rev().take(NEIGHBOURS) {
                 if evidence.len() == EVIDENCE_MAX {
-                    return;
+                    return frauds;
                 }
                 let position = item.position();
                 if item.has(state::FRAUD) == wanted_fraud && !evidence.contains(&position) {
                     evidence.push(position);
+                    frauds += usize::from(wanted_fraud);
                 }
             }
         }
     }
+    frauds
 }

@@ -1,4 +1,4 @@
-//! What the log costs: append and commit, sequential scan, reopening, key lookups, pages of one key.
+//! What the log costs: append and commit, sequential scan, reopening, key and position lookups, pages of one key.
 //! CPU time is the thread's own (`/proc/thread-self/schedstat`), so that neighbours on the machine
 //! matter less.
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
@@ -148,11 +148,18 @@ fn lookups(what: &str, dir: &Path, keys: u64) {
         .map(|position| log.find(key(position), i64::MIN).unwrap().len());
     assert_eq!(misses.sum::<usize>(), 0);
     let miss = cpu() - start;
+    let start = cpu();
+    for nth in 0..LOOKUPS {
+        let position = Position(nth * 7919 % keys);
+        assert_eq!(log.read(position).unwrap().position, position);
+    }
+    let read = cpu() - start;
     let each = |used: Duration| used.as_secs_f64() * 1e6 / LOOKUPS as f64;
     println!(
-        "find, {what}: hit {:.2} us, miss {:.2} us CPU",
+        "find, {what}: hit {:.2} us, miss {:.2} us, record at a position {:.2} us CPU",
         each(hit),
-        each(miss)
+        each(miss),
+        each(read)
     );
 }
 

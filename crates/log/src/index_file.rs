@@ -27,7 +27,7 @@ const ENTRY_LEN: usize = 16;
 const PAGE_ENTRIES: usize = 255;
 const _: () = assert!(PAGE_HEAD + PAGE_ENTRIES * ENTRY_LEN <= PAGE_LEN);
 /// A sparse entry at least this many segment bytes after the one before.
-const SPARSE_STRIDE: u32 = 16 << 10;
+pub(crate) const SPARSE_STRIDE: u32 = 16 << 10;
 /// One odd multiplier per filter word; part of the format.
 const SALTS: [u32; BLOCK_WORDS] = [
     0x9e37_79b1,
@@ -234,22 +234,10 @@ impl SealedIndex {
             .all(|(bit, word)| u32_at(word, 0) & bit != 0)
     }
 
-    /// A record at or before `position`, counted from the first, and its frame's offset.
-    pub(crate) fn nearest(&self, relative: u32) -> Option<(u32, u32)> {
-        let sparse = self.tables[..self.header.filter_at()].chunks_exact(8);
-        let count = sparse.len();
-        let at = |slot: usize| u32_at(&self.tables, 8 * slot);
-        let (mut low, mut high) = (0, count);
-        while low < high {
-            let middle = low.midpoint(high);
-            if at(middle) <= relative {
-                low = middle + 1
-            } else {
-                high = middle
-            }
-        }
-        let slot = low.checked_sub(1)?;
-        Some((at(slot), u32_at(&self.tables, 8 * slot + 4)))
+    /// `(record counted from the first, offset of its frame)` of a record in every [`SPARSE_STRIDE`] bytes.
+    pub(crate) fn sparse(&self) -> Vec<(u32, u32)> {
+        let entries = self.tables[..self.header.filter_at()].chunks_exact(8);
+        entries.map(|it| (u32_at(it, 0), u32_at(it, 4))).collect()
     }
 
     fn fence(&self, page: usize) -> u64 {

@@ -11,6 +11,7 @@ mod behind;
 mod disk;
 mod error;
 mod frame;
+mod held;
 mod index_file;
 mod key_index;
 mod reader;

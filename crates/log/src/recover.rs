@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::disk::Disk;
 use crate::frame::{GROUP_LEN, HEADER_LEN, SEAL_LEN, SealFrame, SegmentHeader, log_seed};
+use crate::held::HeldSegments;
 use crate::index_file::SegmentIdentity;
 use crate::key_index::ActiveIndex;
 use crate::scan::{SegmentScan, Step};
@@ -78,6 +79,7 @@ impl Log {
             disk,
             _lock: lock,
             sealed,
+            held: HeldSegments::default(),
             pending: vec![0; GROUP_LEN],
             pending_chain: tail.active.chain,
             active: tail.active,

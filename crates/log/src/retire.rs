@@ -88,6 +88,7 @@ impl Log {
         let boundary = Position(self.sealed[last].identity.next);
         let job = self.index_job.take();
         self.index_job = job.filter(|job| job.first() >= boundary.0);
+        self.held.forget_before(boundary.0);
         let segments = self.sealed.drain(..count).map(|it| it.identity.first);
         Ok(Some(RetireJob {
             segments: segments.collect(),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::frame::log_seed;
+use crate::held::{HeldSegments, Place};
 use crate::index_file::{self, IndexHeader, SealedIndex, SegmentIdentity};
 use crate::key_index::ActiveIndex;
 use crate::scan::{SegmentScan, Step};
@@ -167,38 +168,19 @@ impl SealedSegment {
         Position(self.identity.first + u64::from(relative))
     }
 
-    pub(crate) fn read(&mut self, dir: &Path, position: u64) -> Result<OwnedRecord, LogError> {
+    pub(crate) fn read(
+        &self,
+        dir: &Path,
+        position: u64,
+        held: &mut HeldSegments,
+    ) -> Result<OwnedRecord, LogError> {
         let first = self.identity.first;
-        let start = if let Some(index) = &self.fresh {
-            Some(((position - first) as u32, index.offset_of(position) as u32))
-        } else {
-            self.load(dir)?.nearest((position - first) as u32)
-        };
-        let (file, path, header) = segment::open(dir, first)?;
-        let Some((relative, offset)) = start else {
-            return Err(LogError::corrupt(
-                &path,
-                frame::HEADER_LEN as u64,
-                Damage::Frame,
-            ));
-        };
-        let (mut at, mut next) = (u64::from(offset), first + u64::from(relative));
-        let seed = log_seed(header.id);
-        let mut buf = Vec::new();
-        loop {
-            let mut head = [0; frame::GROUP_LEN];
-            let filled = disk::read_up_to(&file, &path, &mut head, at)?;
-            if frame::GroupFrame::decode(&head[..filled], seed, at).is_some() {
-                at += frame::GROUP_LEN as u64;
-                continue;
-            }
-            let record = segment::read_record(&file, &path, at, seed, next, &mut buf)?;
-            if next == position {
-                return Ok(OwnedRecord::of(&record, position));
-            }
-            at += record.frame_len as u64;
-            next += 1;
-        }
+        let exact = self.fresh.as_ref().map(|index| Place {
+            at: index.offset_of(position),
+            next: position,
+        });
+        let sparse = || Ok(load_or_rebuild(dir, self.identity)?.sparse());
+        held.read(dir, first, exact, sparse, position)
     }
 
     fn load(&mut self, dir: &Path) -> Result<&SealedIndex, LogError> {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::disk::Disk;
 use crate::frame::{self, GROUP_LEN, GroupFrame, RecordFrame, SealFrame, SegmentHeader};
+use crate::held::HeldSegments;
 use crate::index_file::SegmentIdentity;
 use crate::key_index::ActiveIndex;
 use crate::sealed::{IndexJob, SealedSegment};
@@ -24,6 +25,7 @@ pub struct Log {
     pub(crate) _lock: File,
     pub(crate) id: LogId,
     pub(crate) sealed: Vec<SealedSegment>,
+    pub(crate) held: HeldSegments,
     pub(crate) active: ActiveSegment,
     /// Space for the group frame, then the record frames of the pending group.
     pub(crate) pending: Vec<u8>,
@@ -241,7 +243,7 @@ impl Log {
             let behind = self
                 .sealed
                 .partition_point(|sealed| sealed.identity.next <= position.0);
-            return self.sealed[behind].read(&self.dir, position.0);
+            return self.sealed[behind].read(&self.dir, position.0, &mut self.held);
         }
         let at = active.index.offset_of(position.0);
         let seed = frame::log_seed(self.id);

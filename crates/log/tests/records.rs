@@ -318,3 +318,51 @@ fn ids_are_drawn_when_none_is_given() {
     });
     assert_ne!(ids[0], ids[1]);
 }
+
+/// A record that the sparse table does not name is found in its neighbourhood, however long what lies between is.
+#[test]
+fn any_record_of_a_sealed_segment_is_read_in_any_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = LogOptions {
+        segment_bytes: 1 << 20,
+        ..LogOptions::default()
+    };
+    let (mut log, _) = Log::open(dir.path(), options.clone()).unwrap();
+    let mut random = 7_u64;
+    let mut draw = |below: u64| {
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (random >> 33) % below
+    };
+    let mut payloads = Vec::new();
+    while files(dir.path(), "seg").len() < 4 {
+        // Longer than a window now and then; groups of one and of many.
+        let len = if draw(40) == 0 {
+            20_000 + draw(20_000)
+        } else {
+            draw(400)
+        };
+        let payload: Vec<u8> = (0..len).map(|_| draw(256) as u8).collect();
+        log.append(&payload, payloads.len() as i64, None).unwrap();
+        payloads.push(payload);
+        if draw(6) == 0 {
+            log.commit().unwrap();
+        }
+    }
+    log.commit().unwrap();
+    for reopened in [false, true] {
+        if reopened {
+            drop(log);
+            log = Log::open(dir.path(), options.clone()).unwrap().0;
+        }
+        for _ in 0..4 * payloads.len() {
+            let at = draw(payloads.len() as u64);
+            let read = log.read(Position(at)).unwrap();
+            assert_eq!(
+                (read.time_ms, &read.payload),
+                (at as i64, &payloads[at as usize])
+            );
+        }
+    }
+}

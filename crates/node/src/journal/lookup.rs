@@ -113,20 +113,22 @@ impl Journal {
         Ok(events)
     }
 
-    /// Whether an event was known as fraud before a position.
+    /// Whether an event was known as fraud before a position: a label that came past the horizon counts for nobody.
     pub fn known_fraud_before(
         &mut self,
-        event_id: &EventId,
+        event: &Event,
         event_at: Position,
         before: Position,
     ) -> Result<bool, NodeError> {
-        let key = text_key(event_id.as_str(), LABELS);
+        let key = text_key(event.event_id.as_str(), LABELS);
+        let horizon = self.schema.labels.horizon;
         for at in self.log.find(key, EventTime::MIN.millis())? {
             if at.0 >= before.0 {
                 continue;
             }
             if let Record::Label(label) = decode(&mut self.log, Position(at.0))?
                 && label.subject.position == event_at
+                && label.received_at.since(label.subject.event_timestamp) <= horizon
             {
                 // Newest first: a later correction counts.
                 return Ok(label.verdict == event::record::Verdict::Fraud);

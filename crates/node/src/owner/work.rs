@@ -128,7 +128,7 @@ fn answer(tenant: &mut Tenant, request: Request, urgency: Urgency) -> Result<Ans
             if explain {
                 tenant.explain(&mut decided, urgency);
             }
-            let links = tenant.links(&decided)?;
+            let links = tenant.links_of_latest(&decided)?;
             Answer::Decided(Box::new(decided), links)
         }
         Request::Ingest(event) => Answer::Accepted(tenant.ingest(*event)?),

@@ -81,31 +81,56 @@ impl Tenant {
     /// Whom a decision that is no approval saw through its event's entities. Read from the evidence that
     /// was stored with it, so that asking again, or after a restart, tells the same.
     pub fn links(&mut self, decided: &Decided) -> Result<Vec<Linked>, NodeError> {
-        if decided.decision.verdict == DecisionKind::Approve || decided.decision.evidence.is_empty()
-        {
-            return Ok(Vec::new());
+        let seen = self.looked_at(decided)?;
+        let mut known = Vec::with_capacity(seen.len());
+        for (position, other) in &seen {
+            let fraud = self
+                .journal
+                .known_fraud_before(other, *position, decided.position)?;
+            known.push(fraud);
         }
+        self.linked(decided, &seen, &known)
+    }
+
+    /// The same of the decision taken last: its sample knows which of the evidence was known fraud, and nothing is
+    /// looked for in the log.
+    pub fn links_of_latest(&mut self, decided: &Decided) -> Result<Vec<Linked>, NodeError> {
+        if decided.duplicate {
+            return self.links(decided);
+        }
+        let seen = self.looked_at(decided)?;
+        let frauds = &self.sample.evidence[..self.sample.evidence_frauds];
+        let known: Vec<bool> = seen.iter().map(|(at, _)| frauds.contains(at)).collect();
+        self.linked(decided, &seen, &known)
+    }
+
+    /// The events of a decision's evidence that are still in the log; of an approval none.
+    fn looked_at(&mut self, decided: &Decided) -> Result<Vec<(Position, Event)>, NodeError> {
+        match decided.decision.verdict {
+            DecisionKind::Approve => Ok(Vec::new()),
+            _ => self.journal.events_at(&decided.decision.evidence),
+        }
+    }
+
+    fn linked(
+        &mut self,
+        decided: &Decided,
+        seen: &[(Position, Event)],
+        known: &[bool],
+    ) -> Result<Vec<Linked>, NodeError> {
+        let subject = self.schema().part(Part::Subject);
+        let (Some(subject), false) = (subject, seen.is_empty()) else {
+            return Ok(Vec::new());
+        };
         let Some(event) = self.journal.event_at(decided.position)? else {
             return Ok(Vec::new());
         };
-        let seen = self.journal.events_at(&decided.decision.evidence)?;
-        let Some(subject) = self.schema().part(Part::Subject) else {
-            return Ok(Vec::new());
-        };
-        let mut frauds = Vec::with_capacity(seen.len());
-        for (position, other) in &seen {
-            let before = decided.position;
-            let fraud = self
-                .journal
-                .known_fraud_before(&other.event_id, *position, before)?;
-            frauds.push(fraud);
-        }
         let own = event.entity(subject);
         let mut links = Vec::new();
         for (role, id) in event.entities.iter().filter(|(role, _)| *role != subject) {
             // (account, whether one of its events there was known fraud)
             let mut accounts: Vec<(&EntityId, bool)> = Vec::new();
-            for ((_, other), fraud) in seen.iter().zip(&frauds) {
+            for ((_, other), fraud) in seen.iter().zip(known) {
                 let (Some(account), true) =
                     (other.entity(subject), other.entity(*role) == Some(id))
                 else {

@@ -1,6 +1,6 @@
 //! What is counted of a tenant's casework; read by whoever shows metrics.
 
-use node::counters::Count;
+use meters::Count;
 
 #[derive(Debug, Default)]
 pub struct Counters {

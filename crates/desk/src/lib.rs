@@ -9,6 +9,7 @@ pub mod desk;
 pub mod seat;
 
 pub mod counters;
+pub mod metrics;
 
 pub mod audit;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -12,8 +12,10 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use axum::{RequestExt, http::request::Parts};
 use desk::Desk;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use meters::Registry;
 use node::Node;
 use node::mailbox::Level;
+use node::node::TenantHandle;
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{timeout, timeout_at};
@@ -22,7 +24,7 @@ use webhooks::Deliverer;
 use crate::backtests::Backtests;
 use crate::gate::{self, Admitted};
 use crate::limiter::Limiter;
-use crate::metrics::Traffic;
+use crate::metrics::{Answered, Traffic};
 use crate::notes::{NoteLevel, Notes};
 use crate::problem::Problem;
 use crate::render::micros;
@@ -56,6 +58,8 @@ pub struct Process {
     pub webhooks: Arc<Deliverer>,
     /// What the allocator counts, as JSON.
     pub allocator: fn() -> Option<String>,
+    /// What else is told by `GET /metrics`.
+    pub meters: Registry,
 }
 
 /// What a new tenant gets that names no schema, and how it is furnished.
@@ -95,7 +99,7 @@ impl App {
             desk,
             verifier,
             limiter: Limiter::new(settings.rates.clone()),
-            traffic: Traffic::new(),
+            traffic: Traffic::new(settings.metrics_tenants_max),
             settings,
             schemas,
             process,
@@ -143,7 +147,8 @@ async fn handle(app: Arc<App>, route: &'static Route, request: Request) -> Respo
     let started = Instant::now();
     let given = request.headers().get(TRACEPARENT);
     let trace = app.traces.of(given.and_then(|value| value.to_str().ok()));
-    let answered = serve(&app, route, request, trace, started).await;
+    let mut tenant = None;
+    let answered = serve(&app, route, request, (trace, started), &mut tenant).await;
     let mut response = match answered {
         Ok(response) => response,
         Err(problem) => {
@@ -164,7 +169,14 @@ async fn handle(app: Arc<App>, route: &'static Route, request: Request) -> Respo
         headers.insert(LOSS_WINDOW, value);
     }
     let (status, time) = (response.status().as_u16(), started.elapsed());
-    app.traffic.add(route, status, time);
+    let tenant = tenant.as_ref().map(|tenant| &*tenant.name);
+    app.traffic.add(&Answered {
+        route,
+        tenant,
+        status,
+        time,
+        trace: Some((trace.trace, now_ms())),
+    });
     app.process.notes.tell(NoteLevel::Debug, || {
         let (trace, method, path) = (trace.id(), &route.method, route.path);
         format!("{trace} {method} {path} {status} {} us", micros(time))
@@ -172,16 +184,22 @@ async fn handle(app: Arc<App>, route: &'static Route, request: Request) -> Respo
     response
 }
 
+/// For exemplars: milliseconds since 1970, 0 on a machine whose clock is before that.
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as u64)
+}
+
 async fn serve(
     app: &Arc<App>,
     route: &'static Route,
     mut request: Request,
-    trace: Trace,
-    started: Instant,
+    (trace, started): (Trace, Instant),
+    tenant: &mut Option<Arc<TenantHandle>>,
 ) -> Result<Response<Body>, Problem> {
     let params = params(&mut request).await?;
     let (parts, body) = request.into_parts();
-    let admitted = gate::admit(app, route, &parts, started)?;
+    let admitted = gate::admit(app, route, &parts, started, tenant)?;
     let upload = match route.accepts {
         Accepts::Model | Accepts::Csv => {
             Some(app.uploads.clone().try_acquire_owned().map_err(|_| {

@@ -30,11 +30,13 @@ pub struct Admitted {
     route: Level,
 }
 
+/// `tenant_of` gets the tenant whose token it was, also of a request that is refused after that.
 pub fn admit(
     app: &App,
     route: &Route,
     parts: &Parts,
     started: Instant,
+    tenant_of: &mut Option<Arc<TenantHandle>>,
 ) -> Result<Admitted, Problem> {
     let headers = &parts.headers;
     let mut admitted = Admitted {
@@ -52,6 +54,7 @@ pub fn admit(
         Access::Tenant(role) => {
             let claims = verified(app, headers)?;
             admitted.tenant = Some(tenant(app, headers, &claims)?);
+            tenant_of.clone_from(&admitted.tenant);
             allowed(&claims, role)?;
             let name = admitted.tenant.as_ref().map_or("", |tenant| &tenant.name);
             rate(app, name)?;

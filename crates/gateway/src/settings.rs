@@ -11,6 +11,8 @@ pub struct GatewaySettings {
     pub rates: Rates,
     /// Levels by event type, for requests that name none.
     pub levels: BTreeMap<String, Level>,
+    /// Tenants with a name of their own in the metrics.
+    pub metrics_tenants_max: usize,
     /// Said in a header when an answer may come before its record is on disk.
     pub loss_window: Option<Duration>,
     /// Version of the model that a fresh tenant comes with, so that decisions can say so.

@@ -148,6 +148,14 @@ impl Verifier {
         }
     }
 
+    /// Verified tokens that are remembered.
+    pub fn held(&self) -> usize {
+        self.held
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len()
+    }
+
     /// New keys; what the old ones had verified is verified again.
     pub fn replace_keys(&self, keys: Keys) {
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);

@@ -1,16 +1,23 @@
 //! What a tenant counts while it serves; read by whoever shows metrics.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
-
 use event::record::{Decision, DecisionKind, DecisionSource, degraded};
+use meters::Histogram;
+use meters::histogram::{Delay, Latency, Number, Size, Stage};
 
+pub use meters::Count;
+
+use crate::Champion;
 use crate::guard::Guard;
+use crate::timeline::{Step, Timeline};
 
-/// Upper bounds of the time buckets, microseconds.
-pub const TIME_BUCKETS_US: [u64; 14] = [
-    50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000,
-    5_000_000,
+/// Steps that the metrics tell.
+pub const TIMED: [Step; 6] = [
+    Step::Sampled,
+    Step::Applied,
+    Step::Scored,
+    Step::Judged,
+    Step::Recorded,
+    Step::Committed,
 ];
 
 #[derive(Debug, Default)]
@@ -23,9 +30,6 @@ pub struct Counters {
     pub breaker_open: [[Count; 3]; 3],
     pub breaker_opened: [[Count; 3]; 3],
     pub duplicates: Count,
-    pub events: Count,
-    pub labels: Count,
-    pub outcomes: Count,
     pub refused: Count,
     /// By level.
     pub queue_full: [Count; 3],
@@ -53,62 +57,19 @@ pub struct Counters {
     pub disk_bytes_max: Count,
     /// Refused for want of entities, and of bytes.
     pub quota_refused: [Count; 2],
-    pub groups: Count,
+    /// Group commits: records and bytes of each.
+    pub group_records: Histogram<Number>,
+    pub group_bytes: Histogram<Size>,
     pub records: Count,
-    pub fsync: Times,
+    pub fsync: Histogram<Latency>,
     /// From a request's turn to its answer's release, the commit included.
-    pub decide: Times,
-}
-
-#[derive(Debug, Default)]
-pub struct Count(AtomicU64);
-
-#[derive(Debug, Default)]
-pub struct Times {
-    buckets: [Count; TIME_BUCKETS_US.len()],
-    pub count: Count,
-    pub sum_us: Count,
-}
-
-impl Count {
-    pub fn add(&self, more: u64) {
-        self.0.fetch_add(more, Ordering::Relaxed);
-    }
-
-    pub fn raise_to(&self, value: u64) {
-        self.0.fetch_max(value, Ordering::Relaxed);
-    }
-
-    pub fn set(&self, value: u64) {
-        self.0.store(value, Ordering::Relaxed);
-    }
-
-    pub fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-impl Times {
-    pub fn add(&self, time: Duration) {
-        let us = time.as_micros() as u64;
-        if let Some(at) = TIME_BUCKETS_US.iter().position(|bound| us <= *bound) {
-            self.buckets[at].add(1);
-        }
-        self.count.add(1);
-        self.sum_us.add(us);
-    }
-
-    /// (upper bound in microseconds, how many were at most that).
-    pub fn cumulative(&self) -> impl Iterator<Item = (u64, u64)> {
-        let mut sum = 0;
-        TIME_BUCKETS_US
-            .into_iter()
-            .zip(&self.buckets)
-            .map(move |(bound, count)| {
-                sum += count.get();
-                (bound, sum)
-            })
-    }
+    pub decide: Histogram<Latency>,
+    /// Of the decisions that are timed: sample, apply, score, policy, record, commit.
+    pub steps: [Histogram<Stage>; TIMED.len()],
+    /// From an event to its label's arrival here.
+    pub label_delay: Histogram<Delay>,
+    /// First eight bytes of the SHA-256 of the model that serves; 0: none.
+    pub model: Count,
 }
 
 impl Counters {
@@ -123,6 +84,23 @@ impl Counters {
         let causes = self.degraded.iter().zip(degraded::NAMES);
         for (count, _) in causes.filter(|(_, (bit, _))| decision.degraded & bit != 0) {
             count.add(1);
+        }
+    }
+
+    pub fn serves(&self, champion: Option<&Champion>) {
+        let version = champion.map(|champion| champion.version().0);
+        self.model.set(version.map_or(0, u64::from_be_bytes));
+    }
+
+    /// Adds the steps of a decision that was taken; a repeated one has none.
+    pub fn timed(&self, timeline: &Timeline) {
+        if !timeline.steps().any(|(step, ..)| step == Step::Judged) {
+            return;
+        }
+        for (step, began, ended) in timeline.steps() {
+            if let Some(at) = TIMED.iter().position(|it| *it == step) {
+                self.steps[at].add_time(ended.saturating_sub(began));
+            }
         }
     }
 

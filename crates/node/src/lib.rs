@@ -13,8 +13,10 @@ pub mod counters;
 pub mod follower;
 pub mod guard;
 pub mod mailbox;
+pub mod metrics;
 pub mod quota;
 pub mod request;
+pub mod timeline;
 
 pub mod tenant;
 

@@ -25,6 +25,7 @@ use crate::owner::progress::Progress;
 use crate::owner::{self, OwnerSettings, Shape, Shared};
 use crate::quota::Quotas;
 use crate::request::{Answer, Failed, Letter, NotServing, Request};
+use crate::timeline::Timeline;
 use crate::{Journal, NodeError, Place};
 
 pub use activation::Activation;
@@ -303,6 +304,17 @@ impl TenantHandle {
         level: Level,
         deadline: Instant,
     ) -> Result<Pending, Failed> {
+        self.ask_timed(request, bytes, (level, deadline), None)
+    }
+
+    /// The same, and the owner notes when the steps of it ended.
+    pub fn ask_timed(
+        &self,
+        request: Request,
+        bytes: usize,
+        (level, deadline): (Level, Instant),
+        timeline: Option<Arc<Timeline>>,
+    ) -> Result<Pending, Failed> {
         match self.status() {
             None => {}
             Some(NotServing::ReadOnly(_)) if !request.writes() => {}
@@ -314,6 +326,7 @@ impl TenantHandle {
             reply,
             level,
             deadline,
+            timeline,
         };
         match self.shared.mailbox.post(letter, bytes, level) {
             Ok(()) => Ok(pending),

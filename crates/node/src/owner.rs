@@ -32,6 +32,7 @@ use crate::mailbox::{BoxLimits, Found, Mailbox, Wanted};
 use crate::quota::{self, Quota};
 use crate::request::{Answer, Failed, Letter, NotServing, Reply};
 use crate::retention::Retirement;
+use crate::timeline::{Step, Timeline};
 use crate::{NodeError, Place, Tenant};
 use held::Held;
 use progress::{Doing, Progress};
@@ -132,8 +133,14 @@ impl Shared {
 struct Waiting {
     reply: Reply,
     answer: Result<Answer, Failed>,
+    timed: Timed,
+}
+
+#[derive(Default)]
+struct Timed {
     /// When its turn came, of a decision.
     since: Option<Instant>,
+    timeline: Option<Arc<Timeline>>,
 }
 
 struct Owner {
@@ -162,6 +169,8 @@ struct Owner {
     snapshot_at: Position,
     /// Forgotten, but not yet handed to the background.
     retirement: Option<Retirement>,
+    /// Decisions, so that some are timed although nobody asked.
+    decisions: u64,
 }
 
 /// Why the loop was left.
@@ -221,6 +230,7 @@ pub fn start(
                 retry_at: Some((now, settings.retry)),
                 snapshot_at: Position(0),
                 retirement: None,
+                decisions: 0,
                 settings,
             };
             owner.run();
@@ -239,7 +249,7 @@ fn commit(groups: &Receiver<Unsynced>, shared: &Shared, log: &Path) {
         shared.committer.begin(Doing::Syncing);
         let started = Instant::now();
         let synced = group.sync();
-        shared.counters.fsync.add(started.elapsed());
+        shared.counters.fsync.add_time(started.elapsed());
         shared.committer.begin(Doing::Waiting);
         shared.mailbox.post_synced(synced);
         // Here, because it looks at the disk and nobody waits for this thread now.
@@ -347,7 +357,9 @@ impl Owner {
         }
         self.letters = 0;
         self.shared.owner.begin(Doing::Writing);
-        self.shared.counters.groups.add(1);
+        let (records, bytes) = tenant.pending();
+        self.shared.counters.group_records.add(records);
+        self.shared.counters.group_bytes.add(bytes);
         let unsynced = tenant.write_behind()?;
         let committed = tenant.committed();
         match unsynced.map(|unsynced| self.committer.send(unsynced)) {
@@ -374,8 +386,12 @@ impl Owner {
     }
 
     fn send(&self, held: Waiting) {
-        if let Some(since) = held.since {
-            self.shared.counters.decide.add(since.elapsed());
+        if let Some(since) = held.timed.since {
+            self.shared.counters.decide.add_time(since.elapsed());
+        }
+        if let Some(timeline) = &held.timed.timeline {
+            timeline.mark(Step::Committed);
+            self.shared.counters.timed(timeline);
         }
         if held.reply.send(held.answer).is_err() {
             self.shared.counters.abandoned.add(1);

@@ -1,5 +1,6 @@
 //! What can be asked of a tenant's owner thread, and what comes back.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use event::json::{LabelLine, OutcomeLine};
@@ -15,6 +16,7 @@ use crate::tenant::activation::{ReadyModel, Serving};
 use crate::tenant::around::{EntityView, Neighbourhood, Page};
 use crate::tenant::documents::{Author, Document, ListsView, RulesView};
 use crate::tenant::serving::Linked;
+use crate::timeline::Timeline;
 use crate::{Accepted, Decided, NodeError};
 
 #[derive(Debug)]
@@ -173,6 +175,8 @@ pub struct Letter {
     pub level: Level,
     /// After this nobody waits for the answer.
     pub deadline: Instant,
+    /// Where somebody wants to know how long its steps took.
+    pub timeline: Option<Arc<Timeline>>,
 }
 
 impl Letter {

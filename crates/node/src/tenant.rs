@@ -8,11 +8,12 @@ mod scoring;
 pub mod serving;
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use engine::{ENGINE_SEMANTICS, Engine};
 use event::json::{LabelLine, OutcomeLine};
 use event::record::{Decision, Record, Tick};
-use event::{Event, EventTime, Position, Schema};
+use event::{Event, EventTime, Position, Schema, Span};
 use graph::Sample;
 use graph::sample::SampleParts;
 use log::LogOptions;
@@ -20,6 +21,7 @@ use log::LogOptions;
 use crate::guard::{Guard, Urgency};
 use crate::quota::Room;
 use crate::recovery::{self, Recovered};
+use crate::timeline::{Step, Timeline};
 use crate::{Accepted, Champion, Journal, NodeError, Place};
 
 /// A decision and where its event lies.
@@ -38,6 +40,8 @@ pub struct Tenant {
     engine: Engine,
     champion: Option<Champion>,
     sample: Sample,
+    label_delay: Option<Span>,
+    timeline: Option<Arc<Timeline>>,
     guard: Option<Guard>,
     pub(crate) room: Option<Room>,
 }
@@ -71,6 +75,8 @@ impl Tenant {
             engine,
             champion: None,
             sample: Sample::default(),
+            label_delay: None,
+            timeline: None,
             guard: None,
             room: None,
         };
@@ -118,6 +124,17 @@ impl Tenant {
         self.guard.as_ref()
     }
 
+    /// Notes when the steps of what comes next end; `None`: nobody wants to know.
+    pub fn timed_by(&mut self, timeline: Option<Arc<Timeline>>) {
+        self.timeline = timeline;
+    }
+
+    fn mark(&self, step: Step) {
+        if let Some(timeline) = &self.timeline {
+            timeline.mark(step);
+        }
+    }
+
     /// Decides one event and appends event and decision; durable after [`Tenant::commit`].
     pub fn decide(&mut self, event: Event) -> Result<Decided, NodeError> {
         self.decide_in_time(event, Urgency::NONE)
@@ -136,7 +153,9 @@ impl Tenant {
         self.journal.make_room_for_decision()?;
         self.engine
             .sample(&event, SampleParts::Full, &mut self.sample);
+        self.mark(Step::Sampled);
         let position = self.append(Record::Event(event.clone()))?;
+        self.mark(Step::Applied);
         self.decide_at(&event, position, urgency)
     }
 
@@ -163,10 +182,18 @@ impl Tenant {
         match self.journal.resolve_label(line, received_at)? {
             Some(label) => {
                 self.check_room_for_report()?;
-                Ok(Accepted::New(self.append(Record::Label(label))?))
+                let delay = label.received_at.since(label.subject.event_timestamp);
+                let position = self.append(Record::Label(label))?;
+                self.label_delay = Some(delay);
+                Ok(Accepted::New(position))
             }
             None => Ok(Accepted::Duplicate(self.journal.next())),
         }
+    }
+
+    /// How long after its event the latest label came, of one that was not asked about yet.
+    pub fn take_label_delay(&mut self) -> Option<Span> {
+        self.label_delay.take()
     }
 
     pub fn outcome(

@@ -102,6 +102,7 @@ pub enum Command {
     Token(TokenArgs),
     Cases(CasesArgs),
     Demo(DemoArgs),
+    Metrics(MetricsArgs),
     Completions(CompletionsArgs),
 }
 
@@ -409,6 +410,13 @@ pub struct DemoArgs {
     #[arg(long, default_value_t = 7)]
     pub seed: u64,
 }
+
+/// Print every metric of the service: name, kind, labels, meaning.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ringfence metrics > docs/metrics.md
+  ringfence metrics --json")]
+pub struct MetricsArgs {}
 
 /// Print a completion script for a shell.
 #[derive(Debug, Args)]

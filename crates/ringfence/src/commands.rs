@@ -15,6 +15,7 @@ mod inspect;
 mod leaks;
 mod lists;
 mod log;
+mod metrics;
 mod models;
 mod replay;
 mod rules;
@@ -64,6 +65,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Token(args) => token::run(cli, args),
         Command::Cases(args) => cases::run(cli, args),
         Command::Demo(args) => demo::run(cli, args),
+        Command::Metrics(_) => metrics::run(cli),
         Command::Completions(args) => completions::run(args),
     }
 }

@@ -49,6 +49,7 @@ pub struct Config {
     pub webhooks: WebhooksSection,
     pub auth: Auth,
     admin: AdminSection,
+    metrics: MetricsSection,
     log: LogSection,
     pub stop: Stop,
 }
@@ -196,6 +197,12 @@ pub struct Auth {
 struct AdminSection {
     address: String,
     remote: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MetricsSection {
+    tenants_max: usize,
 }
 
 #[derive(Debug, Deserialize)]
@@ -392,6 +399,7 @@ impl Config {
                     .collect(),
             },
             levels,
+            metrics_tenants_max: self.metrics.tenants_max,
             loss_window: match self.commit.fsync {
                 FsyncName::Always => None,
                 FsyncName::Interval => Some(self.commit.interval.0),

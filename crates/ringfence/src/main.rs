@@ -4,6 +4,7 @@ mod cli;
 
 mod commands;
 mod config;
+mod metrics;
 mod remote;
 mod show;
 mod target;

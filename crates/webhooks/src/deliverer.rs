@@ -108,6 +108,16 @@ impl Deliverer {
         &self.shared.counters
     }
 
+    /// Endpoints that are left alone for a while, of all tenants.
+    pub fn breakers_open(&self) -> u64 {
+        let tenants = self.tenants();
+        let open = tenants
+            .open
+            .values()
+            .map(|seat| seat.tenant.breakers_open());
+        open.sum()
+    }
+
     /// A tenant's webhooks, opened (and made) in its directory at the first time; what waits in them is delivered
     /// from then on. Touches the disk.
     pub fn open(&self, name: &str, directory: &Path) -> Result<Arc<Tenant>, WebhookError> {
@@ -232,6 +242,14 @@ impl Tenant {
             self.wake();
         }
         Ok(taken)
+    }
+
+    fn breakers_open(&self) -> u64 {
+        let breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
+        breakers
+            .values()
+            .filter(|state| **state != "closed")
+            .count() as u64
     }
 
     /// Of an endpoint that was never tried: closed.

@@ -22,6 +22,7 @@ pub mod secret;
 
 pub mod counters;
 pub mod error;
+pub mod metrics;
 pub mod settings;
 
 pub use deliverer::Deliverer;

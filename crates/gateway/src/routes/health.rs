@@ -1,7 +1,8 @@
 //! Whether the process lives, whether it serves, what it counts, what it offers.
 
 use axum::body::Body;
-use axum::http::{Response, StatusCode};
+use axum::http::{Response, StatusCode, header};
+use meters::Format;
 use node::request::NotServing;
 use serde_json::json;
 
@@ -38,7 +39,8 @@ pub async fn openapi(_: Call) -> Result<Response<Body>, Problem> {
 }
 
 pub async fn metrics(call: Call) -> Result<Response<Body>, Problem> {
-    let text = metrics::text(&call.app);
-    let media = "text/plain; version=0.0.4; charset=utf-8";
-    Ok(body(StatusCode::OK, text.into_bytes(), media))
+    let accept = call.headers.get(header::ACCEPT);
+    let format = Format::wanted(accept.and_then(|value| value.to_str().ok()));
+    let text = metrics::text(&call.app, format);
+    Ok(body(StatusCode::OK, text.into_bytes(), format.media()))
 }

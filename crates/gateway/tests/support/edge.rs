@@ -136,6 +136,7 @@ pub fn app(node: Arc<Node>, tell: Tell, note: fn(NoteLevel, &str)) -> App {
             tenants: BTreeMap::new(),
         },
         levels: BTreeMap::new(),
+        metrics_tenants_max: 2,
         loss_window: None,
         starter: None,
     };
@@ -151,6 +152,7 @@ pub fn app(node: Arc<Node>, tell: Tell, note: fn(NoteLevel, &str)) -> App {
         webhooks: Arc::new(webhooks::Deliverer::start(silent(), host).unwrap()),
         notes: Arc::new(Notes::new(NoteLevel::Error, note)),
         allocator: || None,
+        meters: meters::Registry::default(),
     };
     let verifier = Verifier::new(tokens, Keys::secret(SECRET).unwrap());
     let desk = Desk::start(node.clone(), tell).unwrap();

@@ -17,6 +17,10 @@ impl Journal {
         self.pending
     }
 
+    pub fn pending_bytes(&self) -> usize {
+        self.pending_bytes
+    }
+
     /// Writes the group; its fsync is for another thread. `None`: there is none to wait for.
     pub fn write_behind(&mut self) -> Result<Option<Unsynced>, NodeError> {
         let unsynced = self.log.write_behind()?;

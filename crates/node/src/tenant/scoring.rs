@@ -10,6 +10,7 @@ use super::{Decided, Tenant};
 use crate::NodeError;
 use crate::champion::Score;
 use crate::guard::{Guard, Missed, Part, Urgency};
+use crate::timeline::Step;
 
 /// A decision has room for several producers; one speaks.
 const SLOT: u8 = 0;
@@ -23,6 +24,7 @@ impl Tenant {
     ) -> Result<Decided, NodeError> {
         let said = self.say(event);
         let (score, flags) = self.score(urgency);
+        self.mark(Step::Scored);
         let scored = score.map(|(score, model)| Scored {
             score: score.score,
             probability_ppm: score.probability_ppm,
@@ -31,6 +33,7 @@ impl Tenant {
             evidence: self.sample.evidence.iter().copied().collect(),
         });
         let mut decision = self.engine.decide(event, position, &self.sample, scored);
+        self.mark(Step::Judged);
         decision.suspicion = said.into_iter().map(|score| (SLOT, score)).collect();
         decision.degraded |= flags;
         if decision.verdict != DecisionKind::Approve {

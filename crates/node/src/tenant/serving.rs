@@ -47,6 +47,12 @@ impl Tenant {
         self.journal.pending_records() > 0
     }
 
+    /// Records that are not yet written, and their bytes.
+    pub fn pending(&self) -> (u64, u64) {
+        let records = self.journal.pending_records();
+        (u64::from(records), self.journal.pending_bytes() as u64)
+    }
+
     pub fn is_nearly_full(&self) -> bool {
         self.journal.is_nearly_full()
     }

@@ -36,8 +36,8 @@ fn ticks_end_no_more_than_has_passed_since_the_last_record() {
         "2026-01-03T00:00:00Z",
     ] {
         hands.set_wall(time(wall));
-        let before = tenant.counters().groups.get();
-        until(|| tenant.counters().groups.get() >= before + 3);
+        let before = tenant.counters().group_records.count();
+        until(|| tenant.counters().group_records.count() >= before + 3);
     }
     drop(tenant);
     assert!(desk.node.take().unwrap().drain(SOON));

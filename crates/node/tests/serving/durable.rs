@@ -29,7 +29,7 @@ fn answers_of_many_senders_are_the_same_after_a_restart() {
         .into_iter()
         .flat_map(|sender| sender.join().unwrap())
         .collect();
-    let groups = tenant.counters().groups.get();
+    let groups = tenant.counters().group_records.count();
     assert!(
         groups < 400,
         "{groups} groups for 400 events: nothing was shared"
@@ -116,7 +116,7 @@ fn with_an_interval_answers_come_before_the_disk_and_reach_it_in_time() {
     for number in 0..200 {
         decide(&tenant, payment(number)).unwrap();
     }
-    let synced = || tenant.counters().fsync.count.get();
+    let synced = || tenant.counters().fsync.count();
     let after = synced();
     assert!(after < 100, "{after} fsyncs for 200 answers in a row");
     crate::desk::until(|| synced() > after);

@@ -21,6 +21,7 @@ use gateway::routes;
 use gateway::server;
 use gateway::tls::Tls;
 use gateway::token::{KeySource, Role, Verifier};
+use meters::Registry;
 use node::Node;
 use node::request::NotServing;
 use tokio::net::TcpListener;
@@ -35,7 +36,7 @@ use super::init::DEFAULT_SCHEMA;
 use super::{starter, token};
 use crate::cli::{Cli, ServeArgs};
 use crate::config::{Config, DEFAULTS};
-use crate::show;
+use crate::{metrics, show};
 
 pub fn run(cli: &Cli, args: &ServeArgs) -> Result<ExitCode> {
     if args.print_config {
@@ -60,10 +61,19 @@ pub fn run(cli: &Cli, args: &ServeArgs) -> Result<ExitCode> {
     }
     let notes = Arc::new(Notes::new(config.note_level()?, show::note));
     let webhooks = Arc::new(deliverer(&config, &node, &notes)?);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(config.listen.threads)
+        .thread_name("ringfence-http")
+        .enable_all()
+        .build()
+        .context("cannot start the threads that speak HTTP")?;
+    let mut meters = Registry::default();
+    meters.add(metrics::source(runtime.handle().clone()));
     let process = Process {
         notes: notes.clone(),
         webhooks: webhooks.clone(),
         allocator,
+        meters,
     };
     let starter = settings.starter;
     let schemas = Schemas {
@@ -84,12 +94,6 @@ pub fn run(cli: &Cli, args: &ServeArgs) -> Result<ExitCode> {
         process,
     );
     let app = Arc::new(app);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(config.listen.threads)
-        .thread_name("ringfence-http")
-        .enable_all()
-        .build()
-        .context("cannot start the threads that speak HTTP")?;
     let drain = config.stop.drain.0;
     let stopped = runtime.block_on(async {
         let address = config.listen.address;

@@ -21,6 +21,7 @@ mod guarded;
 mod kills;
 mod labels;
 mod limits;
+mod metrics;
 mod models;
 mod neighbours;
 mod play;

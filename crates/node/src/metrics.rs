@@ -1,0 +1,281 @@
+//! What a tenant's counters are told as. Names and help texts stand here and nowhere else.
+
+use std::sync::Arc;
+
+use event::record::{DecisionKind, DecisionSource, degraded};
+use meters::row::{self, Group, TENANT};
+use meters::{Exposition, Family, Row};
+
+use crate::clock::Clock;
+use crate::counters::{Count, Counters, TIMED};
+use crate::guard::Part;
+use crate::mailbox::Level;
+use crate::node::TenantHandle;
+
+#[rustfmt::skip]
+static TABLE: &[Row<Counters>] = &[
+    Row::counter("ringfence_duplicates_total", "Requests that were there already.", |it| it.duplicates.get()),
+    Row::counter("ringfence_refused_total", "Requests whose content was refused by the tenant.", |it| it.refused.get()),
+    Row::counter("ringfence_expired_total", "Requests whose deadline passed before their turn.", |it| it.expired.get()),
+    Row::counter("ringfence_abandoned_total", "Requests whose client went away.", |it| it.abandoned.get()),
+    Row::counter("ringfence_disk_failures_total", "Failed writes and fsyncs.", |it| it.disk_failures.get()),
+    Row::counter("ringfence_snapshots_total", "Snapshots written.", |it| it.snapshots.get()),
+    Row::counter("ringfence_snapshot_failures_total", "Snapshots that could not be written.", |it| it.snapshot_failures.get()),
+    Row::max(Family::gauge("ringfence_snapshot_us_max", "Longest time that a snapshot took beside its tenant, microseconds."), |it| it.snapshot_us_max.get()),
+    Row::counter("ringfence_index_failures_total", "Segment indexes left to be rebuilt.", |it| it.index_failures.get()),
+    Row::counter("ringfence_groups_total", "Group commits.", |it| it.group_records.count()),
+    Row::sum(Family::counter("ringfence_records_total", "Log records appended.").records(), |it| it.records.get()),
+    Row::counter("ringfence_fsyncs_total", "Fsyncs of the log.", |it| it.fsync.count()),
+    Row::counter("ringfence_segments_retired_total", "Log segments that retention removed.", |it| it.segments_retired.get()),
+    Row::counter("ringfence_bytes_retired_total", "Bytes of log segments that retention removed.", |it| it.bytes_retired.get()),
+    Row::counter("ringfence_retire_failures_total", "Removals that failed; the files stay until the next start.", |it| it.retire_failures.get()),
+    Row::max(Family::gauge("ringfence_log_first_position", "Oldest record of the log; the largest, of several tenants."), |it| it.log_first.get()),
+    Row::counter("ringfence_activations_total", "Models that entered service.", |it| it.activations.get()),
+    Row::max(Family::gauge("ringfence_switch_pause_us_max", "Longest stop for a model to enter service, microseconds."), |it| it.switch_pause_us_max.get()),
+    Row::gauge("ringfence_entities", "Entities that the graph remembers.", |it| it.entities.get()),
+    Row::gauge("ringfence_entities_max", "Entities that the tenant may hold.", |it| it.entities_max.get()),
+    Row::sum(Family::gauge("ringfence_disk_bytes", "Bytes of the log's directory.").bytes(), |it| it.disk_bytes.get()),
+    Row::gauge("ringfence_disk_bytes_max", "Bytes that the log's directory may hold.", |it| it.disk_bytes_max.get()),
+    Row::counter("ringfence_quota_entities_refused_total", "Events refused because of new entities past the quota.", |it| it.quota_refused[0].get()),
+    Row::counter("ringfence_quota_bytes_refused_total", "Requests refused because the disk quota is used up.", |it| it.quota_refused[1].get()),
+];
+
+static DECISIONS: Family = Family::counter(
+    "ringfence_decisions_total",
+    "Decisions by verdict and source.",
+)
+.by(&["tenant", "decision", "source"]);
+static DEGRADED: Family = Family::counter(
+    "ringfence_degraded_total",
+    "Decisions taken with less than all, by cause.",
+)
+.by(&["tenant", "cause"]);
+static BREAKER_OPEN: Family = Family::gauge(
+    "ringfence_breaker_open",
+    "1 while calls of a part of the model are kept away.",
+)
+.by(BREAKER);
+static BREAKER_OPENED: Family = Family::counter(
+    "ringfence_breaker_opened_total",
+    "Times a breaker opened, since the tenant was opened.",
+)
+.by(BREAKER);
+const BREAKER: &[&str] = &["tenant", "part", "level"];
+static QUEUE_FULL: Family = Family::counter(
+    "ringfence_queue_full_total",
+    "Requests refused at a full queue, by level.",
+)
+.by(&["tenant", "level"]);
+static QUEUE_LEN: Family = Family::gauge(
+    "ringfence_queue_len",
+    "Requests that wait for the owner thread.",
+)
+.by(TENANT);
+static QUEUE_BYTES: Family = Family::gauge(
+    "ringfence_queue_bytes",
+    "Bytes of the requests that wait for the owner thread.",
+)
+.bytes()
+.by(TENANT);
+static SERVING: Family = Family::gauge(
+    "ringfence_serving",
+    "1 while the tenant takes everything; of several, how many do.",
+)
+.by(TENANT);
+static MODEL: Family = Family::info(
+    "ringfence_model_info",
+    "The model that decides; not told of tenants without a name of their own.",
+)
+.by(&["tenant", "part", "model_version"]);
+static FSYNC: Family =
+    Family::histogram("ringfence_fsync_seconds", "Time of one fsync of the log.")
+        .seconds()
+        .by(TENANT);
+static DECIDE: Family = Family::histogram(
+    "ringfence_decide_seconds",
+    "From a request's turn to its answer, the disk included.",
+)
+.seconds()
+.by(TENANT);
+static STEPS: Family = Family::histogram(
+    "ringfence_decision_step_seconds",
+    "Steps of a decision; of one in 16, and of each while traces are on.",
+)
+.seconds()
+.by(&["tenant", "step"]);
+static GROUP_RECORDS: Family =
+    Family::histogram("ringfence_group_records", "Records of one group commit.")
+        .records()
+        .by(TENANT);
+static GROUP_BYTES: Family =
+    Family::histogram("ringfence_group_bytes", "Bytes of one group commit.")
+        .bytes()
+        .by(TENANT);
+static LABEL_DELAY: Family = Family::histogram(
+    "ringfence_label_delay_seconds",
+    "From an event to the arrival of a label of it.",
+)
+.seconds()
+.by(TENANT);
+static CLOCK_JUMPS: Family = Family::counter(
+    "ringfence_clock_jumps_total",
+    "Jumps of this machine's clock.",
+)
+.by(&["direction"]);
+static CLOCK_DOUBTED: Family = Family::gauge(
+    "ringfence_clock_doubted",
+    "1 while a jump ahead is not believed.",
+);
+
+pub fn families() -> Vec<&'static Family> {
+    let mut all = vec![
+        &DECISIONS,
+        &DEGRADED,
+        &DECIDE,
+        &STEPS,
+        &QUEUE_LEN,
+        &QUEUE_BYTES,
+        &QUEUE_FULL,
+        &SERVING,
+        &MODEL,
+        &BREAKER_OPEN,
+        &BREAKER_OPENED,
+        &FSYNC,
+        &GROUP_RECORDS,
+        &GROUP_BYTES,
+        &LABEL_DELAY,
+    ];
+    all.extend(row::families(TABLE));
+    all.extend([&CLOCK_JUMPS, &CLOCK_DOUBTED]);
+    all
+}
+
+/// Tenants that are told under one name.
+type Handles = (String, Vec<Arc<TenantHandle>>);
+
+pub fn write(out: &mut Exposition, tenants: &[Handles]) {
+    let groups: Vec<Group<'_, Counters>> = tenants
+        .iter()
+        .map(|(name, members)| {
+            (
+                name.clone(),
+                members.iter().map(|it| it.counters()).collect(),
+            )
+        })
+        .collect();
+    decided(out, &groups);
+    breakers(out, &groups);
+    boxes(out, tenants, &groups);
+    models(out, &groups);
+    row::write(out, TABLE, &groups);
+    let mut series = out.family(&FSYNC);
+    for (name, members) in &groups {
+        series.histogram(&[name], members.iter().map(|it| &it.fsync));
+    }
+    let mut series = out.family(&DECIDE);
+    for (name, members) in &groups {
+        series.histogram(&[name], members.iter().map(|it| &it.decide));
+    }
+    let mut series = out.family(&STEPS);
+    for (name, members) in &groups {
+        for (at, step) in TIMED.iter().enumerate() {
+            series.histogram(&[name, step.name()], members.iter().map(|it| &it.steps[at]));
+        }
+    }
+    let mut series = out.family(&GROUP_RECORDS);
+    for (name, members) in &groups {
+        series.histogram(&[name], members.iter().map(|it| &it.group_records));
+    }
+    let mut series = out.family(&GROUP_BYTES);
+    for (name, members) in &groups {
+        series.histogram(&[name], members.iter().map(|it| &it.group_bytes));
+    }
+    let mut series = out.family(&LABEL_DELAY);
+    for (name, members) in &groups {
+        series.histogram(&[name], members.iter().map(|it| &it.label_delay));
+    }
+}
+
+fn sum(members: &[&Counters], read: impl Fn(&Counters) -> &Count) -> u64 {
+    members.iter().map(|counters| read(counters).get()).sum()
+}
+
+fn decided(out: &mut Exposition, groups: &[Group<'_, Counters>]) {
+    let mut series = out.family(&DECISIONS);
+    for (name, members) in groups {
+        for (verdict, kind) in DecisionKind::ALL.iter().enumerate() {
+            for (at, source) in DecisionSource::ALL.iter().enumerate() {
+                let value = sum(members, |it| &it.decisions[verdict][at]);
+                series.value(&[name, kind.name(), source.name()], value);
+            }
+        }
+    }
+    let mut series = out.family(&DEGRADED);
+    for (name, members) in groups {
+        for (at, (_, cause)) in degraded::NAMES.iter().enumerate() {
+            series.value(&[name, cause], sum(members, |it| &it.degraded[at]));
+        }
+    }
+}
+
+fn breakers(out: &mut Exposition, groups: &[Group<'_, Counters>]) {
+    type Read = fn(&Counters) -> &[[Count; 3]; 3];
+    let families: [(_, Read); 2] = [
+        (&BREAKER_OPEN, |it| &it.breaker_open),
+        (&BREAKER_OPENED, |it| &it.breaker_opened),
+    ];
+    for (family, read) in families {
+        let mut series = out.family(family);
+        for (name, members) in groups {
+            for (part, part_name) in Part::ALL.iter().enumerate() {
+                for (at, level) in Level::ALL.iter().enumerate() {
+                    let value = sum(members, |it| &read(it)[part][at]);
+                    series.value(&[name, part_name.name(), level.name()], value);
+                }
+            }
+        }
+    }
+}
+
+fn boxes(out: &mut Exposition, tenants: &[Handles], groups: &[Group<'_, Counters>]) {
+    let mut series = out.family(&QUEUE_FULL);
+    for (name, members) in groups {
+        for (at, level) in Level::ALL.iter().enumerate() {
+            let value = sum(members, |it| &it.queue_full[at]);
+            series.value(&[name, level.name()], value);
+        }
+    }
+    type Read = fn(&TenantHandle) -> u64;
+    let gauges: [(_, Read); 3] = [
+        (&QUEUE_LEN, |it| it.load().0 as u64),
+        (&QUEUE_BYTES, |it| it.load().1 as u64),
+        (&SERVING, |it| u64::from(it.status().is_none())),
+    ];
+    for (family, read) in gauges {
+        let mut series = out.family(family);
+        for (name, members) in tenants {
+            series.value(&[name], members.iter().map(|it| read(it)).sum());
+        }
+    }
+}
+
+fn models(out: &mut Exposition, groups: &[Group<'_, Counters>]) {
+    let mut series = out.family(&MODEL);
+    for (name, members) in groups {
+        let [only] = members[..] else { continue };
+        let version = only.model.get();
+        if version != 0 {
+            // Twelve digits, as decisions give it.
+            let version = format!("{:012x}", version >> 16);
+            series.value(&[name, "champion", &version], 1);
+        }
+    }
+}
+
+pub fn write_clock(out: &mut Exposition, clock: &Clock) {
+    let (ahead, back, doubted) = clock.jumps();
+    let mut series = out.family(&CLOCK_JUMPS);
+    series.value(&["ahead"], ahead);
+    series.value(&["back"], back);
+    out.family(&CLOCK_DOUBTED).value(&[], u64::from(doubted));
+}

@@ -9,6 +9,7 @@ use lists::Lists;
 use rules::RuleSet;
 
 use crate::decide::{Facts, Judge};
+use crate::lineup::Lineup;
 use crate::policy::{NoScore, Policy, Scored};
 
 /// What a record did, for the shell to act on.
@@ -44,7 +45,7 @@ pub struct Engine {
     pub(crate) judge: Judge,
     /// By event time.
     pub(crate) newest_event: Option<EventTime>,
-    pub(crate) champion: Option<[u8; 32]>,
+    pub(crate) lineup: Lineup,
     /// SHA-256 of the producer whose suspicion the graph holds.
     pub(crate) channel: Option<[u8; 32]>,
     /// Events without suspicion when the channel was adopted.
@@ -68,7 +69,7 @@ impl Engine {
             rules_body: String::new(),
             lists_version: 0,
             newest_event: None,
-            champion: None,
+            lineup: Lineup::default(),
             channel: None,
             silent_before: 0,
             awaits_channel: false,
@@ -108,7 +109,12 @@ impl Engine {
 
     /// SHA-256 of the artifact that serves; `None` when no model does.
     pub fn champion(&self) -> Option<[u8; 32]> {
-        self.champion
+        self.lineup.champion()
+    }
+
+    /// Every model that serves, and as what.
+    pub fn lineup(&self) -> &Lineup {
+        &self.lineup
     }
 
     /// SHA-256 of the producer whose suspicion samples read; `None` when nobody speaks.
@@ -199,9 +205,13 @@ impl Engine {
             }
             Record::Config(config) => self.configure(config),
             Record::Activation(activation) => {
+                self.lineup.take(position, activation);
                 if activation.part == ServingPart::Champion {
-                    self.champion = Some(activation.artifact).filter(|sha| *sha != [0; 32]);
+                    let before = self.channel;
                     self.switch_channel(activation.channel);
+                    if self.channel != before {
+                        self.lineup.end_all_beside();
+                    }
                 }
                 Effect::Activated(activation.clone())
             }

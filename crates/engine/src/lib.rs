@@ -10,14 +10,19 @@ pub mod decide;
 
 pub mod exploration;
 pub mod inputs;
+pub mod lineup;
 pub mod policy;
 
 mod snapshot;
 
 pub use apply::{Effect, Engine};
 pub use config::ConfigError;
+pub use lineup::Lineup;
 pub use policy::{NoScore, Policy, PolicyError, Scored};
 pub use snapshot::RestoreError;
 
-/// Changes when the same log would lead to another state; snapshots of another number are refused.
-pub const ENGINE_SEMANTICS: u32 = 4;
+/// Changes when the same log would lead to another state.
+pub const ENGINE_SEMANTICS: u32 = 5;
+/// Of the oldest snapshots that are read: one of 4 was taken when no model served but the champion, and does not
+/// say who served before it.
+pub const ENGINE_SEMANTICS_OLDEST: u32 = 4;

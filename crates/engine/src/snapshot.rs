@@ -10,12 +10,13 @@ use rules::RuleSet;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::ENGINE_SEMANTICS;
 use crate::apply::Engine;
 use crate::config::currency_places;
 use crate::decide::Judge;
 use crate::inputs::Inputs;
+use crate::lineup::{Lineup, read_artifact, write_artifact};
 use crate::policy::Policy;
+use crate::{ENGINE_SEMANTICS, ENGINE_SEMANTICS_OLDEST};
 
 #[derive(Debug, Error)]
 pub enum RestoreError {
@@ -38,6 +39,7 @@ impl Engine {
         self.expect_whole();
         to.write_all(&ENGINE_SEMANTICS.to_le_bytes())?;
         to.write_all(&self.next.0.to_le_bytes())?;
+        self.lineup.write(to)?;
         for (version, text) in [
             (self.judge.policy_version, self.policy_body.as_str()),
             (self.rates_version, self.rates.body()),
@@ -52,30 +54,30 @@ impl Engine {
         let newest = self.newest_event.map_or(0, EventTime::millis);
         to.write_all(&newest.to_le_bytes())?;
         self.judge.lists.write_snapshot(to)?;
-        to.write_all(&[u8::from(self.champion.is_some())])?;
-        to.write_all(&self.champion.unwrap_or_default())?;
-        to.write_all(&[u8::from(self.channel.is_some())])?;
-        to.write_all(&self.channel.unwrap_or_default())?;
+        write_artifact(self.lineup.champion, to)?;
+        write_artifact(self.channel, to)?;
         to.write_all(&self.silent_before.to_le_bytes())?;
         self.graph.write_snapshot(to)
     }
 
     pub fn read_snapshot(schema: &Schema, from: &mut dyn Read) -> Result<Engine, RestoreError> {
         let got = u32::from_le_bytes(array(from)?);
-        if got != ENGINE_SEMANTICS {
+        if !(ENGINE_SEMANTICS_OLDEST..=ENGINE_SEMANTICS).contains(&got) {
             let expected = ENGINE_SEMANTICS;
             return Err(RestoreError::Semantics { got, expected });
         }
         let next = Position(u64::from_le_bytes(array(from)?));
+        let mut lineup = match got {
+            ENGINE_SEMANTICS_OLDEST => Lineup::default(),
+            _ => Lineup::read(from)?,
+        };
         let [policy, rates, rules] = [document(from)?, document(from)?, document(from)?];
         let lists_version = u32::from_le_bytes(array(from)?);
         let [has_event] = array(from)?;
         let newest = EventTime::from_millis(i64::from_le_bytes(array(from)?));
         let lists = Lists::read_snapshot(currency_places, from)?;
-        let [has_champion] = array(from)?;
-        let champion: [u8; 32] = array(from)?;
-        let [has_channel] = array(from)?;
-        let channel: [u8; 32] = array(from)?;
+        lineup.champion = read_artifact(from)?;
+        let channel = read_artifact(from)?;
         let silent_before = u64::from_le_bytes(array(from)?);
         let malformed = |what| RestoreError::Malformed { what };
         let features = FeatureList::new(schema);
@@ -104,8 +106,8 @@ impl Engine {
             lists_version,
             newest_event: (has_event != 0).then_some(newest),
             judge,
-            champion: (has_champion != 0).then_some(champion),
-            channel: (has_channel != 0).then_some(channel),
+            lineup,
+            channel,
             silent_before,
             awaits_channel: false,
             next,
@@ -126,7 +128,7 @@ impl Engine {
     }
 }
 
-fn array<const N: usize>(from: &mut dyn Read) -> io::Result<[u8; N]> {
+pub(crate) fn array<const N: usize>(from: &mut dyn Read) -> io::Result<[u8; N]> {
     let mut array = [0; N];
     from.read_exact(&mut array)?;
     Ok(array)

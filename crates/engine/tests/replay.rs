@@ -13,7 +13,9 @@ use graph::sample::SampleParts;
 use history::history;
 use lists::{Change, Definition, Form, NewItem, Value};
 use proptest::prelude::*;
-use ringfence_engine::{ENGINE_SEMANTICS, Effect, Engine, RestoreError, Scored};
+use ringfence_engine::{
+    ENGINE_SEMANTICS, ENGINE_SEMANTICS_OLDEST, Effect, Engine, RestoreError, Scored,
+};
 
 const POLICY: &str = "[thresholds]\nchallenge = 500\nreview = 700\ndecline = 900\n";
 
@@ -35,13 +37,7 @@ fn with_config(records: Vec<Record>) -> Vec<Record> {
         config(ConfigSection::Rates, "USD = 0.5\n"),
         config(ConfigSection::Policy, POLICY),
         config(ConfigSection::Lists, "nothing"),
-        Record::Activation(Activation {
-            at,
-            part: ServingPart::Champion,
-            artifact: [7; 32],
-            share_ppm: 0,
-            channel: Channel::Empty,
-        }),
+        Record::Activation(Activation::new(at, ServingPart::Champion, [7; 32], 0)),
     ];
     let shift = all.len() as u64;
     all.extend(records.into_iter().map(|record| shifted(record, shift)));
@@ -238,12 +234,10 @@ proptest! {
             scores.push(if is_event { says(position.0) } else { 0 });
         }
         let channel = Channel::Rebuilt { producer: [3; 32], scores: [4; 32] };
+        let at = event::EventTime::from_millis(history::START_MS);
         let activation = Record::Activation(Activation {
-            at: event::EventTime::from_millis(history::START_MS),
-            part: ServingPart::Champion,
-            artifact: [7; 32],
-            share_ppm: 1_000_000,
             channel,
+            ..Activation::new(at, ServingPart::Champion, [7; 32], 1_000_000)
         });
         let graph = |engine: &Engine| {
             let mut bytes = Vec::new();
@@ -268,13 +262,8 @@ proptest! {
         prop_assert_eq!(restored.unheard(), 0);
 
         // A model without a producer reads none.
-        let empty = Record::Activation(Activation {
-            at: event::EventTime::from_millis(history::START_MS),
-            part: ServingPart::Champion,
-            artifact: [8; 32],
-            share_ppm: 1_000_000,
-            channel: Channel::Empty,
-        });
+        let empty = Activation::new(at, ServingPart::Champion, [8; 32], 1_000_000);
+        let empty = Record::Activation(empty);
         others.apply(Position(next.0 + 1), &empty);
         prop_assert_eq!(others.channel(), None);
         prop_assert_eq!(others.graph().counts().suspicions, 0);
@@ -368,12 +357,15 @@ fn a_snapshot_of_other_semantics_or_another_schema_is_refused() {
             "cut at {len}"
         );
     }
-    bytes[0] ^= 1;
-    let later = Engine::read_snapshot(&default, &mut bytes.as_slice());
-    assert!(matches!(
-        later,
-        Err(RestoreError::Semantics { expected, .. }) if expected == ENGINE_SEMANTICS
-    ));
+    for number in [ENGINE_SEMANTICS_OLDEST - 1, ENGINE_SEMANTICS + 1] {
+        bytes[..4].copy_from_slice(&number.to_le_bytes());
+        let other = Engine::read_snapshot(&default, &mut bytes.as_slice());
+        assert!(matches!(
+            other,
+            Err(RestoreError::Semantics { expected, got })
+                if (expected, got) == (ENGINE_SEMANTICS, number)
+        ));
+    }
 }
 
 #[test]
@@ -461,13 +453,7 @@ fn an_activation_of_nothing_leaves_no_champion() {
     let mut engine = Engine::new(&schema);
     let activate = |part, byte| {
         let at = event::EventTime::MIN;
-        Record::Activation(Activation {
-            at,
-            part,
-            artifact: [byte; 32],
-            share_ppm: 0,
-            channel: Channel::Empty,
-        })
+        Record::Activation(Activation::new(at, part, [byte; 32], 0))
     };
     engine.apply(Position(0), &activate(ServingPart::Champion, 7));
     engine.apply(Position(1), &activate(ServingPart::Shadow, 9));

@@ -18,6 +18,8 @@ pub use encode::{encode, event_body};
 pub const VERSION: u8 = 1;
 /// Of an activation with a channel; one without is written as before there were channels.
 pub const VERSION_CHANNEL: u8 = 2;
+/// Of an activation that says who, why, which levels, or that a model is retired.
+pub const VERSION_AUTHOR: u8 = 3;
 
 /// Of a decision with findings; one without is written as before there were rules.
 pub const VERSION_FINDINGS: u8 = 2;

@@ -323,9 +323,52 @@ pub struct Activation {
     pub part: ServingPart,
     /// SHA-256 of the artifact file; zeros when the part is left empty.
     pub artifact: [u8; 32],
-    /// Share of decisions in parts per million, for a challenger.
+    /// Share of decisions in parts per million, for a challenger. Of any part but the champion's, 0 ends it.
     pub share_ppm: u32,
+    /// Of a challenger or shadow: kept, where it reads what the champion's producer says.
     pub channel: Channel,
+    /// Requests of which a challenger takes its share; of other parts the default.
+    pub levels: Levels,
+    /// At most [`Config::AUTHOR_BYTES_MAX`] bytes; empty when not told.
+    pub author: CompactString,
+    /// At most [`Config::WHY_BYTES_MAX`] bytes; empty when not told.
+    pub why: CompactString,
+}
+
+/// A set of the urgencies that requests have: L1 in the payment path, L2, L3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Levels(u8);
+
+impl Levels {
+    pub const NAMES: [&'static str; 3] = ["L1", "L2", "L3"];
+    /// All but L1: the payment path is the champion's unless somebody says so.
+    pub const BEHIND: Levels = Levels(0b110);
+    pub const ALL: Levels = Levels(0b111);
+
+    /// One bit a level, L1 lowest; `None`: no set, or an empty one.
+    pub fn from_bits(bits: u8) -> Option<Levels> {
+        (1..=Levels::ALL.0).contains(&bits).then_some(Levels(bits))
+    }
+
+    pub fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// By the level's place in [`Levels::NAMES`].
+    pub fn hold(self, level: usize) -> bool {
+        level < Levels::NAMES.len() && self.0 >> level & 1 == 1
+    }
+
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        let names = Levels::NAMES.into_iter().enumerate();
+        names.filter_map(move |(level, name)| self.hold(level).then_some(name))
+    }
+}
+
+impl Default for Levels {
+    fn default() -> Levels {
+        Levels::BEHIND
+    }
 }
 
 /// Whose suspicion later samples read, from the activation of a champion on. Producers are named by their
@@ -349,6 +392,24 @@ pub enum ServingPart {
     Champion,
     Challenger,
     Shadow,
+    /// Out of service for good, until it is taken back.
+    Retired,
+}
+
+impl Activation {
+    /// Without a channel of its own, and with nobody named.
+    pub fn new(at: EventTime, part: ServingPart, artifact: [u8; 32], share_ppm: u32) -> Activation {
+        Activation {
+            at,
+            part,
+            artifact,
+            share_ppm,
+            channel: Channel::Empty,
+            levels: Levels::default(),
+            author: CompactString::default(),
+            why: CompactString::default(),
+        }
+    }
 }
 
 impl Config {
@@ -479,4 +540,9 @@ names!(ConfigSection {
     Lists => "lists",
     Rates => "rates",
 });
-names!(ServingPart { Champion => "champion", Challenger => "challenger", Shadow => "shadow" });
+names!(ServingPart {
+    Champion => "champion",
+    Challenger => "challenger",
+    Shadow => "shadow",
+    Retired => "retired",
+});

@@ -38,7 +38,7 @@ pub use recover::Recovery;
 pub use repair::{Lost, Repair};
 pub use retire::{Coverage, Covered, RetireJob, Retired};
 pub use sealed::IndexJob;
-pub use snapshot::{SkipReason, SkippedSnapshot, SnapshotReader, SnapshotSearch};
+pub use snapshot::{Semantics, SkipReason, SkippedSnapshot, SnapshotReader, SnapshotSearch};
 pub use verify::{VerifyReport, verify};
 pub use writer::{Log, PAGE_SEGMENTS, Page};
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::frame::{self, GROUP_LEN, HEADER_LEN, RecordFrame, SegmentHeader};
 use crate::scan::{SegmentScan, Step};
 use crate::segment::{self, Listing};
-use crate::snapshot::{self, SnapshotReader, SnapshotSearch};
+use crate::snapshot::{self, Semantics, SnapshotReader, SnapshotSearch};
 use crate::{Damage, LogError, LogId, Position, Record, disk};
 
 /// Read-only view of a log directory up to the end found by the last `open` or `refresh`.
@@ -194,13 +194,19 @@ impl Reader {
     }
 
     /// Where a replay of all that is left begins, in a log whose oldest records are gone.
-    pub fn oldest_snapshot(&self, semantics: u32) -> Result<Option<SnapshotReader>, LogError> {
-        snapshot::oldest(&self.dir, self.id, self.tail.next, semantics)
+    pub fn oldest_snapshot(
+        &self,
+        semantics: impl Into<Semantics>,
+    ) -> Result<Option<SnapshotReader>, LogError> {
+        snapshot::oldest(&self.dir, self.id, self.tail.next, semantics.into())
     }
 
     /// As [`crate::Log::latest_snapshot`], at or below this reader's end.
-    pub fn latest_snapshot(&self, semantics: u32) -> Result<SnapshotSearch, LogError> {
-        snapshot::search(&self.dir, self.id, self.tail.next, semantics)
+    pub fn latest_snapshot(
+        &self,
+        semantics: impl Into<Semantics>,
+    ) -> Result<SnapshotSearch, LogError> {
+        snapshot::search(&self.dir, self.id, self.tail.next, semantics.into())
     }
 }
 

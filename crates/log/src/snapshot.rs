@@ -39,6 +39,28 @@ impl SnapshotHeader {
     }
 }
 
+/// Versions of its state that a caller can start from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Semantics {
+    pub oldest: u32,
+    pub newest: u32,
+}
+
+impl Semantics {
+    fn read(self, found: u32) -> bool {
+        (self.oldest..=self.newest).contains(&found)
+    }
+}
+
+impl From<u32> for Semantics {
+    fn from(only: u32) -> Semantics {
+        Semantics {
+            oldest: only,
+            newest: only,
+        }
+    }
+}
+
 /// The answer to "which snapshot can I start from?".
 #[derive(Debug)]
 pub struct SnapshotSearch {
@@ -305,7 +327,7 @@ pub(crate) fn search(
     dir: &Path,
     id: LogId,
     end: u64,
-    semantics: u32,
+    semantics: Semantics,
 ) -> Result<SnapshotSearch, LogError> {
     let mut skipped = Vec::new();
     for position in segment::list(dir)?.snapshots.into_iter().rev() {
@@ -314,7 +336,7 @@ pub(crate) fn search(
             SkipReason::AheadOfLog { end: Position(end) }
         } else {
             match check(&path, id, position) {
-                Ok(reader) if reader.header.semantics == semantics => {
+                Ok(reader) if semantics.read(reader.header.semantics) => {
                     return Ok(SnapshotSearch {
                         snapshot: Some(reader),
                         skipped,
@@ -322,7 +344,7 @@ pub(crate) fn search(
                 }
                 Ok(reader) => SkipReason::Semantics {
                     found: reader.header.semantics,
-                    wanted: semantics,
+                    wanted: semantics.newest,
                 },
                 Err(error) => SkipReason::Unreadable(error),
             }
@@ -344,12 +366,12 @@ pub(crate) fn oldest(
     dir: &Path,
     id: LogId,
     end: u64,
-    semantics: u32,
+    semantics: Semantics,
 ) -> Result<Option<SnapshotReader>, LogError> {
     for position in segment::list(dir)?.snapshots {
         if position <= end
             && let Ok(reader) = check(&segment::snapshot_path(dir, position), id, position)
-            && reader.header.semantics == semantics
+            && semantics.read(reader.header.semantics)
         {
             return Ok(Some(reader));
         }

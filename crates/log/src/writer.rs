@@ -11,7 +11,7 @@ use crate::held::HeldSegments;
 use crate::index_file::SegmentIdentity;
 use crate::key_index::ActiveIndex;
 use crate::sealed::{IndexJob, SealedSegment};
-use crate::snapshot::{self, SnapshotSearch};
+use crate::snapshot::{self, Semantics, SnapshotSearch};
 use crate::{Damage, LogError, LogId, LogOptions, OwnedRecord, Position, disk, segment};
 
 /// The only writer of a log directory; holds its lock until dropped. Dropping discards the pending
@@ -322,9 +322,12 @@ impl Log {
     }
 
     /// The newest valid snapshot with these semantics, and why newer ones were passed over.
-    pub fn latest_snapshot(&self, semantics: u32) -> Result<SnapshotSearch, LogError> {
+    pub fn latest_snapshot(
+        &self,
+        semantics: impl Into<Semantics>,
+    ) -> Result<SnapshotSearch, LogError> {
         self.check_usable()?;
-        snapshot::search(&self.dir, self.id, self.committed().0, semantics)
+        snapshot::search(&self.dir, self.id, self.committed().0, semantics.into())
     }
 
     pub(crate) fn check_usable(&self) -> Result<(), LogError> {

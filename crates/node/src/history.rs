@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
-use engine::{ENGINE_SEMANTICS, Engine};
+use engine::{ENGINE_SEMANTICS, ENGINE_SEMANTICS_OLDEST, Engine};
 use event::{Position, Record, Schema};
 use log::{Reader, Records};
 
@@ -76,7 +76,7 @@ impl History {
         if first.0 == 0 {
             return Ok(Engine::new(&self.schema));
         }
-        let snapshot = self.reader.oldest_snapshot(ENGINE_SEMANTICS)?;
+        let snapshot = self.reader.oldest_snapshot(readable(first))?;
         let mut snapshot = snapshot.ok_or(NodeError::HistoryRemoved { first })?;
         Ok(Engine::read_snapshot(&self.schema, &mut snapshot)?)
     }
@@ -120,6 +120,18 @@ impl History {
             }
             Ok(())
         })
+    }
+}
+
+/// Snapshots to start from. One of an older build does not know all of the state: where every record is there, they
+/// are replayed, and where its beginning is gone it is all there is.
+pub(crate) fn readable(first: Position) -> log::Semantics {
+    log::Semantics {
+        oldest: match first.0 {
+            0 => ENGINE_SEMANTICS,
+            _ => ENGINE_SEMANTICS_OLDEST,
+        },
+        newest: ENGINE_SEMANTICS,
     }
 }
 

@@ -5,9 +5,10 @@
 use std::io::Read;
 use std::ops::ControlFlow;
 
-use engine::{ENGINE_SEMANTICS, Effect, Engine};
+use engine::{Effect, Engine};
 use event::Position;
 
+use crate::history::readable;
 use crate::{History, NodeError, Place, channel};
 
 /// What was found on the way.
@@ -29,7 +30,9 @@ pub(crate) fn restore<R: Read>(
     recovered: &mut Recovered,
     through: impl FnOnce(log::SnapshotReader) -> R,
 ) -> Result<Engine, NodeError> {
-    let search = history.reader().latest_snapshot(ENGINE_SEMANTICS)?;
+    let search = history
+        .reader()
+        .latest_snapshot(readable(history.first()))?;
     for skipped in &search.skipped {
         recovered.warnings.push(format!(
             "snapshot {} {}",

@@ -143,7 +143,14 @@ fn configured(position: Position, config: &Config) -> Value {
 fn activated(position: Position, activation: &Activation) -> Value {
     let digits = activation.artifact.iter().map(|it| format!("{it:02x}"));
     let model = (activation.artifact != [0; 32]).then(|| digits.collect::<String>());
-    json!({ "part": activation.part.name(), "model": model, "position": position.0 })
+    json!({
+        "part": activation.part.name(),
+        "model": model,
+        "share_ppm": activation.share_ppm,
+        "author": activation.author.as_str(),
+        "why": activation.why.as_str(),
+        "position": position.0,
+    })
 }
 
 /// A change of an alert or a case, as whoever keeps them notes it.

@@ -5,8 +5,8 @@
 use std::collections::BTreeSet;
 
 use event::record::{
-    Activation, Channel, Config, ConfigSection, Decision, DecisionKind, DecisionSource, Label,
-    LabelSource, ModelVersion, ServingPart, Subject, Tick, Verdict,
+    Activation, Config, ConfigSection, Decision, DecisionKind, DecisionSource, Label, LabelSource,
+    ModelVersion, ServingPart, Subject, Tick, Verdict,
 };
 use event::{Event, EventId, EventTime, EventTypeIx, Position, Record};
 use ringfence_webhooks::source::{CaseChange, Happened, LogSource};
@@ -82,13 +82,7 @@ fn config(section: ConfigSection) -> Record {
 
 /// A log with every kind of record; position and record.
 fn log() -> Vec<(Position, Record)> {
-    let activation = Activation {
-        at: AT,
-        part: ServingPart::Champion,
-        artifact: [0xab; 32],
-        share_ppm: 0,
-        channel: Channel::default(),
-    };
+    let activation = Activation::new(AT, ServingPart::Champion, [0xab; 32], 0);
     let records = [
         config(ConfigSection::Schema),
         event("a"),
@@ -162,7 +156,7 @@ fn each_record_that_tells_something_is_one_notice_wherever_batches_end() {
         (
             "log:10",
             "model.changed",
-            json!({ "part": "champion", "model": model, "position": 10 }),
+            json!({ "part": "champion", "model": model, "share_ppm": 0, "author": "", "why": "", "position": 10 }),
         ),
     ];
     let at = AT.millis();

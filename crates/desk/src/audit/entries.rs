@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use casework::changes::{Changed, SYSTEM};
-use event::record::{Activation, Config, ConfigSection, Label, LabelSource};
+use event::record::{Activation, Config, ConfigSection, Label, LabelSource, ServingPart};
 use event::{EventTime, Record};
 use serde_json::{Map, Value, json};
 use trail::{ACTOR_BYTES_MAX, ActorKind, CONTENT_BYTES_MAX, Entry, Source, TARGET_BYTES_MAX};
@@ -83,26 +83,48 @@ fn list_change(body: &str) -> (String, String, Value) {
     (verb, list, Value::Object(change))
 }
 
-/// A record of an activation has no author: where a model brings thresholds, the policy that follows it names one.
+/// Records of before there were challengers name nobody: where a model brings thresholds, the policy that follows
+/// such a one names somebody.
 fn of_activation(activation: &Activation, bodies: &mut Bodies, source: Source) -> Entry {
     let part = activation.part.name();
     let model = hex(&activation.artifact);
-    let key = format!("model.{part}");
-    let before = bodies.insert(key, model.clone());
+    let ends = activation.share_ppm == 0;
+    let action = match (activation.part, ends) {
+        (ServingPart::Champion, _) => "model.activate",
+        (ServingPart::Challenger, false) => "model.challenge",
+        (ServingPart::Shadow, false) => "model.shadow",
+        (ServingPart::Challenger | ServingPart::Shadow, true) => "model.withdraw",
+        (ServingPart::Retired, false) => "model.retire",
+        (ServingPart::Retired, true) => "model.reinstate",
+    };
     let described = |model: String| json!({ "part": part, "model": model });
+    let mut after = described(model.clone());
+    after["share_ppm"] = json!(activation.share_ppm);
+    // Of shadows and retired models there are many: none takes another's place.
+    let before = match activation.part {
+        ServingPart::Champion => bodies.insert("model.champion".to_owned(), model),
+        ServingPart::Challenger => {
+            after["levels"] = activation.levels.names().collect();
+            let key = "model.challenger";
+            match ends {
+                true => bodies.remove(key),
+                false => bodies.insert(key.to_owned(), model),
+            }
+        }
+        ServingPart::Shadow | ServingPart::Retired => None,
+    };
     Entry {
         at: activation.at.millis(),
-        actor: UNNAMED.to_owned(),
-        actor_kind: ActorKind::System,
-        action: "model.activate".to_owned(),
+        actor: actor(&activation.author),
+        actor_kind: match activation.author.is_empty() {
+            true => ActorKind::System,
+            false => kind_of(&activation.author),
+        },
+        action: action.to_owned(),
         target: part.to_owned(),
         before: before.map(described),
-        after: Some(json!({
-            "part": part,
-            "model": model,
-            "share_ppm": activation.share_ppm,
-        })),
-        why: String::new(),
+        after: Some(after),
+        why: activation.why.to_string(),
         source,
     }
 }

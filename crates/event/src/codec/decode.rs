@@ -7,16 +7,18 @@ use crate::ids::{AttributeIx, EntityId, EventId, EventTypeIx, Position, RoleIx};
 use crate::money::{Currency, Money};
 use crate::record::{
     Activation, AttributeValue, Channel, Config, ConfigSection, Decision, DecisionKind,
-    DecisionSource, Entities, Event, Findings, Label, LabelSource, ListEffect, ListHit,
+    DecisionSource, Entities, Event, Findings, Label, LabelSource, Levels, ListEffect, ListHit,
     ModelVersion, Outcome, OutcomeKind, ReasonCode, Record, RuleHit, RuleOutcome, ServingPart,
     Severity, Subject, Tick, Verdict,
 };
 use crate::schema::{ATTRIBUTES_MAX, EVENT_TYPES_MAX, ROLES_MAX, TEXT_BYTES_MAX};
 use crate::time::EventTime;
 
+use super::encode::activation_version;
 use super::wire::Wire;
 use super::{
-    BODY_BYTES_MAX, CodecError, VERSION, VERSION_CHANNEL, VERSION_FINDINGS, VERSION_REASON, kind,
+    BODY_BYTES_MAX, CodecError, VERSION, VERSION_AUTHOR, VERSION_CHANNEL, VERSION_FINDINGS,
+    VERSION_REASON, kind,
 };
 
 const REASONS_MAX: u64 = 32;
@@ -32,7 +34,7 @@ pub fn decode(bytes: &[u8]) -> Result<Record, CodecError> {
     }
     let version = wire.byte("layout version")?;
     let newest = match kind {
-        kind::ACTIVATION => VERSION_CHANNEL,
+        kind::ACTIVATION => VERSION_AUTHOR,
         kind::DECISION => VERSION_FINDINGS,
         kind::CONFIG => VERSION_REASON,
         _ => VERSION,
@@ -369,27 +371,41 @@ fn config(wire: &mut Wire<'_>, version: u8) -> Result<Config, CodecError> {
 }
 
 fn activation(wire: &mut Wire<'_>, version: u8) -> Result<Activation, CodecError> {
-    Ok(Activation {
-        at: time(wire)?,
-        part: one_of(wire, ServingPart::ALL, "serving part")?,
-        artifact: wire.array("artifact")?,
-        share_ppm: wire.bounded(PPM, "share")? as u32,
-        channel: match version {
-            VERSION_CHANNEL => channel(wire)?,
-            _ => Channel::Empty,
-        },
-    })
+    let (at, part) = (time(wire)?, one_of(wire, ServingPart::ALL, "serving part")?);
+    let artifact = wire.array("artifact")?;
+    let share_ppm = wire.bounded(PPM, "share")? as u32;
+    let mut activation = Activation::new(at, part, artifact, share_ppm);
+    if version >= VERSION_CHANNEL {
+        activation.channel = channel(wire, version)?;
+    }
+    if version == VERSION_AUTHOR {
+        let bits = wire.byte("levels")?;
+        activation.levels = Levels::from_bits(bits).ok_or_else(|| wire.malformed("levels"))?;
+        activation.author = CompactString::from(wire.text(Config::AUTHOR_BYTES_MAX, "author")?);
+        activation.why = CompactString::from(wire.text(Config::WHY_BYTES_MAX, "why")?);
+    }
+    // What an older layout can say is written in that one.
+    match activation_version(&activation) == version {
+        true => Ok(activation),
+        false => Err(wire.malformed("layout version")),
+    }
 }
 
-fn channel(wire: &mut Wire<'_>) -> Result<Channel, CodecError> {
-    match wire.byte("channel")? {
-        0 => Ok(Channel::Kept {
+fn channel(wire: &mut Wire<'_>, version: u8) -> Result<Channel, CodecError> {
+    let named = wire.byte("channel")?;
+    let place = match version {
+        VERSION_AUTHOR => named.checked_sub(1),
+        _ => Some(named),
+    };
+    match place {
+        None => Ok(Channel::Empty),
+        Some(0) => Ok(Channel::Kept {
             producer: wire.array("producer")?,
         }),
-        1 => Ok(Channel::Rebuilt {
+        Some(1) => Ok(Channel::Rebuilt {
             producer: wire.array("producer")?,
             scores: wire.array("scores")?,
         }),
-        _ => Err(wire.malformed("channel")),
+        Some(_) => Err(wire.malformed("channel")),
     }
 }

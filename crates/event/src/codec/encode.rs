@@ -3,11 +3,11 @@
 use crate::money::Money;
 use crate::record::{
     Activation, AttributeValue, Channel, Config, Decision, Entities, Event, Findings, Label,
-    Outcome, Record, Subject, Tick,
+    Levels, Outcome, Record, ServingPart, Subject, Tick,
 };
 
 use super::wire::{put_signed, put_text, put_varint};
-use super::{VERSION, VERSION_CHANNEL, VERSION_FINDINGS, VERSION_REASON, kind};
+use super::{VERSION, VERSION_AUTHOR, VERSION_CHANNEL, VERSION_FINDINGS, VERSION_REASON, kind};
 
 /// Appends the record's bytes to `out`.
 pub fn encode(record: &Record, out: &mut Vec<u8>) {
@@ -195,25 +195,45 @@ fn encode_config(config: &Config, out: &mut Vec<u8>) {
 }
 
 fn encode_activation(activation: &Activation, out: &mut Vec<u8>) {
-    let version = match activation.channel {
-        Channel::Empty => VERSION,
-        Channel::Kept { .. } | Channel::Rebuilt { .. } => VERSION_CHANNEL,
-    };
+    let version = activation_version(activation);
     out.extend_from_slice(&[kind::ACTIVATION, version]);
     put_signed(out, activation.at.millis());
     out.push(activation.part as u8);
     out.extend_from_slice(&activation.artifact);
     put_varint(out, u64::from(activation.share_ppm));
+    // Layout 2 has no name for an empty channel: that is layout 1.
+    let empty = match version {
+        VERSION_AUTHOR => 1,
+        _ => 0,
+    };
     match activation.channel {
-        Channel::Empty => {}
+        Channel::Empty => out.extend(std::iter::repeat_n(0, empty)),
         Channel::Kept { producer } => {
-            out.push(0);
+            out.push(empty as u8);
             out.extend_from_slice(&producer);
         }
         Channel::Rebuilt { producer, scores } => {
-            out.push(1);
+            out.push(empty as u8 + 1);
             out.extend_from_slice(&producer);
             out.extend_from_slice(&scores);
         }
+    }
+    if version == VERSION_AUTHOR {
+        out.push(activation.levels.bits());
+        put_text(out, &activation.author);
+        put_text(out, &activation.why);
+    }
+}
+
+/// The oldest layout that can hold it.
+pub(super) fn activation_version(activation: &Activation) -> u8 {
+    let plain = activation.part != ServingPart::Retired
+        && activation.levels == Levels::default()
+        && activation.author.is_empty()
+        && activation.why.is_empty();
+    match (plain, activation.channel) {
+        (false, _) => VERSION_AUTHOR,
+        (true, Channel::Empty) => VERSION,
+        (true, Channel::Kept { .. } | Channel::Rebuilt { .. }) => VERSION_CHANNEL,
     }
 }

@@ -5,7 +5,7 @@ use compact_str::CompactString;
 use ringfence_event::codec::decode;
 use ringfence_event::record::{
     Activation, AttributeValue, Channel, Config, ConfigSection, Decision, DecisionKind,
-    DecisionSource, Entities, Event, Findings, Label, LabelSource, ListEffect, ListHit,
+    DecisionSource, Entities, Event, Findings, Label, LabelSource, Levels, ListEffect, ListHit,
     ModelVersion, Outcome, OutcomeKind, ReasonCode, Record, RuleHit, RuleOutcome, ServingPart,
     Severity, Subject, Tick, Verdict, degraded,
 };
@@ -283,13 +283,7 @@ fn activation() {
     (0xe0..=0xff)
         .zip(&mut artifact)
         .for_each(|(byte, at)| *at = byte);
-    let activation = Activation {
-        at: at(EVENT_TIME),
-        part: ServingPart::Challenger,
-        artifact,
-        share_ppm: 50_000,
-        channel: Channel::Empty,
-    };
+    let activation = Activation::new(at(EVENT_TIME), ServingPart::Challenger, artifact, 50_000);
     let golden = include_str!("../golden/activation.hex");
     check(golden, Record::Activation(activation.clone()));
 
@@ -297,12 +291,32 @@ fn activation() {
         producer: [0xaa; 32],
         scores: [0xbb; 32],
     };
-    let (part, channel) = (ServingPart::Champion, rebuilt);
-    let activation = Activation {
-        part,
-        channel,
-        ..activation
+    let champion = Activation {
+        part: ServingPart::Champion,
+        channel: rebuilt,
+        ..activation.clone()
     };
     let golden = include_str!("../golden/activation_channel.hex");
-    check(golden, Record::Activation(activation));
+    check(golden, Record::Activation(champion));
+
+    let authored = Activation {
+        channel: Channel::Kept {
+            producer: [0xaa; 32],
+        },
+        levels: Levels::ALL,
+        author: "ann".into(),
+        why: "pilot".into(),
+        ..activation.clone()
+    };
+    let golden = include_str!("../golden/activation_author.hex");
+    check(golden, Record::Activation(authored));
+
+    let (part, share_ppm) = (ServingPart::Retired, 1_000_000);
+    let retired = Activation {
+        part,
+        share_ppm,
+        ..activation
+    };
+    let golden = include_str!("../golden/activation_retired.hex");
+    check(golden, Record::Activation(retired));
 }

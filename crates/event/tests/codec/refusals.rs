@@ -23,6 +23,9 @@ const TICK: &str = include_str!("../golden/tick.hex");
 const ACTIVATION: &str = include_str!("../golden/activation.hex");
 const CHANNEL: &str = include_str!("../golden/activation_channel.hex");
 
+const AUTHORED: &str = include_str!("../golden/activation_author.hex");
+const RETIRED: &str = include_str!("../golden/activation_retired.hex");
+
 #[test]
 fn one_changed_part_is_refused_with_its_name() {
     let cases = [
@@ -131,12 +134,20 @@ fn one_changed_part_is_refused_with_its_name() {
         (FINDINGS, "04 6d 75 6c 65", "00", "tag is not"),
         (DECISION, "04 01", "04 03", "layout version 3, this"),
         (REASON, "05 6d 75 6c 65 73", "00", "reason is not"),
-        (ACTIVATION, "01  # part", "03 #", "serving part is not"),
+        (ACTIVATION, "01  # part", "04 #", "serving part is not"),
+        (ACTIVATION, "01  # part", "03 #", "layout version is not"),
         (ACTIVATION, "d0 86 03", "c1 84 3d", "share is not canonical"),
         (ACTIVATION, "07 01  #", "07 02  #", "channel expected"),
-        (ACTIVATION, "07 01  #", "07 03  #", "layout version 3, this"),
+        (ACTIVATION, "07 01  #", "07 03  #", "channel expected"),
+        (ACTIVATION, "07 01  #", "07 04  #", "layout version 4, this"),
         (CHANNEL, "01  # channel", "02  #", "channel is not"),
         (CHANNEL, "01  # channel", "00  #", "32 bytes past its end"),
+        (AUTHORED, "01  # channel", "03  #", "channel is not"),
+        (AUTHORED, "07  # levels", "00  #", "levels is not"),
+        (AUTHORED, "07  # levels", "08  #", "levels is not"),
+        (AUTHORED, "61 6e 6e  #", "61 6e ff  #", "author is not"),
+        (AUTHORED, "05 70", "81 04 70", "why is not"),
+        (RETIRED, "03  # part", "02  #", "layout version is not"),
         (
             TICK,
             "82 67",

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use ringfence_event::record::{
     Activation, AttributeValue, Channel, Config, ConfigSection, Decision, DecisionKind,
-    DecisionSource, Entities, Event, Findings, Label, LabelSource, ListEffect, ListHit,
+    DecisionSource, Entities, Event, Findings, Label, LabelSource, Levels, ListEffect, ListHit,
     ModelVersion, Outcome, OutcomeKind, ReasonCode, Record, RuleHit, RuleOutcome, ServingPart,
     Severity, Subject, Tick, Verdict,
 };
@@ -251,12 +251,18 @@ fn config() -> impl Strategy<Value = Config> {
 
 fn activation() -> impl Strategy<Value = Activation> {
     let head = (time(), select(ServingPart::ALL), any::<[u8; 32]>(), 0..=PPM);
-    (head, channel()).prop_map(|((at, part, artifact, share_ppm), channel)| Activation {
-        at,
-        part,
-        artifact,
-        share_ppm,
-        channel,
+    let levels = (1_u8..8).prop_map(|bits| Levels::from_bits(bits).unwrap());
+    let levels = prop_oneof![Just(Levels::default()), levels];
+    let named = prop_oneof![Just(Default::default()), ("\\PC{0,32}", "\\PC{0,32}"),];
+    (head, channel(), levels, named).prop_map(|(head, channel, levels, (author, why))| {
+        let (at, part, artifact, share_ppm) = head;
+        Activation {
+            channel,
+            levels,
+            author: author.into(),
+            why: why.into(),
+            ..Activation::new(at, part, artifact, share_ppm)
+        }
     })
 }
 

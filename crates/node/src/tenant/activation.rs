@@ -132,12 +132,10 @@ impl Tenant {
                 channel
             }
         };
+        let at = self.journal.newest();
         let activation = Activation {
-            at: self.journal.newest(),
-            part: ServingPart::Champion,
-            artifact,
-            share_ppm: 1_000_000,
             channel,
+            ..Activation::new(at, ServingPart::Champion, artifact, 1_000_000)
         };
         let position = self.append(Record::Activation(activation))?;
         if let Some(said) = said {

@@ -71,6 +71,9 @@ fn record_value(record: &Record, schema: &Schema, features: &FeatureList) -> Val
                 "share_ppm": activation.share_ppm,
                 "channel": channel,
                 "producer": producer,
+                "levels": activation.levels.names().collect::<Vec<_>>(),
+                "author": activation.author.as_str(),
+                "why": activation.why.as_str(),
             })
         }
     }

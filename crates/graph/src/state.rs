@@ -232,6 +232,12 @@ impl Graph {
         })
     }
 
+    /// What the number of a categorical attribute's feature stands for.
+    pub fn category_name(&self, attribute: AttributeIx, code: usize) -> Option<&str> {
+        let values = self.categories.get(usize::from(attribute.0))?.as_ref()?;
+        Some(&values.values().get(code)?.name)
+    }
+
     /// Kind and name of the node on the other end of an interaction of [`NodeView::interactions`].
     pub fn peer(&self, item: &Interaction) -> Option<(KindIx, &str)> {
         let alive = item.peer != NONE && self.is_alive(item.peer);

@@ -96,6 +96,7 @@ fn artifact(dice: &mut Dice, shape: Shape, count: usize) -> Artifact {
             blend: Blend::NETWORK,
             trees_calibration: Calibration::identity(),
         }),
+        reference: None,
     }
 }
 

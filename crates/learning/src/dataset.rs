@@ -330,7 +330,7 @@ impl Survey {
 }
 
 /// Deterministic: the same event is kept or not in every run.
-fn keeps(key: u64, rate: f64) -> bool {
+pub(crate) fn keeps(key: u64, rate: f64) -> bool {
     let mixed = key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 11;
     (mixed as f64) < rate * (1_u64 << 53) as f64
 }

@@ -12,7 +12,9 @@ pub mod neural;
 pub mod onnx;
 pub mod oracle;
 pub mod producer;
+pub mod reference;
 pub mod sample_digest;
+pub mod watched;
 
 pub mod boost;
 pub mod calibrate;

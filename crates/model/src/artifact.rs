@@ -35,9 +35,11 @@ pub use error::ArtifactError;
 pub(crate) use sections::arrays;
 
 /// The newest version of the file; a file is written in the oldest one that can hold it.
-pub const FORMAT_VERSION: u32 = 2;
+pub const FORMAT_VERSION: u32 = 3;
 /// The first version with networks and producers.
 const VERSION_PARTS: u32 = 2;
+/// The first version with a reference for drift.
+const VERSION_REFERENCE: u32 = 3;
 const KIND_TREES: &str = "trees";
 const KIND_HYBRID: &str = "hybrid";
 /// Before the names of a producer's tensors.
@@ -85,6 +87,8 @@ pub struct Artifact {
     /// Writes the suspicion that the model reads; the two are one file and serve together.
     pub producer: Option<Producer>,
     pub network: Option<Network>,
+    /// What the rows it was trained on looked like, as crate `drift` encodes it; opaque here.
+    pub reference: Option<Vec<u8>>,
 }
 
 /// What a hybrid holds beside its trees.
@@ -215,6 +219,7 @@ impl Artifact {
         if let Some(network) = &self.network {
             sections::write_network(&network.hybrid, &mut tensors);
         }
+        tensors.extend(self.reference.as_deref().map(sections::reference));
         Ok(container::write(
             &serde_json::to_string(&content)?,
             tensors,
@@ -245,12 +250,14 @@ impl Artifact {
             }),
             None => None,
         };
+        let reference = sections::read_reference(&mut tensors)?;
         tensors.end()?;
         let artifact = Artifact {
             header,
             trees,
             producer,
             network,
+            reference,
         };
         if artifact.kind() != content.kind {
             let expected = match artifact.network {
@@ -280,8 +287,9 @@ impl Artifact {
 
     /// The oldest version of the file that can hold this model.
     fn format_version(&self) -> u32 {
-        match (&self.producer, &self.network) {
-            (None, None) => 1,
+        match (&self.producer, &self.network, &self.reference) {
+            (_, _, Some(_)) => VERSION_REFERENCE,
+            (None, None, None) => 1,
             _ => VERSION_PARTS,
         }
     }

@@ -56,6 +56,7 @@ fn artifact() -> Artifact {
         trees: random_trees(7, 3, 5, 9),
         producer: None,
         network: None,
+        reference: None,
     }
 }
 
@@ -160,6 +161,22 @@ fn trees_alone_keep_their_bytes() {
         sha,
         "24cc62ec0aa73c8ddbe02ef0c2e2a4ba0cd7783cd26df27a01dc74668bc179e3"
     );
+}
+
+#[test]
+fn a_reference_takes_a_version_of_its_own_and_comes_back() {
+    for without in [artifact(), hybrid()] {
+        let with = Artifact {
+            reference: Some(vec![1, 2, 3]),
+            ..without.clone()
+        };
+        let file = with.encode().unwrap();
+        assert!(String::from_utf8_lossy(&file).contains(r#"format_version\":3"#));
+        assert_eq!(Artifact::decode(&file).unwrap().0, with);
+        // Of a file that holds none nothing changes.
+        let file = without.encode().unwrap();
+        assert!(!String::from_utf8_lossy(&file).contains(r#"format_version\":3"#));
+    }
 }
 
 #[test]
@@ -335,8 +352,8 @@ fn damage_is_named() {
             "model format version is 2, it must be 1",
         ),
         (
-            replace(&file, r#"format_version\":1"#, r#"format_version\":3"#),
-            "model format version must be 1 to 2, got 3",
+            replace(&file, r#"format_version\":1"#, r#"format_version\":4"#),
+            "model format version must be 1 to 3, got 4",
         ),
         (
             replace(&file, r#"\"trees\""#, r#"\"treez\""#),

@@ -156,6 +156,7 @@ fn shares_of_a_blend() {
             trees_calibration: Calibration::identity(),
         }),
         producer: None,
+        reference: None,
     };
     let shares = Scorer::new(&artifact(0.5, 2.0)).shares(&sample.input());
     let own = of_trees.contributions(&sample.tabular);

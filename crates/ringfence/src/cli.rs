@@ -3,6 +3,7 @@
 mod audit;
 mod cases;
 mod config;
+mod drift;
 mod evaluate;
 mod log;
 mod serve;
@@ -19,6 +20,7 @@ pub use config::{
     AdviseArgs, ApplyArgs, BacktestArgs, Change, EffectName, FormName as ListFormName, Lists,
     ListsArgs, Policy, PolicyArgs, Rules, RulesArgs, WindowArgs,
 };
+pub use drift::{Drift, DriftArgs, DriftReportArgs, DriftStudyArgs};
 pub use evaluate::{AuditPart, EvaluateArgs, LeaksArgs};
 pub use log::{BackupArgs, Log, LogArgs, RecordKind, RestoreArgs};
 pub use serve::{ServeArgs, Tenants, TenantsArgs, TokenArgs};
@@ -81,6 +83,7 @@ pub enum Command {
     Evaluate(EvaluateArgs),
     Leaks(LeaksArgs),
     Models(ModelsArgs),
+    Drift(DriftArgs),
     Rules(RulesArgs),
     Policy(PolicyArgs),
     Lists(ListsArgs),

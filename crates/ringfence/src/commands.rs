@@ -8,6 +8,7 @@ mod cases;
 mod completions;
 mod decide;
 pub mod demo;
+mod drift;
 mod evaluate;
 pub mod import;
 mod init;
@@ -45,6 +46,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Evaluate(args) => evaluate::run(cli, args),
         Command::Leaks(args) => leaks::run(cli, args),
         Command::Models(args) => models::run(cli, args),
+        Command::Drift(args) => drift::run(cli, args),
         Command::Rules(args) => rules::run(cli, args),
         Command::Policy(args) => rules::policy(cli, args),
         Command::Lists(args) => lists::run(cli, args),

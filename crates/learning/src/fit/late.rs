@@ -70,6 +70,7 @@ impl Late<'_> {
                 trees,
                 network: None,
                 producer: None,
+                reference: None,
             },
             parts: [(0, 0); 3],
         })

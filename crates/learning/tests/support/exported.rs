@@ -136,5 +136,6 @@ pub fn artifact(network: Option<(Hybrid, Blend)>, features: usize, calibration: 
             trees_calibration: calibration,
         }),
         producer: None,
+        reference: None,
     }
 }

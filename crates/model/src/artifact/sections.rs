@@ -44,6 +44,19 @@ pub fn write_trees(prefix: &str, trees: &Trees, out: &mut Vec<Tensor>) {
     ]);
 }
 
+const REFERENCE: &str = "drift.reference";
+
+pub fn reference(bytes: &[u8]) -> Tensor {
+    list(REFERENCE.to_owned(), Dtype::U8, bytes, u8::to_le_bytes)
+}
+
+pub fn read_reference(tensors: &mut Tensors<'_>) -> Result<Option<Vec<u8>>, ContainerError> {
+    match tensors.any(REFERENCE) {
+        true => Ok(Some(tensors.take_list(REFERENCE, Dtype::U8)?.to_vec())),
+        false => Ok(None),
+    }
+}
+
 /// The arrays of trees as bytes, in the order of [`write_trees`]; a producer's identity is a digest over them.
 pub fn arrays(trees: &Trees) -> impl Iterator<Item = Vec<u8>> {
     let mut tensors = Vec::new();

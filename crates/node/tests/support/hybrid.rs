@@ -110,6 +110,7 @@ pub fn artifact(hybrid: Hybrid) -> Artifact {
             },
             trees_calibration: platt(1.0, 0.5),
         }),
+        reference: None,
     }
 }
 

@@ -51,6 +51,9 @@ pub struct TrainArgs {
     /// How scores become probabilities; isotonic needs 1,000 frauds in the latest part.
     #[arg(long, value_enum, default_value_t = CalibrationName::Platt)]
     pub calibration: CalibrationName,
+    /// Leave out what the watch over drift compares with.
+    #[arg(long)]
+    pub no_reference: bool,
     /// Train a producer of suspicion on the earlier part of the range and the model on the later part:
     /// later samples then read what the producer said of the events around them.
     #[arg(long)]

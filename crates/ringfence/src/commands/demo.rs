@@ -91,7 +91,13 @@ fn simulate(cli: &Cli, args: &DemoArgs, stream: &Path) -> Result<()> {
     Ok(())
 }
 
-fn import(cli: &Cli, root: &Path, text: &str, schema: &Schema, history: &Path) -> Result<Place> {
+pub fn import(
+    cli: &Cli,
+    root: &Path,
+    text: &str,
+    schema: &Schema,
+    history: &Path,
+) -> Result<Place> {
     step(cli, "2. import the history")?;
     let place = Place::new(&root.join("data"), &cli.tenant)?;
     let mapping = Mapping::parse(text, schema)?;
@@ -108,10 +114,10 @@ fn import(cli: &Cli, root: &Path, text: &str, schema: &Schema, history: &Path) -
     Ok(place)
 }
 
-fn train_and_open(cli: &Cli, place: &Place) -> Result<Tenant> {
-    step(cli, "3. train")?;
+/// As many rounds as a small world needs.
+pub fn train_args() -> TrainArgs {
     let network = NeuralConfig::default();
-    let options = TrainArgs {
+    TrainArgs {
         model: ModelKind::Trees,
         from: None,
         until: None,
@@ -126,11 +132,17 @@ fn train_and_open(cli: &Cli, place: &Place) -> Result<Tenant> {
         network_learning_rate: network.learning_rate,
         dropout: network.dropout,
         calibration: CalibrationName::Platt,
+        no_reference: false,
         producer: false,
         producer_of: None,
         producer_share: 0.5,
         no_activate: false,
-    };
+    }
+}
+
+fn train_and_open(cli: &Cli, place: &Place) -> Result<Tenant> {
+    step(cli, "3. train")?;
+    let options = train_args();
     let trained = train(cli, place, (EventTime::MIN, EventTime::END), &options)?;
     let (identity, seconds) = (&trained.identity, trained.seconds);
     step(

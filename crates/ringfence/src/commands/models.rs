@@ -78,7 +78,7 @@ fn files(place: &Place) -> Result<BTreeMap<String, Artifact>> {
 }
 
 /// Hash of the model that serves at the end of the log.
-fn serving(history: &History) -> Result<Option<String>> {
+pub fn serving(history: &History) -> Result<Option<String>> {
     let start = history.start()?;
     let mut serving = start.champion();
     let mut records = history.iter_from(start.next())?;

@@ -112,6 +112,7 @@ pub fn make(cli: &Cli, file: &Path) -> Result<()> {
         network_learning_rate: network.learning_rate,
         dropout: network.dropout,
         calibration: CalibrationName::Platt,
+        no_reference: true,
         producer: false,
         producer_of: None,
         producer_share: 0.5,

@@ -1,6 +1,7 @@
 //! `ringfence train`
 
 mod hybrid;
+mod reference;
 mod rows;
 mod stages;
 mod told;
@@ -126,6 +127,9 @@ pub fn train(
         }
     };
     fitted.artifact.producer = producer;
+    if !args.no_reference {
+        reference::add(cli, place, (from, until), &rows, &mut fitted)?;
+    }
     let identity = write_model(place, &fitted.artifact)?;
     let seconds = started.elapsed().as_secs_f64();
     Ok(Trained {

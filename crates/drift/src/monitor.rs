@@ -1,0 +1,285 @@
+//! Rows in, alerts out: what happens to one row, and where a window ends.
+//!
+//! A row counts in the window that is open when it comes: windows end by event time, and a late event is one of the
+//! next window. Late or not, it is the same window whenever the log is read.
+
+mod close;
+mod example;
+mod verdict;
+mod window;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::alert::{Alert, Reading};
+use crate::cells::{Cells, Scratch};
+use crate::column::Scale;
+use crate::reference::{HOUR_MS, Reference};
+use crate::settings::{Settings, SettingsError};
+use example::Recent;
+use window::Watched;
+
+/// Alerts that are remembered; the oldest goes first.
+pub const ALERTS_MAX: usize = 256;
+/// Of the encoded state, in its first byte.
+const VERSION: u8 = 1;
+
+#[derive(Debug)]
+pub struct Monitor {
+    reference: Arc<Reference>,
+    settings: Settings,
+    /// By column.
+    limits: Vec<Limits>,
+    state: State,
+    /// Given, but not yet taken.
+    fresh: Vec<Alert>,
+    readings: Option<Vec<Observation>>,
+    row: Vec<f32>,
+    scratch: Scratch,
+}
+
+/// A reading of all events, for whoever draws it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Observation {
+    pub column: u16,
+    pub reading: Reading,
+}
+
+/// What a column is allowed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Limits {
+    is_watched: bool,
+    spread: f64,
+    psi: f64,
+    distance: f64,
+}
+
+/// All that goes on when a process ends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct State {
+    /// Behind the last record that was taken.
+    next: u64,
+    /// Latest event time, ms.
+    now: i64,
+    /// Start of the open hour, or of the window where that is shorter; `None` before the first row.
+    open_from: Option<i64>,
+    rows: u64,
+    windows: u64,
+    missed: u64,
+    /// Of the open piece, by segment; the first has the rows that no named segment has.
+    open: Vec<Cells>,
+    recent: Vec<Recent>,
+    /// Segment by segment, a column after the other.
+    watched: Vec<Option<Watched>>,
+    alerts: VecDeque<Alert>,
+    /// Alerts given so far.
+    given: u64,
+}
+
+#[derive(Debug, Error)]
+pub enum MonitorError {
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    #[error("state of version {got}, this program reads {VERSION}")]
+    Version { got: u8 },
+    #[error("state cannot be read: {0}")]
+    Encoding(#[from] postcard::Error),
+    #[error("state is of another reference or other settings")]
+    OtherShape,
+}
+
+impl Monitor {
+    /// Begins with the record at `next`.
+    pub fn new(
+        reference: Arc<Reference>,
+        settings: Settings,
+        next: u64,
+    ) -> Result<Monitor, MonitorError> {
+        let segments = reference.segments.len();
+        let cells = || Cells::new(reference.width());
+        let state = State {
+            next,
+            now: i64::MIN,
+            open_from: None,
+            rows: 0,
+            windows: 0,
+            missed: 0,
+            open: (0..segments).map(|_| cells()).collect(),
+            recent: vec![Recent::default(); segments],
+            watched: (reference.baselines.iter())
+                .map(|baseline| baseline.as_ref().map(|_| Watched::default()))
+                .collect(),
+            alerts: VecDeque::new(),
+            given: 0,
+        };
+        Monitor::over(reference, settings, state)
+    }
+
+    fn over(
+        reference: Arc<Reference>,
+        settings: Settings,
+        state: State,
+    ) -> Result<Monitor, MonitorError> {
+        settings.check(reference.columns.iter().map(|it| it.name.as_str()))?;
+        let limits = (reference.columns.iter())
+            .map(|column| {
+                let rule = settings
+                    .rules
+                    .get(&column.name)
+                    .cloned()
+                    .unwrap_or_default();
+                Limits {
+                    is_watched: rule.watch.unwrap_or(true) && column.scale != Scale::Clock,
+                    spread: rule.spread.unwrap_or(settings.spread),
+                    psi: rule.psi.unwrap_or(settings.psi),
+                    distance: rule.distance.unwrap_or(settings.distance),
+                }
+            })
+            .collect();
+        Ok(Monitor {
+            reference,
+            settings,
+            limits,
+            state,
+            fresh: Vec::new(),
+            readings: None,
+            row: Vec::new(),
+            scratch: Scratch::default(),
+        })
+    }
+
+    /// The state, for [`Monitor::restore`].
+    pub fn save(&self) -> Result<Vec<u8>, MonitorError> {
+        Ok(postcard::to_extend(&self.state, vec![VERSION])?)
+    }
+
+    /// Goes on from a state that was saved under the same reference and settings.
+    pub fn restore(
+        reference: Arc<Reference>,
+        settings: Settings,
+        bytes: &[u8],
+    ) -> Result<Monitor, MonitorError> {
+        let (version, body) = bytes.split_first().unwrap_or((&0, &[]));
+        if *version != VERSION {
+            return Err(MonitorError::Version { got: *version });
+        }
+        let state: State = postcard::from_bytes(body)?;
+        let (width, segments) = (reference.width(), reference.segments.len());
+        let watched = state.watched.iter().zip(&reference.baselines);
+        let fits = state.open.len() == segments
+            && state.recent.len() == segments
+            && state.watched.len() == reference.baselines.len()
+            && watched.fold(true, |fits, (a, b)| fits && a.is_some() == b.is_some())
+            && state.open.iter().all(|it| it.fits(width))
+            && state.recent.iter().all(|it| it.fits(width));
+        if !fits {
+            return Err(MonitorError::OtherShape);
+        }
+        Monitor::over(reference, settings, state)
+    }
+
+    /// Keeps every reading of all events from now on, for [`Monitor::take_readings`].
+    pub fn keep_readings(&mut self) {
+        self.readings = Some(Vec::new());
+    }
+
+    pub fn take_readings(&mut self) -> Vec<Observation> {
+        self.readings
+            .as_mut()
+            .map(std::mem::take)
+            .unwrap_or_default()
+    }
+
+    /// One decided event: its features and its score, NaN when it has none of this model.
+    pub fn feed(&mut self, position: u64, time_ms: i64, values: &[f32], score: f32) {
+        self.reach(time_ms);
+        self.row.clear();
+        self.row.extend_from_slice(values);
+        self.row.push(score);
+        debug_assert_eq!(self.row.len(), self.reference.width());
+        let segment = self.reference.segment_of(&self.row).unwrap_or(0);
+        self.reference.ruler.measure(&self.row, &mut self.scratch);
+        self.state.open[segment].add(&self.scratch);
+        self.state.recent[segment].push(position, &self.row);
+        self.state.rows += 1;
+        self.state.next = position + 1;
+    }
+
+    /// A record that is no decided event, but may say that time goes on.
+    pub fn pass(&mut self, position: u64, time_ms: Option<i64>) {
+        if let Some(time) = time_ms {
+            self.reach(time);
+        }
+        self.state.next = position + 1;
+    }
+
+    /// Decided events that will never come: their windows are not whole.
+    pub fn miss(&mut self, rows: u64, next: u64) {
+        self.state.missed += rows;
+        self.state.next = next;
+    }
+
+    fn reach(&mut self, time_ms: i64) {
+        let step = HOUR_MS.min(self.settings.window.millis());
+        self.state.now = self.state.now.max(time_ms);
+        let open = self.state.now - self.state.now.rem_euclid(step);
+        match self.state.open_from {
+            Some(from) if open > from => {
+                self.close(from, from + step);
+                self.state.open_from = Some(open);
+            }
+            Some(_) => {}
+            None => self.state.open_from = Some(open),
+        }
+    }
+
+    pub fn reference(&self) -> &Reference {
+        &self.reference
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Behind the last record that was taken.
+    pub fn next(&self) -> u64 {
+        self.state.next
+    }
+
+    pub fn rows(&self) -> u64 {
+        self.state.rows
+    }
+
+    pub fn windows(&self) -> u64 {
+        self.state.windows
+    }
+
+    /// Decided events that were not seen.
+    pub fn missed(&self) -> u64 {
+        self.state.missed
+    }
+
+    /// Latest event time, ms; `None` before the first row.
+    pub fn now(&self) -> Option<i64> {
+        self.state.open_from.map(|_| self.state.now)
+    }
+
+    /// Oldest first.
+    pub fn alerts(&self) -> impl DoubleEndedIterator<Item = &Alert> {
+        self.state.alerts.iter()
+    }
+
+    /// Those given since the last call.
+    pub fn take_alerts(&mut self) -> Vec<Alert> {
+        std::mem::take(&mut self.fresh)
+    }
+
+    /// The latest reading of the standard deviation and of the distribution.
+    pub fn latest(&self, segment: usize, column: usize) -> [Option<Reading>; 2] {
+        let watched = &self.state.watched[segment * self.reference.width() + column];
+        watched.as_ref().map_or([None; 2], Watched::latest)
+    }
+}

@@ -1,0 +1,230 @@
+//! How far statistics of the reference's own hours and days lie from what the rest of it expects of them. A week is
+//! compared with the other weeks, so that a profile that fits its own weeks too well does not look quiet.
+
+use super::baseline::{Noise, Wander};
+use super::measure::{compare, distance};
+use super::profile::{Profile, Slot};
+use super::{Expected, HOURS};
+
+/// Rows of the smallest piece that says something.
+const PIECE_ROWS: f64 = 100.0;
+const DAY: usize = 24;
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Piece {
+    counted: Expected,
+    expected: Expected,
+}
+
+impl Piece {
+    fn add(&mut self, other: &Piece) {
+        self.counted.add(&other.counted);
+        self.expected.add(&other.expected);
+    }
+
+    /// Logarithm of how many times the expected standard deviation it is.
+    fn spread(&self) -> Option<f64> {
+        let (have, want) = (self.counted.sd(), self.expected.sd());
+        (have > SPREAD_MIN && want > SPREAD_MIN).then(|| libm::log(have / want))
+    }
+
+    fn missing(&self) -> f64 {
+        self.counted.missing() - self.expected.missing()
+    }
+}
+
+/// A segment whose values spread by less than this share of the whole's has one value: the rest is rounding.
+pub const SPREAD_MIN: f64 = 1e-3;
+
+/// Variance of the logarithm of a standard deviation of so many independent rows.
+pub fn spread_variance(kurtosis: f64, rows: f64) -> f64 {
+    (kurtosis - 1.0).max(0.1) / (4.0 * rows.max(1.0))
+}
+
+/// Variance of a share of so many independent rows.
+pub fn share_variance(share: f64, rows: f64) -> f64 {
+    let share = share.clamp(1.0 / rows.max(2.0), 1.0 - 1.0 / rows.max(2.0));
+    share * (1.0 - share) / rows.max(1.0)
+}
+
+/// What the largest distance of as many independent rows is on average, times the root of their number.
+pub const DISTANCE_MEAN: f64 = 0.87;
+
+pub fn noise(slots: &[Slot], first: usize, profile: &Profile, kurtosis: f64) -> Noise {
+    let hours = pieces(slots, first, profile);
+    // Days between the middles of the halves.
+    let apart = (slots.len() as f64 / DAY as f64 / 2.0).max(1.0);
+    let with_value = Scales::of(&hours, |piece| piece.counted.present());
+    let with_row = Scales::of(&hours, |piece| piece.counted.rows);
+    let (psi, distance) = unsigned(&with_row, apart);
+    Noise {
+        spread: signed(&with_value, apart, Piece::spread, |piece| {
+            spread_variance(kurtosis, piece.counted.present())
+        }),
+        psi,
+        distance,
+        missing: signed(
+            &with_row,
+            apart,
+            |piece| Some(piece.missing()),
+            |piece| share_variance(piece.expected.missing(), piece.counted.rows),
+        ),
+        novelty: 0.0,
+    }
+}
+
+/// The reference in pieces: as short as say something, days, weeks, halves.
+struct Scales {
+    short: Vec<Piece>,
+    days: Vec<Piece>,
+    weeks: Vec<Piece>,
+    halves: [Piece; 2],
+}
+
+impl Scales {
+    fn of(hours: &[Piece], rows: impl Fn(&Piece) -> f64) -> Scales {
+        let halves = [&hours[..hours.len() / 2], &hours[hours.len() / 2..]].map(|half| {
+            let mut sum = Piece::default();
+            half.iter().for_each(|hour| sum.add(hour));
+            sum
+        });
+        Scales {
+            short: merged(hours, 1, &rows),
+            days: merged(hours, DAY, &rows),
+            weeks: merged(hours, 7 * DAY, &rows),
+            halves,
+        }
+    }
+}
+
+/// Each hour beside what the other weeks expect of it.
+fn pieces(slots: &[Slot], first: usize, profile: &Profile) -> Vec<Piece> {
+    let mut pieces = Vec::with_capacity(slots.len());
+    for (week, own) in slots.chunks(HOURS).enumerate() {
+        let start = (first + week * HOURS) % HOURS;
+        let others = profile.without(own, start);
+        for (at, slot) in own.iter().enumerate() {
+            let per_row = others.per_row((start + at) % HOURS);
+            pieces.push(Piece {
+                counted: *slot,
+                expected: Expected::of(&per_row, slot.rows),
+            });
+        }
+    }
+    pieces
+}
+
+/// Consecutive pieces of at least so many hours, and of enough rows.
+fn merged(hours: &[Piece], least: usize, rows: impl Fn(&Piece) -> f64) -> Vec<Piece> {
+    let mut list = Vec::new();
+    let (mut open, mut len) = (Piece::default(), 0);
+    for hour in hours {
+        open.add(hour);
+        len += 1;
+        if len >= least && rows(&open) >= PIECE_ROWS {
+            list.push(std::mem::take(&mut open));
+            len = 0;
+        }
+    }
+    list
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let (mut sum, mut count) = (0.0, 0.0);
+    for value in values {
+        sum += value;
+        count += 1.0;
+    }
+    if count > 0.0 { sum / count } else { 0.0 }
+}
+
+/// A statistic that may go up and down around 0.
+fn signed(
+    scales: &Scales,
+    apart: f64,
+    statistic: impl Fn(&Piece) -> Option<f64>,
+    variance: impl Fn(&Piece) -> f64,
+) -> Wander {
+    let squares = |list: &[Piece], over: bool| {
+        let each = list.iter().filter_map(|piece| {
+            let value = statistic(piece)?;
+            Some(value * value / if over { variance(piece) } else { 1.0 })
+        });
+        mean(each)
+    };
+    let Scales { days, halves, .. } = scales;
+    let factor = squares(&scales.short, true).max(1.0);
+    // What lasts a day shows between days, what lasts longer between weeks.
+    let lasting = |list: &[Piece]| {
+        let chance = factor * mean(list.iter().map(&variance));
+        (squares(list, false) - chance).max(0.0)
+    };
+    let day = lasting(days).max(lasting(&scales.weeks));
+    let [first, second] = [0, 1].map(|at| statistic(&halves[at]).unwrap_or(0.0));
+    let half = factor * (variance(&halves[0]) + variance(&halves[1]));
+    let error = half + day * 4.0 / days.len().max(1) as f64;
+    let moved = (second - first) * (second - first) + error;
+    Wander {
+        pieces: days.len() as f32,
+        factor: factor as f32,
+        day: libm::sqrt(day) as f32,
+        speed: (libm::sqrt(moved) / apart) as f32,
+    }
+}
+
+/// Statistics that are never below 0: what is left of them when that of chance is taken off. Between the halves nothing is
+/// taken off: that much movement the reference does not exclude.
+fn unsigned(scales: &Scales, apart: f64) -> (Wander, Wander) {
+    let Scales { days, weeks, .. } = scales;
+    let (mut squares, mut freedom) = (0.0, 0.0);
+    for piece in &scales.short {
+        let compared = compare(&piece.counted, &piece.expected);
+        squares += compared.chi_squared;
+        freedom += compared.freedom;
+    }
+    let factor = if freedom > 0.0 {
+        squares / freedom
+    } else {
+        1.0
+    };
+    let factor = factor.max(1.0);
+    let psi = |list: &[Piece]| -> f64 {
+        mean(list.iter().map(|piece| {
+            let compared = compare(&piece.counted, &piece.expected);
+            compared.psi - factor * compared.freedom / piece.counted.rows.max(1.0)
+        }))
+    };
+    let far = |list: &[Piece]| -> f64 {
+        mean(list.iter().map(|piece| {
+            let chance = chance_distance(factor, piece.counted.present());
+            let over = (distance(&piece.counted, &piece.expected) - chance).max(0.0);
+            over * over
+        }))
+    };
+    // The first half as the second would expect it.
+    let [first, second] = &scales.halves;
+    let rows = second.counted.rows.max(1.0);
+    let mut expected = first.expected;
+    let shift = second.counted.minus(&second.expected);
+    for (bin, moved) in expected.bins.iter_mut().zip(&shift.bins) {
+        *bin = (*bin + moved / rows * first.counted.rows).max(0.0);
+    }
+    let moved = compare(&first.counted, &expected).psi;
+    let of_psi = Wander {
+        pieces: days.len() as f32,
+        factor: factor as f32,
+        day: libm::sqrt(psi(days).max(psi(weeks)).max(0.0)) as f32,
+        speed: (libm::sqrt(moved.max(0.0)) / apart) as f32,
+    };
+    let of_distance = Wander {
+        pieces: days.len() as f32,
+        factor: factor as f32,
+        day: libm::sqrt(far(days).max(far(weeks))) as f32,
+        speed: (distance(&first.counted, &expected) / apart) as f32,
+    };
+    (of_psi, of_distance)
+}
+
+pub fn chance_distance(factor: f64, rows: f64) -> f64 {
+    DISTANCE_MEAN * libm::sqrt(factor / rows.max(1.0))
+}

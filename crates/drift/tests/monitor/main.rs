@@ -1,0 +1,6 @@
+//! A monitor from outside: what it tells, and what it keeps.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod rows;
+mod state;
+mod told;

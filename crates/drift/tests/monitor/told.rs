@@ -1,0 +1,179 @@
+//! What is told and what is not: a world that only goes on, and worlds in which one thing changes.
+
+use std::collections::BTreeSet;
+
+use crate::rows::*;
+use ringfence_drift::reference::DAY_MS;
+use ringfence_drift::{Alert, Kind};
+
+/// Alerts of some live days of which `change` alters those from the third on.
+fn alerts(days: i64, mut change: impl FnMut(&mut Row) -> bool) -> Vec<Alert> {
+    let reference = reference(1);
+    let mut monitor = monitor(&reference);
+    for mut row in live(1, days) {
+        let is_late = row.time >= live_day(2);
+        if !is_late || change(&mut row) {
+            feed(&mut monitor, &row);
+        }
+    }
+    monitor.alerts().cloned().collect()
+}
+
+fn columns_of(alerts: &[Alert]) -> BTreeSet<usize> {
+    alerts.iter().map(|it| usize::from(it.column)).collect()
+}
+
+fn kinds_of(alerts: &[Alert]) -> BTreeSet<Kind> {
+    alerts.iter().map(|it| it.reading.kind).collect()
+}
+
+#[test]
+fn a_world_that_only_goes_on_is_quiet_though_a_column_grows() {
+    assert_eq!(alerts(30, |_| true), []);
+    // It has grown by a third of what it was at the end of the reference, and more.
+    let mean = |rows: Vec<Row>| {
+        let sum: f32 = rows.iter().map(|it| it.values[TENURE]).sum();
+        sum / rows.len() as f32
+    };
+    let late = live(1, 30).filter(|it| it.time >= live_day(29)).collect();
+    assert!(mean(late) > 1.3 * mean(live(1, 1).collect()));
+}
+
+#[test]
+fn drift_of_one_column_is_told_of_that_column_alone_with_events_that_show_it() {
+    let found = alerts(8, |row| {
+        row.values[RATE] = (row.values[RATE] - 1.0) * 1.6 + 1.0;
+        true
+    });
+    assert_eq!(columns_of(&found), BTreeSet::from([RATE]), "{found:?}");
+    let alert = &found[0];
+    assert!(!alert.reading.kind.is_data_quality());
+    assert!(alert.reading.value > alert.reading.baseline && alert.reading.low > 0.0);
+    // Three windows that were altered, and no more than a day of them.
+    assert!(alert.reading.from >= live_day(2), "{alert:?}");
+    assert!(alert.at < live_day(3), "{alert:?}");
+    assert_eq!(alert.at, alert.reading.until);
+    assert!(!alert.examples.is_empty());
+    assert!(
+        alert
+            .examples
+            .iter()
+            .all(|it| row(1, *it).time >= live_day(2))
+    );
+    assert_eq!(found.len(), 1, "it goes on and is told once");
+    assert_eq!(alert.over_at, None);
+}
+
+#[test]
+fn what_was_told_is_over_after_three_windows_without_it_and_is_told_again() {
+    let found = alerts(11, |row| {
+        let day = (row.time - live_day(0)) / DAY_MS;
+        if !(4..8).contains(&day) {
+            row.values[RATE] = (row.values[RATE] - 1.0) * 1.6 + 1.0;
+        }
+        true
+    });
+    assert_eq!(columns_of(&found), BTreeSet::from([RATE]));
+    assert_eq!(found.len(), 2, "{found:?}");
+    let over = found[0].over_at.unwrap();
+    assert!(over > live_day(5) && over < live_day(7), "{found:?}");
+    assert!(found[1].at > live_day(8));
+}
+
+#[test]
+fn other_hours_alone_are_no_drift() {
+    // A fifth of the day's events are left: nights, which differ in every column, are most of what comes.
+    let found = alerts(12, |row| {
+        let is_day = (7.0..22.0).contains(&row.values[HOUR]);
+        !is_day || draw(5, row.position, 0) < 0.2
+    });
+    assert_eq!(found, []);
+}
+
+#[test]
+fn the_same_night_rows_by_day_are_drift() {
+    let found = alerts(8, |row| {
+        if (7.0..22.0).contains(&row.values[HOUR]) {
+            row.values[RATE] += 2.0;
+        }
+        true
+    });
+    assert_eq!(columns_of(&found), BTreeSet::from([RATE]));
+}
+
+#[test]
+fn another_unit_is_told_as_such_and_explains_what_is_made_from_it() {
+    let found = alerts(8, |row| {
+        row.values[AMOUNT] *= 100.0;
+        row.values[DEVICE_SUM] *= 100.0;
+        true
+    });
+    assert_eq!(columns_of(&found), BTreeSet::from([AMOUNT]), "{found:?}");
+    assert_eq!(kinds_of(&found), BTreeSet::from([Kind::Unit]));
+    let reading = found[0].reading;
+    let factor = reading.value / reading.baseline;
+    assert!((80.0..125.0).contains(&factor), "{factor}");
+}
+
+#[test]
+fn a_field_that_stays_away_is_told_as_missing_and_explains_what_is_made_from_it() {
+    let found = alerts(8, |row| {
+        if draw(6, row.position, 0) < 0.5 {
+            row.values[DEVICE] = f32::NAN;
+            row.values[DEVICE_SUM] = f32::NAN;
+        }
+        true
+    });
+    assert_eq!(columns_of(&found), BTreeSet::from([DEVICE]), "{found:?}");
+    assert_eq!(kinds_of(&found), BTreeSet::from([Kind::Missing]));
+    assert!((found[0].reading.value - 0.55).abs() < 0.1);
+    assert!((found[0].reading.baseline - 0.1).abs() < 0.03);
+    let mut shown = found[0]
+        .examples
+        .iter()
+        .map(|it| draw(6, *it, 0) < 0.5 || row(1, *it).values[DEVICE].is_nan());
+    assert!(shown.all(|it| it));
+}
+
+#[test]
+fn a_value_that_the_reference_does_not_know_is_told() {
+    let found = alerts(8, |row| {
+        if draw(7, row.position, 0) < 0.06 {
+            row.values[CHANNEL] = 2.0;
+        }
+        true
+    });
+    assert_eq!(columns_of(&found), BTreeSet::from([CHANNEL]), "{found:?}");
+    assert_eq!(kinds_of(&found), BTreeSet::from([Kind::NewCategory]));
+    let value = found[0].reading.value;
+    assert!((0.01..0.09).contains(&value), "{value}");
+}
+
+#[test]
+fn drift_in_one_segment_names_it() {
+    let found = alerts(8, |row| {
+        if row.values[EVENT_TYPE] == 1.0 && row.values[CHANNEL] == 1.0 {
+            row.values[COUNT] *= 4.0;
+        }
+        true
+    });
+    assert_eq!(columns_of(&found), BTreeSet::from([COUNT]), "{found:?}");
+    let reference = reference(1);
+    let segments = found[0].also_in.iter().chain([&found[0].segment]);
+    let name = |at: &u16| reference.segments[usize::from(*at)].name.as_str();
+    let named: BTreeSet<&str> = segments.map(name).collect();
+    assert!(named.contains("1/1"), "{named:?}");
+    assert!(
+        !named.contains("0/0") && !named.contains("0/1"),
+        "{named:?}"
+    );
+}
+
+#[test]
+fn a_score_that_moves_is_told() {
+    let found = alerts(8, |row| {
+        row.score += 2.0;
+        true
+    });
+    assert_eq!(columns_of(&found), BTreeSet::from([WIDTH]));
+}

@@ -15,7 +15,9 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use meters::Registry;
 use node::Node;
 use node::mailbox::Level;
-use node::node::TenantHandle;
+use node::node::{Pending, TenantHandle};
+use node::request::Failed;
+use node::timeline::{Step, Timeline};
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{timeout, timeout_at};
@@ -25,11 +27,13 @@ use crate::backtests::Backtests;
 use crate::gate::{self, Admitted};
 use crate::limiter::Limiter;
 use crate::metrics::{Answered, Traffic};
-use crate::notes::{NoteLevel, Notes};
+use crate::notes::{Field, Note, NoteLevel, Notes};
 use crate::problem::Problem;
+use crate::recent::Recent;
 use crate::render::micros;
 use crate::routes::{self, Accepts, Route};
 use crate::settings::GatewaySettings;
+use crate::spans::{Batch, Ended, Tracing, Verdict};
 use crate::token::Verifier;
 use crate::trace::{Trace, Traces};
 
@@ -58,6 +62,10 @@ pub struct Process {
     pub webhooks: Arc<Deliverer>,
     /// What the allocator counts, as JSON.
     pub allocator: fn() -> Option<String>,
+    /// `None`: no spans are made.
+    pub tracing: Option<Tracing>,
+    /// Traces of what webhooks will tell of.
+    pub recent: Arc<Recent>,
     /// What else is told by `GET /metrics`.
     pub meters: Registry,
 }
@@ -80,6 +88,8 @@ pub struct Call {
     pub upload: Option<OwnedSemaphorePermit>,
     pub trace: Trace,
     pub started: Instant,
+    /// Where its steps are noted; without traces there is none.
+    pub timeline: Option<Arc<Timeline>>,
 }
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -143,22 +153,68 @@ fn filter(method: &Method) -> MethodFilter {
     MethodFilter::try_from(method.clone()).unwrap_or(MethodFilter::TRACE)
 }
 
+/// What is known of a request besides its answer.
+#[derive(Default)]
+pub struct Seen {
+    /// Whose token it had, also where it was refused after that.
+    pub tenant: Option<Arc<TenantHandle>>,
+    level: Option<Level>,
+}
+
+/// A request as it came.
+struct Arrived {
+    started: Instant,
+    trace: Trace,
+    timeline: Option<Arc<Timeline>>,
+}
+
 async fn handle(app: Arc<App>, route: &'static Route, request: Request) -> Response<Body> {
     let started = Instant::now();
     let given = request.headers().get(TRACEPARENT);
-    let trace = app.traces.of(given.and_then(|value| value.to_str().ok()));
-    let mut tenant = None;
-    let answered = serve(&app, route, request, (trace, started), &mut tenant).await;
-    let mut response = match answered {
-        Ok(response) => response,
+    let mut trace = app.traces.of(given.and_then(|value| value.to_str().ok()));
+    let tracing = app.process.tracing.as_ref();
+    let timeline = tracing.map(|_| Arc::new(Timeline::from(started)));
+    let arrived = Arrived {
+        started,
+        trace,
+        timeline: timeline.clone(),
+    };
+    let mut seen = Seen::default();
+    let answered = serve(&app, route, request, arrived, &mut seen).await;
+    let (mut response, code) = match answered {
+        Ok(response) => (response, None),
         Err(problem) => {
-            if let Some(cause) = &problem.cause {
-                let text = || format!("{} {}: {cause}", trace.id(), route.path);
-                app.process.notes.tell(NoteLevel::Error, text);
-            }
-            problem.response()
+            tell_cause(&app, route, trace, &problem);
+            let code = problem.code;
+            (problem.response(), Some(code))
         }
     };
+    let ended = Ended {
+        route,
+        trace,
+        tenant: seen.tenant.as_ref().map(|tenant| &*tenant.name),
+        level: seen.level,
+        status: response.status().as_u16(),
+        code,
+        verdict: response.extensions_mut().remove::<Verdict>(),
+        batch: response.extensions_mut().remove::<Batch>(),
+        time: started.elapsed(),
+        timeline: timeline.as_deref(),
+    };
+    let kept = tracing.filter(|tracing| tracing.keeps(&ended));
+    if let Some(tracing) = kept {
+        tracing.send(&ended, &app.traces);
+        trace.sampled = true;
+    }
+    app.traffic.add(&Answered {
+        route,
+        tenant: ended.tenant,
+        status: ended.status,
+        time: ended.time,
+        // One that is in no collector leads nowhere; without a collector it leads to the log's lines.
+        trace: (kept.is_some() || tracing.is_none()).then(|| (trace.trace, now_ms())),
+    });
+    tell_request(&app, &ended);
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(&trace.header()) {
         headers.insert(TRACEPARENT, value);
@@ -168,20 +224,51 @@ async fn handle(app: Arc<App>, route: &'static Route, request: Request) -> Respo
     {
         headers.insert(LOSS_WINDOW, value);
     }
-    let (status, time) = (response.status().as_u16(), started.elapsed());
-    let tenant = tenant.as_ref().map(|tenant| &*tenant.name);
-    app.traffic.add(&Answered {
-        route,
-        tenant,
-        status,
-        time,
-        trace: Some((trace.trace, now_ms())),
-    });
-    app.process.notes.tell(NoteLevel::Debug, || {
-        let (trace, method, path) = (trace.id(), &route.method, route.path);
-        format!("{trace} {method} {path} {status} {} us", micros(time))
-    });
     response
+}
+
+/// Why a request failed inside: for the operator, not for the client.
+fn tell_cause(app: &App, route: &Route, trace: Trace, problem: &Problem) {
+    let Some(cause) = &problem.cause else {
+        return;
+    };
+    app.process.notes.put(NoteLevel::Error, || Note {
+        level: NoteLevel::Error,
+        text: format!("{}: {cause}", route.path),
+        trace: Some(trace.trace),
+        fields: vec![("code", Field::Text(problem.code.to_owned()))],
+    });
+}
+
+/// A line for a request that failed here, and at the level of debugging for each.
+fn tell_request(app: &App, it: &Ended<'_>) {
+    let level = match it.status {
+        500.. => NoteLevel::Info,
+        _ => NoteLevel::Debug,
+    };
+    app.process.notes.put(level, || {
+        let us = micros(it.time);
+        let (method, path, status) = (&it.route.method, it.route.path, it.status);
+        let text = |text: &str| Field::Text(text.to_owned());
+        let mut fields = vec![
+            ("method", text(method.as_str())),
+            ("route", text(path)),
+            ("status", Field::Number(u64::from(status))),
+            ("us", Field::Number(us)),
+        ];
+        fields.extend(it.tenant.map(|tenant| ("tenant", text(tenant))));
+        fields.extend(it.code.map(|code| ("code", text(code))));
+        fields.extend(
+            it.verdict
+                .map(|told| ("decision", text(told.verdict.name()))),
+        );
+        Note {
+            level,
+            text: format!("{method} {path} {status} {us} us"),
+            trace: Some(it.trace.trace),
+            fields,
+        }
+    });
 }
 
 /// For exemplars: milliseconds since 1970, 0 on a machine whose clock is before that.
@@ -194,12 +281,14 @@ async fn serve(
     app: &Arc<App>,
     route: &'static Route,
     mut request: Request,
-    (trace, started): (Trace, Instant),
-    tenant: &mut Option<Arc<TenantHandle>>,
+    arrived: Arrived,
+    seen: &mut Seen,
 ) -> Result<Response<Body>, Problem> {
+    let started = arrived.started;
     let params = params(&mut request).await?;
     let (parts, body) = request.into_parts();
-    let admitted = gate::admit(app, route, &parts, started, tenant)?;
+    let admitted = gate::admit(app, route, &parts, started, &mut seen.tenant)?;
+    seen.level = Some(admitted.level());
     let upload = match route.accepts {
         Accepts::Model | Accepts::Csv => {
             Some(app.uploads.clone().try_acquire_owned().map_err(|_| {
@@ -223,8 +312,9 @@ async fn serve(
         headers: parts.headers,
         body,
         upload,
-        trace,
+        trace: arrived.trace,
         started,
+        timeline: arrived.timeline,
     };
     let answered = timeout_at(deadline, (route.handler)(call)).await;
     answered.unwrap_or_else(|_| Err(node::request::Failed::Expired.into()))
@@ -289,6 +379,21 @@ impl Call {
     pub fn param(&self, name: &str) -> &str {
         let found = self.params.iter().find(|(held, _)| held == name);
         found.map_or("", |(_, value)| value)
+    }
+
+    /// Hands a request to the tenant's owner, which notes its steps where they are wanted.
+    pub fn hand_over(
+        &self,
+        tenant: &TenantHandle,
+        request: node::request::Request,
+        bytes: usize,
+        level: Level,
+    ) -> Result<Pending, Failed> {
+        if let Some(timeline) = &self.timeline {
+            timeline.mark(Step::Asked);
+        }
+        let urgency = (level, self.admitted.deadline);
+        tenant.ask_timed(request, bytes, urgency, self.timeline.clone())
     }
 
     /// The level a batch has without a header is its route's.

@@ -19,6 +19,9 @@ pub mod limiter;
 pub mod token;
 pub mod trace;
 
+pub mod recent;
+pub mod spans;
+
 pub mod admin;
 pub mod metrics;
 pub mod notes;

@@ -9,7 +9,7 @@ pub enum NoteLevel {
     Error,
     /// What somebody should look at: a tenant stops serving, a file cannot be read.
     Warning,
-    /// What happened: keys were read again.
+    /// What happened: keys were read again; a line for each request that failed here.
     Info,
     /// A line for each request: trace id, route, status, time.
     Debug,
@@ -39,13 +39,30 @@ impl NoteLevel {
     }
 }
 
+/// One line for the operator.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Note {
+    pub level: NoteLevel,
+    pub text: String,
+    /// Of the request that it belongs to.
+    pub trace: Option<u128>,
+    /// For programs that read the lines; people find it in the text.
+    pub fields: Vec<(&'static str, Field)>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Field {
+    Text(String),
+    Number(u64),
+}
+
 pub struct Notes {
     level: AtomicU8,
-    write: fn(NoteLevel, &str),
+    write: fn(&Note),
 }
 
 impl Notes {
-    pub fn new(level: NoteLevel, write: fn(NoteLevel, &str)) -> Notes {
+    pub fn new(level: NoteLevel, write: fn(&Note)) -> Notes {
         Notes {
             level: AtomicU8::new(level as u8),
             write,
@@ -62,8 +79,18 @@ impl Notes {
 
     /// Only what is told is put into words.
     pub fn tell(&self, level: NoteLevel, text: impl FnOnce() -> String) {
+        self.put(level, || Note {
+            level,
+            text: text(),
+            trace: None,
+            fields: Vec::new(),
+        });
+    }
+
+    /// The same with a trace and fields.
+    pub fn put(&self, level: NoteLevel, note: impl FnOnce() -> Note) {
         if level <= self.level() {
-            (self.write)(level, &text());
+            (self.write)(&note());
         }
     }
 }

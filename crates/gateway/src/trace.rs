@@ -10,6 +10,8 @@ use std::hash::{BuildHasher, RandomState};
 pub struct Trace {
     pub trace: u128,
     pub span: u64,
+    /// The caller's span.
+    pub caller: Option<u64>,
     pub sampled: bool,
 }
 
@@ -33,20 +35,23 @@ impl Traces {
     pub fn of(&self, traceparent: Option<&str>) -> Trace {
         let span = self.draw();
         match traceparent.and_then(parse) {
-            Some((trace, sampled)) => Trace {
+            Some((trace, caller, sampled)) => Trace {
                 trace,
                 span,
+                caller: Some(caller),
                 sampled,
             },
             None => Trace {
                 trace: u128::from(self.draw()) << 64 | u128::from(self.draw()),
                 span,
+                caller: None,
                 sampled: false,
             },
         }
     }
 
-    fn draw(&self) -> u64 {
+    /// An id for a span.
+    pub fn draw(&self) -> u64 {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         self.key.hash_one(number).max(1)
     }
@@ -69,7 +74,8 @@ impl Trace {
     }
 }
 
-fn parse(text: &str) -> Option<(u128, bool)> {
+/// Trace, span, and whether it is sampled.
+fn parse(text: &str) -> Option<(u128, u64, bool)> {
     let mut parts = text.split('-');
     let (version, trace, span, flags) =
         (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
@@ -83,9 +89,9 @@ fn parse(text: &str) -> Option<(u128, bool)> {
         return None;
     }
     let trace = u128::from_str_radix(trace, 16).ok().filter(|it| *it != 0)?;
-    u64::from_str_radix(span, 16).ok().filter(|it| *it != 0)?;
+    let span = u64::from_str_radix(span, 16).ok().filter(|it| *it != 0)?;
     let flags = u8::from_str_radix(flags, 16).ok()?;
-    Some((trace, flags & 1 == 1))
+    Some((trace, span, flags & 1 == 1))
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ fn serve(dir: &Path) -> (Edge, Told) {
         Box::new(move |text: &str| told.lock().unwrap().push(text.to_owned()))
     };
     let node = Arc::new(edge::node(dir, Clock::default()));
-    let edge = Edge::serve(edge::app(node, tell, |_, _| {}));
+    let edge = Edge::serve(edge::app(node, tell, |_| {}));
     wait(|| edge.app.node.tenant("acme").unwrap().status().is_none());
     (edge, told)
 }

@@ -39,7 +39,7 @@ fn a_jump_ahead_is_believed_when_an_event_of_that_time_comes_and_not_before() {
     let node = Arc::new(edge::node(dir.path(), Clock::moved_by(hands.clone())));
     let clock = node.clock().clone();
     let tell = Box::new(|text: &str| panic!("{text}"));
-    let edge = Edge::serve(edge::app(node, tell, |_, text| panic!("{text}")));
+    let edge = Edge::serve(edge::app(node, tell, |note| panic!("{}", note.text)));
     let address = edge.address;
 
     assert_eq!(decide(address, 1, start).0, 200);

@@ -1,6 +1,7 @@
 //! The configuration of `ringfence serve`: `default.toml`, and over it the operator's file.
 
 mod retention;
+mod traces;
 mod units;
 mod webhooks;
 
@@ -10,7 +11,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use gateway::notes::NoteLevel;
+use gateway::notes::{Note, NoteLevel};
 use gateway::settings::{GatewaySettings, Limits, Rate, Rates};
 use gateway::tls::TlsFiles;
 use gateway::token::{KeySource, TokenSettings};
@@ -25,7 +26,10 @@ use serde::Deserialize;
 
 use self::webhooks::WebhooksSection;
 use retention::Retention;
+use traces::TracesSection;
 use units::{Bytes, Time};
+
+use crate::show;
 
 /// Every default stands there and nowhere else.
 pub const DEFAULTS: &str = include_str!("../default.toml");
@@ -50,6 +54,7 @@ pub struct Config {
     pub auth: Auth,
     admin: AdminSection,
     metrics: MetricsSection,
+    pub traces: TracesSection,
     log: LogSection,
     pub stop: Stop,
 }
@@ -139,7 +144,7 @@ struct ModelSection {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct BreakerSection {
-    failures: ByLevel,
+    failures: ByLevel<u32>,
     pause: Time,
     probes: u32,
 }
@@ -147,10 +152,16 @@ struct BreakerSection {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(non_snake_case, reason = "levels are written so everywhere")]
-struct ByLevel {
-    L1: u32,
-    L2: u32,
-    L3: u32,
+struct ByLevel<T> {
+    L1: T,
+    L2: T,
+    L3: T,
+}
+
+impl<T: Copy> ByLevel<T> {
+    fn values(&self) -> [T; 3] {
+        [self.L1, self.L2, self.L3]
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -209,6 +220,14 @@ struct MetricsSection {
 #[serde(deny_unknown_fields)]
 struct LogSection {
     level: String,
+    format: FormName,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum FormName {
+    Pretty,
+    Json,
 }
 
 #[derive(Debug, Deserialize)]
@@ -242,8 +261,8 @@ impl Config {
             self.requests.batch_bytes_max.0,
         );
         let queue = self.queue.bytes_max.0;
-        let ByLevel { L1, L2, L3 } = self.model.breaker.failures;
-        let fewest = L1.min(L2).min(L3);
+        let failures = self.model.breaker.failures.values();
+        let fewest = failures.into_iter().min().unwrap_or(0);
         if body == 0 || body > batch {
             bail!("requests.body_bytes_max must be above 0 and at most requests.batch_bytes_max");
         }
@@ -277,6 +296,7 @@ impl Config {
             bail!("commit.segment_bytes must be 4KiB to 1GiB");
         }
         self.webhooks.check()?;
+        self.traces.check()?;
         self.admin()?;
         self.note_level()?;
         let tls = &self.tls;
@@ -340,6 +360,14 @@ impl Config {
         })
     }
 
+    /// What writes a line for the operator.
+    pub fn note_form(&self) -> fn(&Note) {
+        match self.log.format {
+            FormName::Pretty => show::note,
+            FormName::Json => show::note_as_json,
+        }
+    }
+
     fn quotas(&self) -> Quotas {
         let quota = |entities_max, bytes_max: Bytes| Quota {
             entities_max,
@@ -356,10 +384,9 @@ impl Config {
 
     fn guard(&self) -> GuardSettings {
         let ModelSection { deadline, breaker } = &self.model;
-        let ByLevel { L1, L2, L3 } = breaker.failures;
         GuardSettings {
             deadline: deadline.0,
-            breakers: [L1, L2, L3].map(|failures| BreakerSettings {
+            breakers: breaker.failures.values().map(|failures| BreakerSettings {
                 failures,
                 pause: breaker.pause.0,
                 probes: breaker.probes,

@@ -51,6 +51,7 @@ static TASKS_WAITING: Family = Family::gauge(
 pub fn families() -> Vec<&'static Family> {
     let mut all = gateway::metrics::families();
     all.extend(own());
+    all.extend(traces::metrics::families());
     all
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use event::Invalid;
 use event::record::{Decision, DecisionKind, degraded};
-use gateway::notes::NoteLevel;
+use gateway::notes::{Field, Note, NoteLevel};
 use graph::FeatureList;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use node::NodeError;
@@ -107,7 +107,8 @@ pub fn warning(text: &str) {
 }
 
 /// What a server tells its operator.
-pub fn note(level: NoteLevel, text: &str) {
+pub fn note(note: &Note) {
+    let Note { level, text, .. } = note;
     let colour = match level {
         NoteLevel::Error => AnsiColor::Red,
         NoteLevel::Warning => AnsiColor::Yellow,
@@ -116,7 +117,30 @@ pub fn note(level: NoteLevel, text: &str) {
     let style = Style::new().bold().fg_color(Some(colour.into()));
     let mut err = anstream::AutoStream::auto(io::stderr().lock());
     // As above.
-    let _ = writeln!(err, "{style}{}{style:#}: {text}", level.name());
+    let _ = match note.trace {
+        Some(trace) => writeln!(err, "{style}{}{style:#}: {trace:032x} {text}", level.name()),
+        None => writeln!(err, "{style}{}{style:#}: {text}", level.name()),
+    };
+}
+
+/// The same as a JSON document a line, for programs; with the time, which a terminal's reader knows.
+pub fn note_as_json(note: &Note) {
+    let mut line = json!({
+        "time": node::clock::now().ok().map(|now| now.to_string()),
+        "level": note.level.name(),
+        "message": note.text,
+    });
+    if let Some(trace) = note.trace {
+        line["trace_id"] = json!(format!("{trace:032x}"));
+    }
+    for (name, field) in &note.fields {
+        line[*name] = match field {
+            Field::Text(text) => json!(text),
+            Field::Number(number) => json!(number),
+        };
+    }
+    // As above.
+    let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
 pub fn is_broken_pipe(error: &anyhow::Error) -> bool {

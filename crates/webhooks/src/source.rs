@@ -29,6 +29,13 @@ pub enum Happened<'a> {
     },
 }
 
+/// What is written of something that happened.
+pub struct Written {
+    pub data: Value,
+    /// Of the request that did it, as a `traceparent` header says it.
+    pub traceparent: Option<String>,
+}
+
 /// Reads a log in its order.
 #[derive(Debug, Default)]
 pub struct LogSource {
@@ -51,7 +58,7 @@ impl LogSource {
         &mut self,
         batch: &[(Position, Record)],
         wanted: &BTreeSet<Kind>,
-        write: impl Fn(&Happened<'_>) -> Value,
+        write: impl Fn(&Happened<'_>) -> Written,
     ) -> Result<Told, WebhookError> {
         let mut told = Told::default();
         for (at, (position, record)) in batch.iter().enumerate() {
@@ -82,12 +89,12 @@ fn notice(
     record: &Record,
     before: Option<(Position, &Event)>,
     wanted: &BTreeSet<Kind>,
-    write: impl Fn(&Happened<'_>) -> Value,
+    write: impl Fn(&Happened<'_>) -> Written,
 ) -> Result<Option<Notice>, WebhookError> {
     let Some((kind, at)) = kind(record).filter(|(kind, _)| wanted.contains(kind)) else {
         return Ok(None);
     };
-    let data = match record {
+    let Written { data, traceparent } = match record {
         Record::Decision(decision) => {
             // Right behind its event; one that is not is of an event that retention has let go.
             let event = before.filter(|(at, _)| *at == decision.event_position);
@@ -101,13 +108,24 @@ fn notice(
             })
         }
         Record::Label(label) => write(&Happened::Labelled { position, label }),
-        Record::Config(config) => configured(position, config),
-        Record::Activation(activation) => activated(position, activation),
+        Record::Config(config) => untraced(configured(position, config)),
+        Record::Activation(activation) => untraced(activated(position, activation)),
         Record::Event(_) | Record::Outcome(_) | Record::Tick(_) => return Ok(None),
     };
     // With its time: a log whose end was cut off gives a position twice.
     let id = format!("log:{}:{}", position.0, at.millis());
-    Notice::new(id, kind, at, &data).map(Some)
+    let notice = Notice::new(id, kind, at, &data)?;
+    Ok(Some(match traceparent {
+        Some(traceparent) => notice.traced(traceparent),
+        None => notice,
+    }))
+}
+
+fn untraced(data: Value) -> Written {
+    Written {
+        data,
+        traceparent: None,
+    }
 }
 
 fn kind(record: &Record) -> Option<(Kind, EventTime)> {

@@ -9,7 +9,7 @@ use event::record::{
     ModelVersion, ServingPart, Subject, Tick, Verdict,
 };
 use event::{Event, EventId, EventTime, EventTypeIx, Position, Record};
-use ringfence_webhooks::source::{CaseChange, Happened, LogSource};
+use ringfence_webhooks::source::{CaseChange, Happened, LogSource, Written};
 use ringfence_webhooks::store::deliveries::{Filter, State};
 use ringfence_webhooks::{Kind, Notice};
 use serde_json::{Value, json};
@@ -106,6 +106,17 @@ fn log() -> Vec<(Position, Record)> {
         .collect()
 }
 
+fn untraced(data: Value) -> Written {
+    Written {
+        data,
+        traceparent: None,
+    }
+}
+
+fn written(happened: &Happened<'_>) -> Written {
+    untraced(write(happened))
+}
+
 fn write(happened: &Happened<'_>) -> Value {
     match happened {
         Happened::Decided {
@@ -167,7 +178,7 @@ fn each_record_that_tells_something_is_one_notice_wherever_batches_end() {
             let (mut source, mut notices, mut next) = (LogSource::default(), Vec::new(), 0);
             while next < log.len() {
                 let end = (next + size).min(log.len());
-                let told = source.read(&log[next..end], &wanted, write).unwrap();
+                let told = source.read(&log[next..end], &wanted, written).unwrap();
                 notices.extend(told.notices);
                 let upto = told.upto.map_or(0, |upto| upto as usize + 1);
                 let stuck = upto <= next;
@@ -197,7 +208,7 @@ fn what_nobody_wants_is_not_written_down() {
     let (log, wanted) = (log(), BTreeSet::from([Kind::LabelRecorded]));
     let told = LogSource::default().read(&log, &wanted, |happened| match happened {
         Happened::Decided { .. } => panic!("a decision was written down"),
-        Happened::Labelled { .. } => json!(1),
+        Happened::Labelled { .. } => untraced(json!(1)),
     });
     assert_eq!(bodies(&told.unwrap().notices).len(), 1);
 }

@@ -4,6 +4,7 @@
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use event::EventId;
+use event::record::DecisionKind;
 use node::node::Pending;
 use node::owner::Shape;
 use node::request::{Answer, Request};
@@ -16,6 +17,7 @@ use crate::app::Call;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::render::body;
+use crate::spans::Batch;
 
 pub async fn decide(call: Call) -> Result<Response<Body>, Problem> {
     Query::parse(call.uri.query(), &[])?;
@@ -27,6 +29,8 @@ pub async fn decide(call: Call) -> Result<Response<Body>, Problem> {
     for line in lines {
         asked.push(match one(&call, shape, line) {
             Ok((event_id, request, level)) => {
+                let recent = &call.app.process.recent;
+                recent.keep(&tenant.name, event_id.as_str(), call.trace);
                 let pending = tenant.ask(request, line.len(), level, call.admitted.deadline);
                 (Some(event_id), pending.map_err(Problem::from))
             }
@@ -35,6 +39,10 @@ pub async fn decide(call: Call) -> Result<Response<Body>, Problem> {
     }
     let teller = teller(&call.app, shape);
     let mut out = Lines::default();
+    let mut told = Batch {
+        lines: asked.len() as u64,
+        declined: 0,
+    };
     for (event_id, pending) in asked {
         let answered = match pending {
             Ok(pending) => answer(pending).await,
@@ -42,6 +50,8 @@ pub async fn decide(call: Call) -> Result<Response<Body>, Problem> {
         };
         match (answered, &event_id) {
             (Ok(Answer::Decided(decided, links)), Some(event_id)) => {
+                let declined = decided.decision.verdict == DecisionKind::Decline;
+                told.declined += u64::from(declined);
                 let id = event_id.as_str();
                 let mut body = teller.decision(id, decided.position, &decided.decision, &links);
                 body.duplicate = decided.duplicate;
@@ -54,7 +64,9 @@ pub async fn decide(call: Call) -> Result<Response<Body>, Problem> {
             (Err(problem), _) => out.refuse(event_id.as_ref(), &problem),
         }
     }
-    Ok(out.response())
+    let mut response = out.response();
+    response.extensions_mut().insert(told);
+    Ok(response)
 }
 
 fn one(

@@ -15,6 +15,7 @@ use crate::app::{App, Call};
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::render::{Teller, Timings, json_body, micros};
+use crate::spans::Verdict;
 
 pub async fn decide(call: Call) -> Result<Response<Body>, Problem> {
     let query = Query::parse(call.uri.query(), &["explain", "timings"])?;
@@ -29,7 +30,9 @@ pub async fn decide(call: Call) -> Result<Response<Body>, Problem> {
         event: Box::new(event),
         explain,
     };
-    let pending = tenant.ask(request, call.body.len(), level, call.admitted.deadline)?;
+    let recent = &call.app.process.recent;
+    recent.keep(&tenant.name, event_id.as_str(), call.trace);
+    let pending = call.hand_over(tenant, request, call.body.len(), level)?;
     let Answer::Decided(decided, links) = answer(pending).await? else {
         return Err(Problem::internal(
             "the owner gave the answer to another request",
@@ -48,7 +51,10 @@ pub async fn decide(call: Call) -> Result<Response<Body>, Problem> {
         read_us: micros(read),
         decided_us: micros(call.started.elapsed()) - micros(read),
     });
-    Ok(json_body(StatusCode::OK, &body))
+    let mut response = json_body(StatusCode::OK, &body);
+    let verdict = Verdict::of(&decided.decision, level);
+    response.extensions_mut().insert(verdict);
+    Ok(response)
 }
 
 pub async fn one(call: Call) -> Result<Response<Body>, Problem> {
@@ -172,7 +178,7 @@ pub async fn ask(call: &Call, tenant: &TenantHandle, request: Request) -> Result
     let carries = request.writes() || matches!(request, Request::Check { .. });
     let bytes = QUESTION_BYTES + if carries { call.body.len() } else { 0 };
     let level = call.admitted.level();
-    answer(tenant.ask(request, bytes, level, call.admitted.deadline)?).await
+    answer(call.hand_over(tenant, request, bytes, level)?).await
 }
 
 pub async fn answer(pending: Pending) -> Result<Answer, Problem> {

@@ -20,7 +20,7 @@ use node::node::NodeSettings;
 use node::owner::{Fsync, OwnerSettings};
 use node::quota::{Quota, Quotas};
 use ringfence_gateway::app::{App, Process, Schemas, router};
-use ringfence_gateway::notes::{NoteLevel, Notes};
+use ringfence_gateway::notes::{Note, NoteLevel, Notes};
 use ringfence_gateway::settings::{GatewaySettings, Limits, Rate, Rates};
 use ringfence_gateway::token::{Claims, Keys, Role, TokenSettings, Verifier, issue};
 use ringfence_gateway::{routes, server};
@@ -107,7 +107,7 @@ fn silent() -> webhooks::Settings {
 }
 
 /// What fails inside goes to `note`.
-pub fn app(node: Arc<Node>, tell: Tell, note: fn(NoteLevel, &str)) -> App {
+pub fn app(node: Arc<Node>, tell: Tell, note: fn(&Note)) -> App {
     let tokens = TokenSettings {
         audience: "ringfence".to_owned(),
         leeway: Duration::from_secs(30),
@@ -153,6 +153,8 @@ pub fn app(node: Arc<Node>, tell: Tell, note: fn(NoteLevel, &str)) -> App {
         notes: Arc::new(Notes::new(NoteLevel::Error, note)),
         allocator: || None,
         meters: meters::Registry::default(),
+        tracing: None,
+        recent: Arc::default(),
     };
     let verifier = Verifier::new(tokens, Keys::secret(SECRET).unwrap());
     let desk = Desk::start(node.clone(), tell).unwrap();

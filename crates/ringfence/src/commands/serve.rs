@@ -17,6 +17,7 @@ use event::EventTime;
 use gateway::admin;
 use gateway::app::{App, Process, Schemas, router};
 use gateway::notes::{NoteLevel, Notes};
+use gateway::recent::Recent;
 use gateway::routes;
 use gateway::server;
 use gateway::tls::Tls;
@@ -59,7 +60,10 @@ pub fn run(cli: &Cli, args: &ServeArgs) -> Result<ExitCode> {
     if node.tenants().is_empty() {
         node.create(&cli.tenant, DEFAULT_SCHEMA, starter::furnish)?;
     }
-    let notes = Arc::new(Notes::new(config.note_level()?, show::note));
+    let notes = Arc::new(Notes::new(config.note_level()?, config.note_form()));
+    let tracing = config.traces.start()?;
+    let exporter = tracing.as_ref().map(|tracing| tracing.exporter.clone());
+    let recent = Arc::new(Recent::new());
     let webhooks = Arc::new(deliverer(&config, &node, &notes)?);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.listen.threads)
@@ -69,11 +73,14 @@ pub fn run(cli: &Cli, args: &ServeArgs) -> Result<ExitCode> {
         .context("cannot start the threads that speak HTTP")?;
     let mut meters = Registry::default();
     meters.add(metrics::source(runtime.handle().clone()));
+    meters.add(traces::metrics::source(exporter.clone()));
     let process = Process {
         notes: notes.clone(),
         webhooks: webhooks.clone(),
         allocator,
         meters,
+        tracing,
+        recent: recent.clone(),
     };
     let starter = settings.starter;
     let schemas = Schemas {
@@ -84,7 +91,7 @@ pub fn run(cli: &Cli, args: &ServeArgs) -> Result<ExitCode> {
     let tell = Box::new(move |text: &str| told.tell(NoteLevel::Warning, || text.to_owned()));
     let desk = Arc::new(Desk::start(node.clone(), tell).context("cannot start the desk's thread")?);
     let behind = (node.clone(), desk.clone());
-    let following = Following::start(behind, webhooks.clone(), notes.clone(), starter)?;
+    let following = Following::start(behind, webhooks.clone(), (notes.clone(), recent), starter)?;
     let app = App::new(
         node.clone(),
         desk.clone(),
@@ -150,10 +157,16 @@ pub fn run(cli: &Cli, args: &ServeArgs) -> Result<ExitCode> {
     );
     runtime.shutdown_background();
     webhooks.stop(drain.saturating_sub(stopped.elapsed()).min(WEBHOOKS_END));
+    let left = drain.saturating_sub(stopped.elapsed()).min(SPANS_END);
+    if exporter.is_some_and(|exporter| !exporter.stop(left)) {
+        let text = || "the collector did not take every span (traces.endpoint)".to_owned();
+        notes.tell(NoteLevel::Warning, text);
+    }
     if !done {
-        show::warning(
-            "stopped past its bound (stop.drain): what was acknowledged is on disk, the next start replays more",
-        );
+        notes.tell(NoteLevel::Warning, || {
+            "stopped past its bound (stop.drain): what was acknowledged is on disk, the next start replays more"
+                .to_owned()
+        });
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -170,6 +183,9 @@ fn deliverer(config: &Config, node: &Arc<Node>, notes: &Arc<Notes>) -> Result<De
 
 /// For attempts at webhooks that are on their way when all else has ended; one that is broken off is made again.
 const WEBHOOKS_END: Duration = Duration::from_secs(3);
+
+/// For spans that wait for the collector when all else has ended.
+const SPANS_END: Duration = Duration::from_secs(3);
 
 /// What mimalloc counts, as JSON.
 fn allocator() -> Option<String> {

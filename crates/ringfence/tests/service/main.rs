@@ -8,6 +8,8 @@
 #![allow(clippy::print_stdout, reason = "what is skipped is said")]
 
 mod client;
+#[path = "../../../traces/tests/collector/mod.rs"]
+mod collector;
 mod server;
 
 mod access;
@@ -33,4 +35,5 @@ mod schema;
 mod schemathesis;
 mod stop;
 mod tls;
+mod traces;
 mod webhooks;

@@ -153,8 +153,13 @@ fn what_is_decided_is_told_once_and_neither_side_s_failure_loses_it() {
     assert_eq!(refused.status.code(), Some(1), "{refused:?}");
     let by_openssl = openssl(&secret, &got[0]);
     assert_eq!(got[0].header("webhook-signature"), by_openssl);
-    // A decision has the trace of no request: it is told after them.
-    assert_eq!(got[0].header("traceparent"), "");
+    // A decision has the trace of its request, also at an attempt of a later process.
+    let first = got.iter().find(|it| {
+        let body: Value = serde_json::from_slice(&it.body).unwrap();
+        body["data"]["event"]["event_id"] == "e1"
+    });
+    let trace = first.unwrap().header("traceparent");
+    assert_eq!(trace.split('-').nth(1), decided["e1"]["trace_id"].as_str());
     let metrics = server.admin().get("/metrics");
     assert!(
         metrics

@@ -15,11 +15,12 @@ use casework::changes::Changed;
 use desk::Desk;
 use event::Position;
 use gateway::notes::{NoteLevel, Notes};
+use gateway::recent::Recent;
 use gateway::render::Teller;
 use node::node::TenantHandle;
 use node::{Follower, Node, NodeError};
 use webhooks::deliverer::Tenant;
-use webhooks::source::{CASES, CaseChange, LOG, LogSource};
+use webhooks::source::{CASES, CaseChange, Happened, LOG, LogSource, Written};
 use webhooks::{Deliverer, WebhookError};
 
 /// How far a notice is behind its decision at most, when nothing else is; a look costs an atomic read.
@@ -42,6 +43,7 @@ struct Rounds {
     desk: Arc<Desk>,
     webhooks: Arc<Deliverer>,
     notes: Arc<Notes>,
+    recent: Arc<Recent>,
     starter: Option<[u8; 8]>,
     followed: BTreeMap<String, Followed>,
 }
@@ -69,7 +71,7 @@ impl Following {
     pub fn start(
         (node, desk): (Arc<Node>, Arc<Desk>),
         webhooks: Arc<Deliverer>,
-        notes: Arc<Notes>,
+        (notes, recent): (Arc<Notes>, Arc<Recent>),
         starter: Option<[u8; 8]>,
     ) -> Result<Following> {
         let stop = Arc::new(AtomicBool::new(false));
@@ -78,6 +80,7 @@ impl Following {
             desk,
             webhooks,
             notes,
+            recent,
             starter,
             followed: BTreeMap::new(),
         };
@@ -171,7 +174,10 @@ impl Rounds {
                 break;
             }
             let wanted = hooks.store().wanted()?;
-            let told = source.read(&batch, &wanted, |it| teller.happened(it))?;
+            let told = source.read(&batch, &wanted, |it| Written {
+                data: teller.happened(it),
+                traceparent: trace_of(&self.recent, &handle.name, it),
+            })?;
             if let Some(upto) = told.upto {
                 let now = self.node.clock().now()?;
                 hooks.take_in(LOG, upto, &told.notices, now)?;
@@ -267,6 +273,17 @@ impl Rounds {
             source: LogSource::default(),
             cases_at: Instant::now(),
         }))))
+    }
+}
+
+/// Of a decision that a request was answered with since the start.
+fn trace_of(recent: &Recent, tenant: &str, happened: &Happened<'_>) -> Option<String> {
+    match happened {
+        Happened::Decided { event, .. } => {
+            let trace = recent.of(tenant, event.event_id.as_str())?;
+            Some(trace.header())
+        }
+        Happened::Labelled { .. } => None,
     }
 }
 

@@ -27,6 +27,7 @@ mod metrics;
 mod models;
 mod neighbours;
 mod play;
+mod prometheus;
 mod quick_start;
 mod quota;
 mod retention;

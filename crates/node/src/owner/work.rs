@@ -1,12 +1,13 @@
 //! One letter: from what is asked to the answer that waits for the disk.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use event::Position;
 
 use super::progress::Doing;
 use super::{Fsync, Left, Owner, Timed, Waiting};
+use crate::counters::Counters;
 use crate::guard::Urgency;
 use crate::journal::behind::is_disk_failure;
 use crate::request::{Answer, Failed, Letter, NotServing, Reply, Request};
@@ -28,47 +29,26 @@ impl Owner {
         let now = self.settings.clock.instant();
         if letter.deadline <= now {
             counters.expired.add(1);
-            self.reply(letter.reply, Err(Failed::Expired), Timed::default());
+            self.refuse(letter.reply, Failed::Expired);
             return Ok(());
         }
         if self.retry_at.is_some() && (self.tenant.is_none() || letter.request.writes()) {
             let status = self.shared.status().unwrap_or(NotServing::Starting);
-            self.reply(
-                letter.reply,
-                Err(Failed::NotServing(status)),
-                Timed::default(),
-            );
+            self.refuse(letter.reply, Failed::NotServing(status));
             return Ok(());
         }
         let switches = matches!(letter.request, Request::Activate(_));
         // A channel's last records are read from the log, so all of it must be there.
         if switches && let Err(error) = self.await_disk() {
             let failed = Failed::Storage(error.to_string());
-            self.reply(letter.reply, Err(failed), Timed::default());
+            self.refuse(letter.reply, failed);
             return Err(Left::Disk(error));
         }
+        let timed = self.timed(&mut letter, now);
         let Some(tenant) = &mut self.tenant else {
-            self.reply(
-                letter.reply,
-                Err(Failed::NotServing(NotServing::Starting)),
-                Timed::default(),
-            );
+            self.refuse(letter.reply, Failed::NotServing(NotServing::Starting));
             return Ok(());
         };
-        let mut timed = Timed {
-            since: None,
-            timeline: letter.timeline.take(),
-        };
-        if matches!(letter.request, Request::Decide { .. }) {
-            timed.since = Some(now);
-            self.decisions += 1;
-            if timed.timeline.is_none() && self.decisions.is_multiple_of(TIMED_EACH) {
-                timed.timeline = Some(Arc::new(Timeline::from(now)));
-            }
-        }
-        if let Some(timeline) = &timed.timeline {
-            timeline.mark(Step::Turn);
-        }
         tenant.timed_by(timed.timeline.clone());
         if letter.request.writes() {
             self.quiet_since = Instant::now();
@@ -86,17 +66,7 @@ impl Owner {
         }
         match answered {
             Ok(answer) => {
-                if switches {
-                    let pause = now.elapsed().as_micros() as u64;
-                    counters.activations.add(1);
-                    counters.serves(tenant.champion());
-                    counters.switch_pause_us_max.raise_to(pause);
-                }
-                counters.records.add(tenant.next().0 - before.0);
-                counters.entities.set(tenant.entities());
-                if let Some(delay) = tenant.take_label_delay() {
-                    counters.label_delay.add(delay.millis().max(0) as u64);
-                }
+                tell(&counters, tenant, before, switches.then(|| now.elapsed()));
                 self.count(&answer);
                 self.reply(letter.reply, Ok(answer), timed);
             }
@@ -115,6 +85,30 @@ impl Owner {
             }
         }
         Ok(())
+    }
+
+    /// Whether and how a letter's steps are timed; its turn has come.
+    fn timed(&mut self, letter: &mut Letter, now: Instant) -> Timed {
+        let mut timed = Timed {
+            since: None,
+            timeline: letter.timeline.take(),
+        };
+        if matches!(letter.request, Request::Decide { .. }) {
+            timed.since = Some(now);
+            self.decisions += 1;
+            if timed.timeline.is_none() && self.decisions.is_multiple_of(TIMED_EACH) {
+                timed.timeline = Some(Arc::new(Timeline::from(now)));
+            }
+        }
+        if let Some(timeline) = &timed.timeline {
+            timeline.mark(Step::Turn);
+        }
+        timed
+    }
+
+    /// Of a letter whose turn did not come.
+    fn refuse(&mut self, reply: Reply, failed: Failed) {
+        self.reply(reply, Err(failed), Timed::default());
     }
 
     /// Sends the answer, or keeps it until what it could see is on disk.
@@ -150,6 +144,22 @@ impl Owner {
             Answer::Accepted(Accepted::Duplicate(_)) => counters.duplicates.add(1),
             _ => {}
         }
+    }
+}
+
+/// Counts what a request that went well has changed; `switched`: how long a model took to enter service.
+fn tell(counters: &Counters, tenant: &mut Tenant, before: Position, switched: Option<Duration>) {
+    if let Some(pause) = switched {
+        counters.activations.add(1);
+        counters.serves(tenant.champion());
+        counters
+            .switch_pause_us_max
+            .raise_to(pause.as_micros() as u64);
+    }
+    counters.records.add(tenant.next().0 - before.0);
+    counters.entities.set(tenant.entities());
+    if let Some(delay) = tenant.take_label_delay() {
+        counters.label_delay.add(delay.millis().max(0) as u64);
     }
 }
 

@@ -1,8 +1,9 @@
 """`make bench-service`: the service under load on this machine, and beside it what a user would build otherwise.
 
-usage: service.py RINGFENCE PYTHON WORK [SECONDS] [ENTITIES] [neighbours | hybrid]
+usage: service.py RINGFENCE PYTHON WORK [SECONDS] [ENTITIES] [neighbours | hybrid | swap]
 `neighbours`: only what one tenant does to another. `hybrid`: only the starter model's trees and a hybrid, trained here on
-the simulated world, under the same load of accounts with full windows.
+the simulated world, under the same load of accounts with full windows. `swap`: trees and that hybrid put into service by
+turns under 5,000 decisions/s.
 Loopback only. CPU is user + system time of all processes of a server, by /proc; wrk's own is not in it.
 """
 import http.client
@@ -277,6 +278,51 @@ def hybrid():
     print(f"\nCPU of a decision as fast as it answers: trees {cost['trees']:.1f} us, hybrid {cost['hybrid']:.1f} us")
 
 
+def swap():
+    """Trees and a hybrid into service by turns under 5,000 decisions/s, both files on the server's disk."""
+    world, model = trained()
+    active, rate = min(20_000, int(ENTITIES * 0.6)), 5000
+    data = prepared(active)
+    server, port, _ = serve(data)
+    pids, bearer = [server.pid], token(data)
+    headers = {"Authorization": f"Bearer {bearer}", "X-Tenant-Id": "default"}
+    folder = data / "default" / "models"
+    starter = next(path.stem for path in folder.glob("*.model") if path.stem != model)
+    shutil.copy(world / "default" / "models" / f"{model}.model", folder)
+
+    def post(path):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        started = time.perf_counter()
+        connection.request("POST", path, headers=headers)
+        answer = connection.getresponse()
+        told = json.loads(answer.read())
+        assert answer.status == 200 and told["status"] == "serving", told
+        return 1000 * (time.perf_counter() - started), told
+
+    print(f"{active:,} accounts with {SEQUENCE} events in a day, of {ENTITIES:,} entities, at {rate:,} decisions/s\n")
+    print(f"{'':<34} {'requests/s':>9} {'p50 ms':>8} {'p99 ms':>8} {'p99.9 ms':>8} {'CPU us':>9} {'RSS MiB':>8} "
+          f"{'failed':>7}")
+    before = cpu_seconds(pids)
+    result = wrk(port, rate, bearer, active=active)
+    row("no swap (trees)", result, cpu_seconds(pids) - before, pids)
+    before, running, times = cpu_seconds(pids), start_wrk(port, rate, bearer, active=active), []
+    ends = time.monotonic() + SECONDS - 2
+    time.sleep(1)
+    while time.monotonic() < ends:
+        for turn in [f"/v1/models/{model}/activate", "/v1/models:rollback"]:
+            took, told = post(turn)
+            times.append((took, told["took_us"] / 1000, told["pause_us"] / 1000))
+            time.sleep(0.4)
+    result = result_of(running)
+    row(f"{len(times)} swaps, two a second", result, cpu_seconds(pids) - before, pids)
+    for name, at in [("from the call to its answer", 0), ("to the switch", 1), ("no decision taken", 2)]:
+        column = sorted(it[at] for it in times)
+        print(f"{name:<34} median {column[len(column) // 2]:.2f} ms, largest {column[-1]:.2f} ms")
+    listed = json.loads(get(port, "/v1/models", headers)[1])
+    assert listed["lineup"]["champion"]["model"] == starter, listed["lineup"]
+    stop(server)
+
+
 def neighbours():
     """What tenant A at 20 times its limit does to tenant B: runs in pairs, without A and with A."""
     data, limit, own, pairs = WORK / "data-neighbours", 500, 1000, 3
@@ -339,6 +385,8 @@ def main():
         return neighbours()
     if ONLY == "hybrid":
         return hybrid()
+    if ONLY == "swap":
+        return swap()
     mine, model = ours()
     neighbours()
     other = peer(model)

@@ -205,13 +205,9 @@ impl Engine {
             }
             Record::Config(config) => self.configure(config),
             Record::Activation(activation) => {
-                self.lineup.take(position, activation);
+                self.channel = self.lineup.follow(position, activation, self.channel);
                 if activation.part == ServingPart::Champion {
-                    let before = self.channel;
                     self.switch_channel(activation.channel);
-                    if self.channel != before {
-                        self.lineup.end_all_beside();
-                    }
                 }
                 Effect::Activated(activation.clone())
             }
@@ -222,14 +218,10 @@ impl Engine {
         match channel {
             Channel::Kept { .. } => {}
             Channel::Empty => {
-                self.channel = None;
                 self.silent_before = 0;
                 self.graph.replace_suspicion(0, |_| 0);
             }
-            Channel::Rebuilt { producer, .. } => {
-                self.channel = Some(producer);
-                self.awaits_channel = true;
-            }
+            Channel::Rebuilt { .. } => self.awaits_channel = true,
         }
     }
 

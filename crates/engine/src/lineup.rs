@@ -6,8 +6,10 @@
 
 use std::io::{self, Read, Write};
 
+use event::EntityId;
 use event::Position;
-use event::record::{Activation, Levels, ServingPart};
+use event::record::{Activation, Channel, Levels, ServingPart};
+use sha2::{Digest, Sha256};
 
 use crate::snapshot::{RestoreError, array};
 
@@ -40,6 +42,23 @@ pub struct Shadow {
     pub artifact: Artifact,
     /// Of the activation that put it there.
     pub since: Position,
+}
+
+impl Challenger {
+    /// Whether an account's decisions are this challenger's. An account that has been taken stays taken while the
+    /// share grows; another challenger takes others.
+    pub fn takes(&self, account: &EntityId) -> bool {
+        let mut hasher = Sha256::new();
+        hasher.update(b"ringfence challenger 1\0");
+        hasher.update(self.artifact);
+        hasher.update(account.as_str());
+        let digest: [u8; 32] = hasher.finalize().into();
+        let mut draw = [0; 8];
+        draw.copy_from_slice(&digest[..8]);
+        // The highest 64 bits of a product with 10^6: uniform below it.
+        let draw = (u128::from(u64::from_be_bytes(draw)) * 1_000_000) >> 64;
+        draw < u128::from(self.share_ppm)
+    }
 }
 
 impl Lineup {
@@ -85,8 +104,31 @@ impl Lineup {
         }
     }
 
+    /// After an activation, and the producer that speaks then; `channel` is the one that spoke before.
+    pub fn follow(
+        &mut self,
+        position: Position,
+        activation: &Activation,
+        channel: Option<[u8; 32]>,
+    ) -> Option<[u8; 32]> {
+        self.take(position, activation);
+        if activation.part != ServingPart::Champion {
+            return channel;
+        }
+        let after = match activation.channel {
+            Channel::Empty => None,
+            Channel::Kept { .. } => channel,
+            Channel::Rebuilt { producer, .. } => Some(producer),
+        };
+        if after != channel {
+            self.challenger = None;
+            self.shadows.clear();
+        }
+        after
+    }
+
     /// What nobody writes (a champion that is to be its own challenger, a ninth shadow) changes nothing.
-    pub(crate) fn take(&mut self, position: Position, activation: &Activation) {
+    fn take(&mut self, position: Position, activation: &Activation) {
         let artifact = Some(activation.artifact).filter(|it| *it != [0; 32]);
         if activation.part == ServingPart::Champion {
             return self.crown(artifact);
@@ -155,12 +197,6 @@ impl Lineup {
         self.challenger = self.challenger.filter(|it| it.artifact != *artifact);
         self.shadows.retain(|it| it.artifact != *artifact);
         self.retired.retain(|it| it != artifact);
-    }
-
-    /// Another channel of suspicion is read from here on.
-    pub(crate) fn end_all_beside(&mut self) {
-        self.challenger = None;
-        self.shadows.clear();
     }
 
     pub(crate) fn write(&self, to: &mut dyn Write) -> io::Result<()> {

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use event::record::{Activation, Channel, Levels, ServingPart};
-use event::{EventTime, Position, Record, Schema};
+use event::{EntityId, EventTime, Position, Record, Schema};
 use proptest::prelude::*;
 use proptest::sample::select;
 use ringfence_engine::{ENGINE_SEMANTICS_OLDEST, Engine, Lineup};
@@ -150,6 +150,31 @@ fn a_snapshot_from_before_there_were_challengers_is_read() {
     let restored = Engine::read_snapshot(&schema, &mut bytes.as_slice()).unwrap();
     assert_eq!(told(restored.lineup()), (7, 0, 0, vec![], vec![]));
     assert_eq!(restored.digest(), engine.digest());
+}
+
+/// Of 20,000 accounts: the share is kept to within four standard deviations, grows by accounts that are added, and
+/// another challenger takes others.
+#[test]
+fn a_challenger_takes_its_share_of_accounts_and_keeps_them() {
+    let takes = |model: u8, share_ppm: u32| -> Vec<bool> {
+        let mut engine = Engine::new(&schema());
+        apply(&mut engine, activation(CHAMPION, 1, SHARE));
+        apply(&mut engine, activation(CHALLENGER, model, share_ppm));
+        let held = *engine.lineup().challenger().unwrap();
+        let accounts = (0..20_000).map(|at| EntityId::parse("account", &format!("a{at}")).unwrap());
+        accounts.map(|account| held.takes(&account)).collect()
+    };
+    let count = |taken: &[bool]| taken.iter().filter(|taken| **taken).count();
+    let few = takes(2, 50_000);
+    assert!((876..=1124).contains(&count(&few)), "{}", count(&few));
+    let many = takes(2, 200_000);
+    assert!((3773..=4227).contains(&count(&many)), "{}", count(&many));
+    assert!(few.iter().zip(&many).all(|(few, many)| !few || *many));
+    assert_eq!(count(&takes(2, SHARE)), 20_000);
+    let others = takes(3, 50_000);
+    let both: Vec<bool> = few.iter().zip(&others).map(|(a, b)| *a && *b).collect();
+    // Of both by chance: 50, with four standard deviations 28.
+    assert!((22..=78).contains(&count(&both)), "{}", count(&both));
 }
 
 fn any_activation() -> impl Strategy<Value = Activation> {

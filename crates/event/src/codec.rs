@@ -23,6 +23,8 @@ pub const VERSION_AUTHOR: u8 = 3;
 
 /// Of a decision with findings; one without is written as before there were rules.
 pub const VERSION_FINDINGS: u8 = 2;
+/// Of a decision for which one of two models was chosen by chance.
+pub const VERSION_PROPENSITY: u8 = 3;
 /// Of a config with a reason.
 pub const VERSION_REASON: u8 = 2;
 

@@ -183,8 +183,15 @@ fn refused(error: NodeError) -> Problem {
             Problem::new(StatusCode::CONFLICT, code, message)
                 .with_detail(json!({ "field": "event_id", "position": position.0 }))
         }
+        NodeError::Lineup(error) => match error.field() {
+            Some(field) => Problem::bad(code, message).with_detail(json!({ "field": field })),
+            None => Problem::new(StatusCode::CONFLICT, code, message),
+        },
         // What is wrong with a model file: of its content, and with no path.
         NodeError::Model(_) | NodeError::EchoingProducer { .. } => Problem::bad(code, message),
+        NodeError::OtherModel { held, .. } => {
+            Problem::bad(code, format!("the file of this name holds model {held}"))
+        }
         NodeError::HistoryRemoved { .. } => Problem::new(StatusCode::CONFLICT, code, message),
         NodeError::ChannelBehind { .. } => Problem {
             retryable: true,

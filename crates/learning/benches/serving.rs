@@ -78,6 +78,7 @@ fn artifact(dice: &mut Dice, shape: Shape, count: usize) -> Artifact {
     let spread = |_| (0..count).map(|at| at as f32 * 5.0 / count as f32 - 2.4);
     let knots = Knots::of_each((0..shape.features).map(spread));
     Artifact {
+        lineage: None,
         header: Header {
             schema_hash: String::new(),
             features: (0..shape.features).map(|at| format!("f{at}")).collect(),

@@ -1,5 +1,6 @@
 //! History replayed into rows: one per event of the wanted range, as it was seen at its time.
 
+mod digest;
 mod kept;
 pub mod stored;
 
@@ -17,6 +18,7 @@ use node::{History, NodeError, Place};
 use thiserror::Error;
 
 use crate::neural::arrays::Arrays;
+pub(crate) use digest::Digest;
 use kept::{Kept, Who};
 
 /// Which events become rows.

@@ -12,6 +12,7 @@
 //!
 //! Nothing read from a file is trusted: sizes, offsets, indices and numbers are checked before use.
 
+mod check;
 mod container;
 mod error;
 mod sections;
@@ -27,7 +28,6 @@ use crate::calibration::Calibration;
 use crate::hybrid::Hybrid;
 use crate::hybrid::shape::Shape;
 use crate::producer::Producer;
-use crate::score::SCORE_MAX;
 use crate::trees::Trees;
 
 pub use container::ContainerError;
@@ -38,8 +38,8 @@ pub(crate) use sections::arrays;
 pub const FORMAT_VERSION: u32 = 3;
 /// The first version with networks and producers.
 const VERSION_PARTS: u32 = 2;
-/// The first version with a reference for drift.
-const VERSION_REFERENCE: u32 = 3;
+/// The first version with a reference for drift, or with where a model came from.
+const VERSION_ORIGIN: u32 = 3;
 const KIND_TREES: &str = "trees";
 const KIND_HYBRID: &str = "hybrid";
 /// Before the names of a producer's tensors.
@@ -80,9 +80,24 @@ pub struct Header {
     pub created_by: String,
 }
 
+/// Where a model came from, beside the header's parent, training window and seed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lineage {
+    /// SHA-256 of the samples that it was trained on, with their labels and weights; lower-case hex.
+    pub data_digest: String,
+    /// How many there were, and how many of them fraud.
+    pub samples: u64,
+    pub frauds: u64,
+    /// Of the program that trained it, with the number of the engine's semantics.
+    pub code_version: String,
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct Artifact {
     pub header: Header,
+    /// `None`: the file is of before it was kept.
+    pub lineage: Option<Lineage>,
     pub trees: Trees,
     /// Writes the suspicion that the model reads; the two are one file and serve together.
     pub producer: Option<Producer>,
@@ -170,6 +185,8 @@ struct Content {
     feature_hash: String,
     header: Header,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    lineage: Option<Lineage>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     producer: Option<ProducerHeader>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     network: Option<NetworkHeader>,
@@ -201,6 +218,7 @@ impl Artifact {
             kind: self.kind().to_owned(),
             feature_hash: feature_hash(&self.header.features),
             header: self.header.clone(),
+            lineage: self.lineage.clone(),
             producer: self.producer.as_ref().map(|it| ProducerHeader {
                 calibration: it.calibration.clone(),
                 training_window: it.training_window,
@@ -254,6 +272,7 @@ impl Artifact {
         tensors.end()?;
         let artifact = Artifact {
             header,
+            lineage: content.lineage,
             trees,
             producer,
             network,
@@ -287,11 +306,18 @@ impl Artifact {
 
     /// The oldest version of the file that can hold this model.
     fn format_version(&self) -> u32 {
-        match (&self.producer, &self.network, &self.reference) {
-            (_, _, Some(_)) => VERSION_REFERENCE,
-            (None, None, None) => 1,
+        match (&self.producer, &self.network) {
+            _ if self.lineage.is_some() || self.reference.is_some() => VERSION_ORIGIN,
+            (None, None) => 1,
             _ => VERSION_PARTS,
         }
+    }
+
+    /// Whether a score can depend on one of these features. A network is taken to read them all: its arrays show
+    /// what neighbours' features say.
+    pub fn reads(&self, is_one: impl Fn(usize) -> bool) -> bool {
+        let mut read = self.trees.feature.iter();
+        self.network.is_some() || read.any(|feature| is_one(*feature as usize))
     }
 
     /// SHA-256 of the producer; `None` without one.
@@ -367,73 +393,6 @@ impl Artifact {
         let len = std::fs::metadata(path).map_err(io)?.len();
         container::check_size(len)?;
         Artifact::decode(&std::fs::read(path).map_err(io)?)
-    }
-
-    fn check_producer(&self) -> Result<(), ArtifactError> {
-        let Some(producer) = &self.producer else {
-            return Ok(());
-        };
-        producer.calibration.check()?;
-        let (own, producers) = (self.trees.feature_count(), producer.trees.feature_count());
-        if own != producers {
-            return Err(ArtifactError::ProducerFeatures {
-                model: own,
-                producer: producers,
-            });
-        }
-        let (until, from) = (
-            producer.training_window.until,
-            self.header.training_window.from,
-        );
-        if until > from {
-            return Err(ArtifactError::ProducerWindow {
-                producer: until,
-                model: from,
-            });
-        }
-        Ok(())
-    }
-
-    fn check(&self) -> Result<(), ArtifactError> {
-        let (header, trees) = (self.header.features.len(), self.trees.feature_count());
-        if header != trees {
-            return Err(ArtifactError::HeaderFeatures { header, trees });
-        }
-        self.header.calibration.check()?;
-        self.check_producer()?;
-        if let Some(network) = &self.network {
-            let got = network.hybrid.shape().features;
-            if header != got {
-                return Err(ArtifactError::NetworkFeatures {
-                    header,
-                    network: got,
-                });
-            }
-            network.blend.check()?;
-            network.trees_calibration.check()?;
-        }
-        for (event_type, &t) in &self.header.thresholds {
-            if t.challenge > t.review || t.review > t.decline || t.decline > SCORE_MAX + 1 {
-                let (event_type, thresholds) = (event_type.clone(), t);
-                return Err(ArtifactError::Thresholds {
-                    event_type,
-                    thresholds,
-                });
-            }
-        }
-        // JSON has no NaN: it would come back as null and the file would not load.
-        match self
-            .header
-            .metrics
-            .iter()
-            .find(|(_, value)| !value.is_finite())
-        {
-            Some((name, &value)) => Err(ArtifactError::Metric {
-                name: name.clone(),
-                value,
-            }),
-            None => Ok(()),
-        }
     }
 }
 

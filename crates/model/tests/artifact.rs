@@ -1,6 +1,8 @@
 //! The model file: same bytes for the same model, and a typed refusal for every kind of damage.
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
+#[path = "artifact/lineage.rs"]
+mod lineage;
 #[path = "artifact/producer.rs"]
 mod producer;
 #[path = "support/random_networks.rs"]
@@ -33,6 +35,7 @@ fn artifact() -> Artifact {
         decline: 900,
     };
     Artifact {
+        lineage: None,
         header: Header {
             schema_hash: "ab".repeat(32),
             features: ["amount", "hour", "degree"].map(str::to_owned).to_vec(),

@@ -144,6 +144,7 @@ fn shares_of_a_blend() {
     let trees = random_trees(4, features, 20, 8);
     let of_trees = shap::Explainer::new(&trees);
     let artifact = |network, weight| Artifact {
+        lineage: None,
         header: header(features),
         trees: trees.clone(),
         network: Some(Network {

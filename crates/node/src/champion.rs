@@ -1,6 +1,8 @@
 //! The model that scores: its file, loaded and checked against the schema's features.
 
-use event::record::{ModelVersion, ReasonCode};
+use event::EventTime;
+use event::record::{Channel, ModelVersion, ReasonCode};
+use event::schema::ROLES_MAX;
 use graph::sample::{self, Sample};
 use graph::{FeatureGroup, FeatureList};
 use model::artifact::{Artifact, Header, Identity};
@@ -14,6 +16,8 @@ use std::path::Path;
 
 use crate::NodeError;
 use crate::channel::Voice;
+use crate::place::hex;
+use crate::tenant::lineup::LineupError;
 
 // What the sampler writes is what a network reads; neither crate knows the other.
 const _: () = {
@@ -27,6 +31,8 @@ const _: () = {
     assert!(matches!(column, b"event_type"));
 };
 
+/// Scores before a model serves: the machine learns its branches within a few.
+const WARM_SCORES: usize = 8;
 /// Reasons given with a decision.
 const REASONS_MAX: usize = 5;
 
@@ -39,6 +45,8 @@ pub struct Champion {
     roles: usize,
     /// Writes the suspicion that the model reads.
     voice: Option<Voice>,
+    /// Whether its scores can depend on suspicion.
+    hears: bool,
 }
 
 /// What the model says of one sample.
@@ -75,7 +83,9 @@ impl Champion {
                 model: identity.short().to_owned(),
             });
         }
+        let is_suspicion = |at: usize| features.features()[at].group == FeatureGroup::Suspicion;
         Ok(Champion {
+            hears: artifact.reads(is_suspicion),
             artifact: identity.bytes(),
             scorer: Scorer::new(artifact),
             voice: Voice::of(artifact),
@@ -94,6 +104,48 @@ impl Champion {
 
     pub fn voice_mut(&mut self) -> Option<&mut Voice> {
         self.voice.as_mut()
+    }
+
+    /// The channel that this model reads where another one is the champion: that of the champion's producer, or
+    /// none. Refused when it would read what it was not trained on.
+    pub fn beside(&self, champion: &Champion) -> Result<Channel, LineupError> {
+        let producer = |it: &Champion| it.voice().map(|voice| voice.producer);
+        match (producer(self), producer(champion)) {
+            (Some(own), Some(spoken)) if own == spoken => Ok(Channel::Kept { producer: own }),
+            (None, Some(_)) if self.hears => Err(LineupError::Unheard {
+                model: self.short(),
+            }),
+            (None, _) => Ok(Channel::Empty),
+            (Some(_), _) => Err(LineupError::OtherChannel {
+                model: self.short(),
+                champion: champion.short(),
+            }),
+        }
+    }
+
+    fn short(&self) -> String {
+        hex(&self.artifact)[..12].to_owned()
+    }
+
+    /// Scores and explains a sample of nothing, so that what a first call needs is in memory before the model
+    /// enters service.
+    pub fn warm(&mut self) {
+        let mut sample = Sample::default();
+        sample.tabular = vec![0.0; self.features];
+        sample.sequence = vec![0.0; sample::STEPS * sample::STEP_WIDTH];
+        sample.steps = sample::STEPS;
+        sample.entities = vec![0.0; self.roles * sample::NODE_WIDTH];
+        let neighbours = self.roles * sample::NEIGHBOURS;
+        sample.neighbourhood = vec![0.0; neighbours * sample::NEIGHBOUR_WIDTH];
+        sample.neighbours = [sample::NEIGHBOURS as u8; ROLES_MAX];
+        for _ in 0..WARM_SCORES {
+            let score = self.score(&sample);
+            std::hint::black_box((score, self.score_by_trees(&sample)));
+        }
+        std::hint::black_box(self.reasons(&sample));
+        if let Some(voice) = &mut self.voice {
+            std::hint::black_box(voice.say(EventTime::END, &sample.tabular));
+        }
     }
 
     pub fn version(&self) -> ModelVersion {

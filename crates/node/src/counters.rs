@@ -50,6 +50,8 @@ pub struct Counters {
     /// Models that entered service, and the longest stop of the owner for one, microseconds.
     pub activations: Count,
     pub switch_pause_us_max: Count,
+    /// From the call to the switch, of those that had no channel to wait for, microseconds.
+    pub swap_us_max: Count,
     /// What is held, and what may be.
     pub entities: Count,
     pub entities_max: Count,

@@ -66,6 +66,9 @@ pub enum NodeError {
     },
     #[error(transparent)]
     Restore(#[from] engine::RestoreError),
+    /// The models in service stay as they are.
+    #[error(transparent)]
+    Lineup(#[from] crate::tenant::lineup::LineupError),
     #[error(transparent)]
     Model(#[from] model::artifact::ArtifactError),
     /// A model file that is sound in itself, under the name of another.
@@ -141,6 +144,7 @@ impl NodeError {
             NodeError::VersionMoved { .. } => "version_moved",
             NodeError::TooLong { .. } => "field_too_long",
             NodeError::Restore(_) => "snapshot_unusable",
+            NodeError::Lineup(error) => error.code(),
             NodeError::Model(_) => "model_unusable",
             NodeError::OtherModel { .. } => "other_model",
             NodeError::Channel { .. } => "channel_unusable",

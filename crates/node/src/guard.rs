@@ -87,6 +87,11 @@ impl Guard {
         }
     }
 
+    /// For another model, with breakers of its own.
+    pub fn another(&self) -> Guard {
+        Guard::new(self.settings, self.clock.clone())
+    }
+
     /// From here on it is about this model.
     pub fn turn_to(&mut self, artifact: [u8; 32]) {
         if self.artifact != Some(artifact) {

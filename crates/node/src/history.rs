@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
-use engine::{ENGINE_SEMANTICS, ENGINE_SEMANTICS_OLDEST, Engine};
+use engine::{ENGINE_SEMANTICS, ENGINE_SEMANTICS_OLDEST, Engine, Lineup};
 use event::{Position, Record, Schema};
 use log::{Reader, Records};
 
@@ -79,6 +79,19 @@ impl History {
         let snapshot = self.reader.oldest_snapshot(readable(first))?;
         let mut snapshot = snapshot.ok_or(NodeError::HistoryRemoved { first })?;
         Ok(Engine::read_snapshot(&self.schema, &mut snapshot)?)
+    }
+
+    /// Who serves as what at the end of the log, without the rest of the state.
+    pub fn lineup(&self) -> Result<Lineup, NodeError> {
+        let start = self.start()?;
+        let (mut lineup, mut channel) = (start.lineup().clone(), start.channel());
+        let mut records = self.iter_from(start.next())?;
+        while let Some((position, record)) = records.next_record()? {
+            if let Record::Activation(activation) = record {
+                channel = lineup.follow(position, &activation, channel);
+            }
+        }
+        Ok(lineup)
     }
 
     pub fn iter_from(&self, position: Position) -> Result<HistoryRecords, NodeError> {

@@ -32,6 +32,7 @@ static TABLE: &[Row<Counters>] = &[
     Row::max(Family::gauge("ringfence_log_first_position", "Oldest record of the log; the largest, of several tenants."), |it| it.log_first.get()),
     Row::counter("ringfence_activations_total", "Models that entered service.", |it| it.activations.get()),
     Row::max(Family::gauge("ringfence_switch_pause_us_max", "Longest stop for a model to enter service, microseconds."), |it| it.switch_pause_us_max.get()),
+    Row::max(Family::gauge("ringfence_swap_us_max", "Longest from the call to the switch of a model that entered service, without the making of a channel, microseconds."), |it| it.swap_us_max.get()),
     Row::gauge("ringfence_entities", "Entities that the graph remembers.", |it| it.entities.get()),
     Row::gauge("ringfence_entities_max", "Entities that the tenant may hold.", |it| it.entities_max.get()),
     Row::sum(Family::gauge("ringfence_disk_bytes", "Bytes of the log's directory.").bytes(), |it| it.disk_bytes.get()),

@@ -3,13 +3,14 @@
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use model::artifact::{Artifact, ArtifactError, Header, Identity};
+use model::artifact::{Artifact, ArtifactError, Header, Identity, Lineage};
 
 use crate::champion::policy_of;
 use crate::owner::Shape;
 use crate::tenant::activation::ReadyModel;
+use crate::tenant::documents::Author;
 use crate::{Champion, NodeError, Place};
 
 /// What a model file holds.
@@ -22,6 +23,7 @@ pub struct ModelFile {
     pub bytes: u64,
     pub producer: Option<[u8; 32]>,
     pub header: Header,
+    pub lineage: Option<Lineage>,
     /// Why it cannot serve this tenant.
     pub unfit: Option<String>,
 }
@@ -57,7 +59,12 @@ pub fn list(place: &Place, shape: &Shape) -> Result<(Vec<ModelFile>, Vec<Unreada
         };
         match Artifact::decode(&bytes) {
             Ok((artifact, identity)) => {
-                models.push(describe(&artifact, &identity, bytes.len(), shape));
+                if path == place.model(&identity.bytes()) {
+                    models.push(describe(&artifact, &identity, bytes.len(), shape));
+                } else {
+                    let reason = format!("holds model {}", identity.as_str());
+                    unreadable.push(Unreadable { name, reason });
+                }
             }
             Err(error) => unreadable.push(Unreadable {
                 name,
@@ -98,6 +105,7 @@ fn describe(artifact: &Artifact, identity: &Identity, bytes: usize, shape: &Shap
         bytes: bytes as u64,
         producer: artifact.producer_identity(),
         header: artifact.header.clone(),
+        lineage: artifact.lineage.clone(),
         unfit: unfit.map(|error| error.to_string()),
     }
 }
@@ -142,12 +150,60 @@ fn write(place: &Place, path: &Path, bytes: &[u8]) -> Result<(), NodeError> {
     Ok(())
 }
 
+/// The bytes of a model file, as they were taken in; `None`: there is none of this hash.
+pub fn bytes(place: &Place, artifact: &[u8; 32]) -> Result<Option<Vec<u8>>, NodeError> {
+    let path = place.model(artifact);
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(io("read", &path, source)),
+    };
+    let (_, identity) = Artifact::decode(&bytes)?;
+    check_name(path, &identity, artifact)?;
+    Ok(Some(bytes))
+}
+
+/// What a model file holds; `None`: there is none of this hash.
+pub fn describe_one(
+    place: &Place,
+    artifact: &[u8; 32],
+    shape: &Shape,
+) -> Result<Option<ModelFile>, NodeError> {
+    let Some(bytes) = bytes(place, artifact)? else {
+        return Ok(None);
+    };
+    let (held, identity) = Artifact::decode(&bytes)?;
+    Ok(Some(describe(&held, &identity, bytes.len(), shape)))
+}
+
+/// Removes a model file, durably; false: there is none of this hash. That it serves nowhere, the caller knows.
+pub fn remove(place: &Place, artifact: &[u8; 32]) -> Result<bool, NodeError> {
+    let path = place.model(artifact);
+    match fs::remove_file(&path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(source) => return Err(io("remove", &path, source)),
+    }
+    let folder = place.models();
+    let synced = File::open(&folder).and_then(|folder| folder.sync_all());
+    synced.map_err(|source| io("sync", &folder, source))?;
+    Ok(true)
+}
+
+fn check_name(path: PathBuf, identity: &Identity, artifact: &[u8; 32]) -> Result<(), NodeError> {
+    if identity.bytes() == *artifact {
+        return Ok(());
+    }
+    let held = identity.as_str().to_owned();
+    Err(NodeError::OtherModel { path, held })
+}
+
 /// Reads a model of the folder and checks that it can serve; `None`: there is none of this hash.
 pub fn ready(
     place: &Place,
     artifact: [u8; 32],
     shape: &Shape,
-    author: String,
+    author: Author,
 ) -> Result<Option<ReadyModel>, NodeError> {
     let path = place.model(&artifact);
     let (held, identity) = match Artifact::load(&path) {
@@ -157,12 +213,11 @@ pub fn ready(
         Err(ArtifactError::Io { source, .. }) => return Err(io("read", &path, source)),
         loaded => loaded?,
     };
-    if identity.bytes() != artifact {
-        let held = identity.as_str().to_owned();
-        return Err(NodeError::OtherModel { path, held });
-    }
+    check_name(path, &identity, &artifact)?;
+    let mut champion = Champion::of(&held, &identity, &shape.schema, &shape.features)?;
+    champion.warm();
     Ok(Some(ReadyModel {
-        champion: Champion::of(&held, &identity, &shape.schema, &shape.features)?,
+        champion,
         policy: policy_of(&held.header),
         author,
         rebuilt: None,

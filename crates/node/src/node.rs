@@ -2,6 +2,7 @@
 
 pub mod activation;
 mod erase;
+pub mod lineup;
 pub mod schema;
 
 use std::collections::BTreeMap;

@@ -1,8 +1,9 @@
 //! What can be asked of a tenant's owner thread, and what comes back.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use engine::Lineup;
 use event::json::{LabelLine, OutcomeLine};
 use event::record::ConfigSection;
 use event::{Event, EventId, EventTime, KindIx, Position};
@@ -15,9 +16,10 @@ use crate::mailbox::Level;
 use crate::tenant::activation::{ReadyModel, Serving};
 use crate::tenant::around::{EntityView, Neighbourhood, Page};
 use crate::tenant::documents::{Author, Document, ListsView, RulesView};
+use crate::tenant::lineup::Move;
 use crate::tenant::serving::Linked;
 use crate::timeline::Timeline;
-use crate::{Accepted, Decided, NodeError};
+use crate::{Accepted, Champion, Decided, NodeError};
 
 #[derive(Debug)]
 pub enum Request {
@@ -50,6 +52,8 @@ pub enum Request {
     /// Which model serves, and what one that is to follow it must know.
     Serving,
     Activate(Box<ReadyModel>),
+    /// Who serves beside the champion changes.
+    Move(Move, Author),
     Decision(EventId),
     Decisions {
         account: String,
@@ -81,6 +85,15 @@ pub enum Answer {
     Activated {
         position: Position,
         policy_version: u32,
+        /// How long no decision was taken for it.
+        pause: Duration,
+        /// Models that have left: whoever asked drops them, and not the thread that decides.
+        left: Vec<Champion>,
+    },
+    Moved {
+        position: Position,
+        lineup: Lineup,
+        left: Vec<Champion>,
     },
     Decision(Box<Found>, Vec<Linked>),
     Decisions(Page),
@@ -133,6 +146,7 @@ impl Request {
                 | Request::Outcome(..)
                 | Request::SetDocument { .. }
                 | Request::Activate(_)
+                | Request::Move(..)
         )
     }
 }

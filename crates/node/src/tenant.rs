@@ -3,6 +3,7 @@
 pub mod activation;
 pub mod around;
 pub mod documents;
+pub mod lineup;
 mod received;
 mod scoring;
 pub mod serving;
@@ -39,10 +40,14 @@ pub struct Tenant {
     journal: Journal,
     engine: Engine,
     champion: Option<Champion>,
+    challenger: Option<Champion>,
+    /// Models that have left service, for somebody else to drop.
+    left: Vec<Champion>,
     sample: Sample,
     label_delay: Option<Span>,
     timeline: Option<Arc<Timeline>>,
     guard: Option<Guard>,
+    challenger_guard: Option<Guard>,
     pub(crate) room: Option<Room>,
 }
 
@@ -74,10 +79,13 @@ impl Tenant {
             journal,
             engine,
             champion: None,
+            challenger: None,
+            left: Vec::new(),
             sample: Sample::default(),
             label_delay: None,
             timeline: None,
             guard: None,
+            challenger_guard: None,
             room: None,
         };
         if let Some(artifact) = tenant.engine.champion()
@@ -86,6 +94,14 @@ impl Tenant {
             recovered
                 .warnings
                 .push(format!("champion not loaded, decisions fall back: {error}"));
+        }
+        if let Some(held) = tenant.engine.lineup().challenger().copied() {
+            match tenant.load(held.artifact) {
+                Ok(model) => tenant.challenger = Some(model),
+                Err(error) => recovered.warnings.push(format!(
+                    "challenger not loaded, the champion decides: {error}"
+                )),
+            }
         }
         Ok((tenant, recovered))
     }
@@ -110,6 +126,10 @@ impl Tenant {
         self.champion.as_ref()
     }
 
+    pub fn challenger(&self) -> Option<&Champion> {
+        self.challenger.as_ref()
+    }
+
     /// The sample of the latest decision.
     pub fn last_sample(&self) -> &Sample {
         &self.sample
@@ -117,6 +137,7 @@ impl Tenant {
 
     /// Keeps the model from costing more than it may; without it nothing is measured.
     pub fn guard_by(&mut self, guard: Guard) {
+        self.challenger_guard = Some(guard.another());
         self.guard = Some(guard);
     }
 

@@ -6,6 +6,7 @@ mod config;
 mod drift;
 mod evaluate;
 mod log;
+mod models;
 mod serve;
 mod train;
 mod webhooks;
@@ -23,6 +24,7 @@ pub use config::{
 pub use drift::{Drift, DriftArgs, DriftReportArgs, DriftStudyArgs};
 pub use evaluate::{AuditPart, EvaluateArgs, LeaksArgs};
 pub use log::{BackupArgs, Log, LogArgs, RecordKind, RestoreArgs};
+pub use models::{Models, ModelsArgs};
 pub use serve::{ServeArgs, Tenants, TenantsArgs, TokenArgs};
 pub use train::{CalibrationName, ModelKind, TrainArgs};
 pub use webhooks::{StateName, VerifyArgs, Webhooks, WebhooksArgs};
@@ -187,74 +189,6 @@ pub struct SamplesArgs {
     /// Rows at most; frauds all stay, others are drawn.
     #[arg(long, default_value_t = 500_000)]
     pub rows_max: usize,
-}
-
-/// Model files: list them, exchange them with LightGBM, write them for ONNX Runtime.
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  ringfence models list
-  ringfence models activate 3f2a --to http://127.0.0.1:7878 --token $(ringfence token)
-  ringfence models export model.txt              the serving model, for Python's lightgbm.Booster
-  ringfence models export --onnx model.onnx      all of it, for any ONNX runtime
-  ringfence models import model.txt              trained in Python on the file of `ringfence samples`")]
-pub struct ModelsArgs {
-    #[command(subcommand)]
-    pub what: Models,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Models {
-    /// The tenant's model files.
-    List,
-    /// Put a model file into service, with its own thresholds as the policy.
-    Activate {
-        /// Model version, or its first digits.
-        model: String,
-        /// Hand it to this running server, which swaps between two decisions.
-        #[arg(long)]
-        to: Option<String>,
-        /// With --to, a token with the role engineer.
-        #[arg(long, env = "RINGFENCE_TOKEN", hide_env_values = true)]
-        token: Option<String>,
-    },
-    /// Train the starter model that is built into this program: `make starter`.
-    #[command(hide = true)]
-    Starter {
-        /// File to write.
-        file: PathBuf,
-    },
-    /// Write a model for use elsewhere: its trees as a LightGBM text model, whose raw score is the log-odds before
-    /// calibration, or with --onnx the whole of it.
-    Export {
-        /// File to write.
-        file: PathBuf,
-        /// Network, trees and calibration as an ONNX file (docs/onnx.md).
-        #[arg(long)]
-        onnx: bool,
-        /// Model version, or its first digits; the serving model without it.
-        #[arg(long)]
-        model: Option<String>,
-    },
-    /// Make the side files of suspicion channels that the log names and that are missing or damaged again,
-    /// from the log and the model files.
-    Rebuild,
-    /// Take in a LightGBM text model with a binary objective and numeric splits, calibrate it on the
-    /// latest part of the history, and put it into service. Features are matched by name.
-    Import {
-        /// LightGBM text model.
-        file: PathBuf,
-        /// First event to calibrate from (ISO-8601): the last 15 % of what follows is used.
-        #[arg(long)]
-        from: Option<String>,
-        /// End of these events (ISO-8601).
-        #[arg(long)]
-        until: Option<String>,
-        #[arg(long, value_enum, default_value_t = CalibrationName::Platt)]
-        calibration: CalibrationName,
-        /// Write the model file, but leave the serving model as it is.
-        #[arg(long)]
-        no_activate: bool,
-    },
 }
 
 /// Decide events from standard input, one JSON object a line; decisions go to standard output.

@@ -80,6 +80,18 @@ impl Remote {
         Err(refused(&serde_json::from_str(&text)?))
     }
 
+    /// An answer of bytes.
+    pub fn bytes(&self, path: &str) -> Result<Vec<u8>> {
+        let mut answer = self.answer(Method::GET, path, None, &[])?;
+        let is_good = answer.status().is_success();
+        let body = answer.body_mut().with_config();
+        let bytes = body.limit(ANSWER_BYTES_MAX).read_to_vec()?;
+        match is_good {
+            true => Ok(bytes),
+            false => Err(refused(&serde_json::from_slice(&bytes)?)),
+        }
+    }
+
     fn json(
         &self,
         method: Method,

@@ -17,7 +17,7 @@ use crate::time::EventTime;
 use super::encode::activation_version;
 use super::wire::Wire;
 use super::{
-    BODY_BYTES_MAX, CodecError, VERSION, VERSION_AUTHOR, VERSION_CHANNEL, VERSION_FINDINGS,
+    BODY_BYTES_MAX, CodecError, VERSION, VERSION_AUTHOR, VERSION_CHANNEL, VERSION_PROPENSITY,
     VERSION_REASON, kind,
 };
 
@@ -35,7 +35,7 @@ pub fn decode(bytes: &[u8]) -> Result<Record, CodecError> {
     let version = wire.byte("layout version")?;
     let newest = match kind {
         kind::ACTIVATION => VERSION_AUTHOR,
-        kind::DECISION => VERSION_FINDINGS,
+        kind::DECISION => VERSION_PROPENSITY,
         kind::CONFIG => VERSION_REASON,
         _ => VERSION,
     };
@@ -269,8 +269,8 @@ fn decision(wire: &mut Wire<'_>, version: u8) -> Result<Decision, CodecError> {
         evidence.push(Position(wire.varint("evidence")?));
     }
     let findings = match version {
-        VERSION_FINDINGS => findings(wire)?,
-        _ => Findings::default(),
+        VERSION => Findings::default(),
+        _ => findings(wire, version)?,
     };
     Ok(Decision {
         event_position,
@@ -314,7 +314,7 @@ fn name(wire: &mut Wire<'_>, what: &'static str) -> Result<CompactString, CodecE
     Ok(CompactString::from(text))
 }
 
-fn findings(wire: &mut Wire<'_>) -> Result<Findings, CodecError> {
+fn findings(wire: &mut Wire<'_>, version: u8) -> Result<Findings, CodecError> {
     let mut findings = Findings {
         model_score: (wire.bounded(1001, "model score")? as u16).checked_sub(1),
         explored: optional(wire, DecisionKind::ALL, "explored decision")?,
@@ -340,6 +340,9 @@ fn findings(wire: &mut Wire<'_>) -> Result<Findings, CodecError> {
             return Err(wire.malformed("tag order"));
         }
         findings.tags.push(tag);
+    }
+    if version == VERSION_PROPENSITY {
+        findings.model_propensity_ppm = Some(wire.bounded(PPM, "model propensity")? as u32);
     }
     // Nothing found is written in the layout without findings.
     if findings.is_empty() {

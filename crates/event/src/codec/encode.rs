@@ -7,7 +7,10 @@ use crate::record::{
 };
 
 use super::wire::{put_signed, put_text, put_varint};
-use super::{VERSION, VERSION_AUTHOR, VERSION_CHANNEL, VERSION_FINDINGS, VERSION_REASON, kind};
+use super::{
+    VERSION, VERSION_AUTHOR, VERSION_CHANNEL, VERSION_FINDINGS, VERSION_PROPENSITY, VERSION_REASON,
+    kind,
+};
 
 /// Appends the record's bytes to `out`.
 pub fn encode(record: &Record, out: &mut Vec<u8>) {
@@ -117,9 +120,11 @@ fn encode_outcome(outcome: &Outcome, out: &mut Vec<u8>) {
 }
 
 fn encode_decision(decision: &Decision, out: &mut Vec<u8>) {
-    let version = match decision.findings.is_empty() {
-        true => VERSION,
-        false => VERSION_FINDINGS,
+    let findings = &decision.findings;
+    let version = match (findings.is_empty(), findings.model_propensity_ppm) {
+        (_, Some(_)) => VERSION_PROPENSITY,
+        (false, None) => VERSION_FINDINGS,
+        (true, None) => VERSION,
     };
     out.extend_from_slice(&[kind::DECISION, version]);
     put_varint(out, decision.event_position.0);
@@ -147,8 +152,11 @@ fn encode_decision(decision: &Decision, out: &mut Vec<u8>) {
     for position in &decision.evidence {
         put_varint(out, position.0);
     }
-    if version == VERSION_FINDINGS {
-        put_findings(out, &decision.findings);
+    if version >= VERSION_FINDINGS {
+        put_findings(out, findings);
+    }
+    if let Some(ppm) = findings.model_propensity_ppm {
+        put_varint(out, u64::from(ppm));
     }
 }
 

@@ -238,9 +238,37 @@ fn decision_findings() {
                 effect: ListEffect::Watch,
             }],
             tags: vec!["mule".into(), "new-device".into()],
+            model_propensity_ppm: None,
         },
     };
     let golden = include_str!("../golden/decision_findings.hex");
+    check(golden, Record::Decision(decision));
+}
+
+/// Of a challenger that takes 5 % of the decisions.
+#[test]
+fn decision_shared() {
+    let decision = Decision {
+        event_position: Position(9),
+        decided_at: at("2026-01-31T12:00:01.751Z"),
+        suspicion: SmallVec::new(),
+        verdict: DecisionKind::Approve,
+        score: 12,
+        probability_ppm: 3,
+        source: DecisionSource::Model,
+        model: ModelVersion([1, 2, 3, 4, 5, 6, 7, 8]),
+        policy_version: 7,
+        rules_version: 0,
+        propensity_ppm: 1_000_000,
+        degraded: 0,
+        reasons: SmallVec::new(),
+        evidence: SmallVec::new(),
+        findings: Findings {
+            model_propensity_ppm: Some(50_000),
+            ..Findings::default()
+        },
+    };
+    let golden = include_str!("../golden/decision_shared.hex");
     check(golden, Record::Decision(decision));
 }
 

@@ -24,6 +24,7 @@ const ACTIVATION: &str = include_str!("../golden/activation.hex");
 const CHANNEL: &str = include_str!("../golden/activation_channel.hex");
 
 const AUTHORED: &str = include_str!("../golden/activation_author.hex");
+const SHARED: &str = include_str!("../golden/decision_shared.hex");
 const RETIRED: &str = include_str!("../golden/activation_retired.hex");
 
 #[test]
@@ -132,7 +133,14 @@ fn one_changed_part_is_refused_with_its_name() {
             "tag order is not",
         ),
         (FINDINGS, "04 6d 75 6c 65", "00", "tag is not"),
-        (DECISION, "04 01", "04 03", "layout version 3, this"),
+        (DECISION, "04 01", "04 04", "layout version 4, this"),
+        (
+            SHARED,
+            "d0 86 03  # model",
+            "c1 84 3d #",
+            "model propensity is not",
+        ),
+        (SHARED, "04 03  #", "04 02  #", "findings is not"),
         (REASON, "05 6d 75 6c 65 73", "00", "reason is not"),
         (ACTIVATION, "01  # part", "04 #", "serving part is not"),
         (ACTIVATION, "01  # part", "03 #", "layout version is not"),

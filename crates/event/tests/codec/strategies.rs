@@ -217,13 +217,16 @@ fn findings() -> impl Strategy<Value = Findings> {
     let list = (name(), select(ListEffect::ALL));
     let list = list.prop_map(|(list, effect)| ListHit { list, effect });
     let tags = btree_set(name(), 0..=4);
-    (score, explored, vec(rule, 0..=4), vec(list, 0..=3), tags).prop_map(
-        |(model_score, explored, rules, lists, tags)| Findings {
+    let propensity = option::of(0..=PPM);
+    let head = (score, explored, propensity);
+    (head, vec(rule, 0..=4), vec(list, 0..=3), tags).prop_map(
+        |((model_score, explored, model_propensity_ppm), rules, lists, tags)| Findings {
             model_score,
             explored,
             rules,
             lists,
             tags: tags.into_iter().collect(),
+            model_propensity_ppm,
         },
     )
 }

@@ -1,30 +1,33 @@
-//! A tenant's models: listed, taken in, put into service between two decisions.
+//! A tenant's models: listed, taken in, handed out, put into service between two decisions.
+
+pub mod lineup;
 
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
+use engine::Lineup;
+use event::EventTime;
 use node::models::{self, ModelFile, Stored};
 use node::node::TenantHandle;
 use node::node::activation::{Activation, Refused, State};
 use node::request::{Answer, Failed, Request};
+use node::tenant::activation::Serving;
 use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::spawn_blocking;
 
-use super::decisions::{ask, author, shape};
+use super::BYTES;
+use super::decisions::{ask, shape};
+use super::documents::changed_by;
 use crate::app::Call;
 use crate::problem::Problem;
 use crate::query::Query;
-use crate::render::{hex, json_body, version_text};
+use crate::render::{body, hex, json_body, micros, version_text};
 
 pub async fn list(call: Call) -> Result<Response<Body>, Problem> {
     Query::parse(call.uri.query(), &[])?;
     let tenant = call.admitted.tenant()?.clone();
     shape(&tenant)?;
-    let Answer::Serving(serving) = ask(&call, &tenant, Request::Serving).await? else {
-        return Err(Problem::internal(
-            "the owner gave the answer to another request",
-        ));
-    };
+    let serving = serving(&call, &tenant).await?;
     let reader = tenant.clone();
     let alone = turn(&call).await?;
     let read = spawn_blocking(move || {
@@ -33,19 +36,63 @@ pub async fn list(call: Call) -> Result<Response<Body>, Problem> {
         models::list(reader.place(), shape).map_err(Problem::internal)
     });
     let (files, unreadable) = read.await.map_err(Problem::internal)??;
-    let rows = files.iter().map(|file| {
-        let is_serving = serving.artifact == Some(file.artifact);
-        row(&call, file, is_serving)
-    });
+    let rows = files.iter().map(|file| row(&call, file, &serving.lineup));
     let unreadable = unreadable
         .iter()
         .map(|it| json!({ "name": it.name, "reason": it.reason }));
     let body = json!({
         "models": rows.collect::<Vec<_>>(),
         "unreadable": unreadable.collect::<Vec<_>>(),
+        "lineup": lineup::lineup(&call, &serving.lineup),
         "activation": tenant.activation().map(|it| activation(&call, &it)),
     });
     Ok(json_body(StatusCode::OK, &body))
+}
+
+async fn serving(call: &Call, tenant: &TenantHandle) -> Result<Serving, Problem> {
+    match ask(call, tenant, Request::Serving).await? {
+        Answer::Serving(serving) => Ok(serving),
+        _ => Err(Problem::internal(
+            "the owner gave the answer to another request",
+        )),
+    }
+}
+
+/// One model with all that its file says of it.
+pub async fn one(call: Call) -> Result<Response<Body>, Problem> {
+    Query::parse(call.uri.query(), &[])?;
+    let tenant = call.admitted.tenant()?.clone();
+    let artifact = digest(call.param("model"))?;
+    let held = serving(&call, &tenant).await?.lineup;
+    let alone = turn(&call).await?;
+    let read = spawn_blocking(move || {
+        let _alone = alone;
+        let shape = shape(&tenant)?;
+        let found = models::describe_one(tenant.place(), &artifact, shape);
+        found.map_err(|error| Problem::from(Failed::Refused(error)))
+    });
+    let file = read.await.map_err(Problem::internal)??;
+    let file = file.ok_or_else(|| Problem::not_found("the model"))?;
+    let mut body = row(&call, &file, &held);
+    body["thresholds"] = json!(file.header.thresholds);
+    body["calibration"] = json!(file.header.calibration);
+    Ok(json_body(StatusCode::OK, &body))
+}
+
+/// The file itself.
+pub async fn file(call: Call) -> Result<Response<Body>, Problem> {
+    Query::parse(call.uri.query(), &[])?;
+    let tenant = call.admitted.tenant()?.clone();
+    let artifact = digest(call.param("model"))?;
+    let alone = turn(&call).await?;
+    let read = spawn_blocking(move || {
+        let _alone = alone;
+        let found = models::bytes(tenant.place(), &artifact);
+        found.map_err(|error| Problem::from(Failed::Refused(error)))
+    });
+    let bytes = read.await.map_err(Problem::internal)??;
+    let bytes = bytes.ok_or_else(|| Problem::not_found("the model"))?;
+    Ok(body(StatusCode::OK, bytes, BYTES))
 }
 
 /// The right to read model files, kept by the thread that reads: it goes on when nobody waits any more.
@@ -57,6 +104,7 @@ async fn turn(call: &Call) -> Result<OwnedSemaphorePermit, Problem> {
 pub async fn take(mut call: Call) -> Result<Response<Body>, Problem> {
     Query::parse(call.uri.query(), &[])?;
     let tenant = call.admitted.tenant()?.clone();
+    let held = serving(&call, &tenant).await?.lineup;
     let (bytes, max) = (call.body.clone(), call.app.settings.limits.models_max);
     let alone = call.upload.take();
     let stored = spawn_blocking(move || {
@@ -67,8 +115,8 @@ pub async fn take(mut call: Call) -> Result<Response<Body>, Problem> {
         stored.map_err(|error| Problem::from(Failed::Refused(error)))
     });
     match stored.await.map_err(Problem::internal)?? {
-        Stored::New(file) => Ok(json_body(StatusCode::CREATED, &row(&call, &file, false))),
-        Stored::Held(file) => Ok(json_body(StatusCode::OK, &row(&call, &file, false))),
+        Stored::New(file) => Ok(json_body(StatusCode::CREATED, &row(&call, &file, &held))),
+        Stored::Held(file) => Ok(json_body(StatusCode::OK, &row(&call, &file, &held))),
         Stored::Full => Err(Problem::new(
             StatusCode::CONFLICT,
             "models_max",
@@ -91,33 +139,37 @@ pub async fn activate(call: Call) -> Result<Response<Body>, Problem> {
     Query::parse(call.uri.query(), &[])?;
     let tenant = call.admitted.tenant()?.clone();
     let artifact = digest(call.param("model"))?;
-    let (author, deadline) = (author(&call), call.admitted.deadline);
+    let (author, deadline) = (changed_by(&call)?, call.admitted.deadline);
     let alone = turn(&call).await?;
     let begun = spawn_blocking(move || {
         let _alone = alone;
         tenant.activate(artifact, author, deadline)
     });
-    let state = begun
-        .await
-        .map_err(Problem::internal)?
-        .map_err(|refused| match refused {
-            Refused::UnknownModel => Problem::not_found("the model"),
-            Refused::Running => Problem {
-                retryable: true,
-                ..Problem::new(
-                    StatusCode::CONFLICT,
-                    "activation_running",
-                    "another model is on its way into service",
-                )
-            },
-            Refused::Failed(failed) => failed.into(),
-        })?;
-    let status = match state {
+    let state = begun.await.map_err(Problem::internal)?.map_err(not_done)?;
+    Ok(activated(&call, &Activation { artifact, state }))
+}
+
+fn activated(call: &Call, held: &Activation) -> Response<Body> {
+    let status = match held.state {
         State::Rebuilding { .. } => StatusCode::ACCEPTED,
         _ => StatusCode::OK,
     };
-    let body = activation(&call, &Activation { artifact, state });
-    Ok(json_body(status, &body))
+    json_body(status, &activation(call, held))
+}
+
+fn not_done(refused: Refused) -> Problem {
+    match refused {
+        Refused::UnknownModel => Problem::not_found("the model"),
+        Refused::Running => Problem {
+            retryable: true,
+            ..Problem::new(
+                StatusCode::CONFLICT,
+                "activation_running",
+                "another model is on its way into service",
+            )
+        },
+        Refused::Failed(failed) => failed.into(),
+    }
 }
 
 fn digest(text: &str) -> Result<[u8; 32], Problem> {
@@ -150,18 +202,31 @@ fn version(call: &Call, artifact: &[u8; 32]) -> String {
     version_text(&version, call.app.settings.starter == Some(version))
 }
 
-fn row(call: &Call, file: &ModelFile, serving: bool) -> Value {
+fn row(call: &Call, file: &ModelFile, held: &Lineup) -> Value {
+    let header = &file.header;
+    let lineage = file.lineage.as_ref();
     json!({
         "model": hex(&file.artifact),
         "model_version": version(call, &file.artifact),
-        "serving": serving,
+        "serving": held.champion() == Some(file.artifact),
+        "status": lineup::status(held, &file.artifact),
         "kind": file.kind,
         "trees": file.trees,
-        "features": file.header.features.len(),
+        "features": header.features.len(),
         "bytes": file.bytes,
         "producer": file.producer.map(|it| hex(&it)),
-        "created_by": file.header.created_by,
-        "metrics": file.header.metrics,
+        "created_by": header.created_by,
+        "metrics": header.metrics,
+        "lineage": {
+            "parent": header.parent,
+            "trained_from": EventTime::from_millis(header.training_window.from).to_string(),
+            "trained_until": EventTime::from_millis(header.training_window.until).to_string(),
+            "seed": header.seed,
+            "data_digest": lineage.map(|it| &it.data_digest),
+            "samples": lineage.map(|it| it.samples),
+            "frauds": lineage.map(|it| it.frauds),
+            "code_version": lineage.map(|it| &it.code_version),
+        },
         "unfit": file.unfit,
     })
 }
@@ -175,9 +240,16 @@ fn activation(call: &Call, held: &Activation) -> Value {
         State::Serving {
             position,
             policy_version,
+            took,
+            pause,
         } => (
             "serving",
-            json!({ "position": position.0, "policy_version": policy_version }),
+            json!({
+                "position": position.0,
+                "policy_version": policy_version,
+                "took_us": micros(*took),
+                "pause_us": micros(*pause),
+            }),
         ),
         State::Failed { code, reason } => ("failed", json!({ "code": code, "reason": reason })),
     };

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use engine::ENGINE_SEMANTICS;
 use event::Schema;
 use graph::FeatureList;
-use model::artifact::{Artifact, Header, Thresholds, TrainingWindow};
+use model::artifact::{Artifact, Header, Lineage, Thresholds, TrainingWindow};
 use model::calibration::Calibration;
 use model::trees::Trees;
 
@@ -67,6 +68,7 @@ impl Late<'_> {
             importance: importance(&trees.gain_importance(), features),
             artifact: Artifact {
                 header,
+                lineage: Some(lineage(rows)),
                 trees,
                 network: None,
                 producer: None,
@@ -74,6 +76,17 @@ impl Late<'_> {
             },
             parts: [(0, 0); 3],
         })
+    }
+}
+
+/// What the model comes from, as far as its rows tell.
+fn lineage(rows: &Rows) -> Lineage {
+    let version = env!("CARGO_PKG_VERSION");
+    Lineage {
+        data_digest: rows.digest(),
+        samples: rows.len() as u64,
+        frauds: rows.fraud.iter().filter(|fraud| **fraud).count() as u64,
+        code_version: format!("{version}, engine semantics {ENGINE_SEMANTICS}"),
     }
 }
 

@@ -4,6 +4,8 @@ use event::schema::ROLES_MAX;
 use graph::Sample;
 use graph::sample::{NEIGHBOUR_WIDTH, NEIGHBOURS, NODE_WIDTH, STEP_WIDTH};
 
+use crate::dataset::Digest;
+
 const _: () = assert!(STEP_WIDTH == model::hybrid::shape::STEP_WIDTH);
 const _: () = assert!(graph::sample::STEPS == model::hybrid::shape::STEPS);
 const _: () = assert!(NEIGHBOURS == model::hybrid::shape::NEIGHBOURS);
@@ -51,6 +53,16 @@ impl Arrays {
             self.neighbourhood.extend_from_slice(&block[..used]);
             self.neighbour_start
                 .push((self.neighbourhood.len() / NEIGHBOUR_WIDTH) as u32);
+        }
+    }
+
+    /// All of it, into a digest.
+    pub(crate) fn feed(&self, digest: &mut Digest) {
+        for floats in [&self.sequence, &self.entities, &self.neighbourhood] {
+            digest.floats(floats);
+        }
+        for starts in [&self.step_start, &self.neighbour_start] {
+            digest.numbers(starts.iter().map(|start| u64::from(*start)));
         }
     }
 

@@ -129,6 +129,7 @@ pub fn artifact(network: Option<(Hybrid, Blend)>, features: usize, calibration: 
     };
     Artifact {
         header,
+        lineage: None,
         trees: random_trees(5, features, 60, 12),
         network: network.map(|(hybrid, blend)| Network {
             hybrid,

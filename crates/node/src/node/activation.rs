@@ -12,8 +12,10 @@ use crate::NodeError;
 use crate::channel::Rebuild;
 use crate::mailbox::Level;
 use crate::models;
+use crate::owner::Shape;
 use crate::request::{Answer, Failed, NotServing, Request};
 use crate::tenant::activation::{LEFT_MAX, ReadyModel, Serving};
+use crate::tenant::documents::Author;
 
 /// Where the activation that was asked for last stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +31,10 @@ pub enum State {
     Serving {
         position: Position,
         policy_version: u32,
+        /// From the call, or from the end of the channel's making, to the first decision that could be this model's.
+        took: Duration,
+        /// How long no decision was taken for it.
+        pause: Duration,
     },
     /// Nothing was changed.
     Failed { code: &'static str, reason: String },
@@ -54,7 +60,7 @@ pub enum Refused {
 
 /// How long the job that rebuilds a channel waits for one answer of the owner.
 const PATIENCE: Duration = Duration::from_secs(60);
-const OTHER: &str = "the owner gave the answer to another request";
+pub(super) const OTHER: &str = "the owner gave the answer to another request";
 /// What a question of the job weighs in the queue.
 const LETTER_BYTES: usize = 256;
 
@@ -81,20 +87,28 @@ impl TenantHandle {
     pub fn activate(
         self: &Arc<Self>,
         artifact: [u8; 32],
-        author: String,
+        author: Author,
         deadline: Instant,
     ) -> Result<State, Refused> {
-        let _alone = self.activating.try_lock().map_err(|_| Refused::Running)?;
+        let _alone = self.alone()?;
+        self.activate_alone(artifact, author, deadline)
+    }
+
+    /// Whoever calls keeps others away.
+    pub(super) fn activate_alone(
+        self: &Arc<Self>,
+        artifact: [u8; 32],
+        author: Author,
+        deadline: Instant,
+    ) -> Result<State, Refused> {
+        let called = Instant::now();
         if let Some(held) = self.activation()
             && matches!(held.state, State::Rebuilding { .. })
         {
             let same = held.artifact == artifact;
             return same.then_some(held.state).ok_or(Refused::Running);
         }
-        let shape = self.shape().ok_or_else(|| {
-            let status = self.status().unwrap_or(NotServing::Starting);
-            Failed::NotServing(status)
-        })?;
+        let shape = self.opened_shape()?;
         let ready = models::ready(&self.place, artifact, shape, author).map_err(Failed::Refused)?;
         let ready = ready.ok_or(Refused::UnknownModel)?;
         let serving = self.serving(deadline)?;
@@ -103,7 +117,11 @@ impl TenantHandle {
             .filter(|voice| serving.lacks(voice.producer))
             .map(|voice| Rebuild::new(&shape.schema, voice.clone()));
         let Some(rebuild) = rebuild else {
-            let state = self.hand_over(ready, deadline)?;
+            let state = self.hand_over(ready, called, deadline)?;
+            if let State::Serving { took, .. } = &state {
+                let took = took.as_micros() as u64;
+                self.shared.counters.swap_us_max.raise_to(took);
+            }
             self.note(artifact, state.clone());
             return Ok(state);
         };
@@ -152,7 +170,8 @@ impl TenantHandle {
             serving = self.serving(Instant::now() + PATIENCE)?;
         }
         ready.rebuilt = Some(rebuild);
-        self.hand_over(ready, Instant::now() + PATIENCE)
+        let made = Instant::now();
+        self.hand_over(ready, made, made + PATIENCE)
     }
 
     pub(super) fn serving(&self, deadline: Instant) -> Result<Serving, Failed> {
@@ -162,20 +181,41 @@ impl TenantHandle {
         }
     }
 
-    fn hand_over(&self, ready: ReadyModel, deadline: Instant) -> Result<State, Failed> {
+    fn hand_over(
+        &self,
+        ready: ReadyModel,
+        since: Instant,
+        deadline: Instant,
+    ) -> Result<State, Failed> {
         match self.wait_for(Request::Activate(Box::new(ready)), deadline)? {
             Answer::Activated {
                 position,
                 policy_version,
-            } => Ok(State::Serving {
-                position,
-                policy_version,
-            }),
+                pause,
+                left,
+            } => {
+                let took = since.elapsed();
+                // Here, where nobody waits for it.
+                drop(left);
+                Ok(State::Serving {
+                    position,
+                    policy_version,
+                    took,
+                    pause,
+                })
+            }
             _ => Err(Failed::Internal(OTHER)),
         }
     }
 
-    fn wait_for(&self, request: Request, deadline: Instant) -> Result<Answer, Failed> {
+    pub(super) fn opened_shape(&self) -> Result<&Shape, Failed> {
+        self.shape().ok_or_else(|| {
+            let status = self.status().unwrap_or(NotServing::Starting);
+            Failed::NotServing(status)
+        })
+    }
+
+    pub(super) fn wait_for(&self, request: Request, deadline: Instant) -> Result<Answer, Failed> {
         let pending = self.ask(request, LETTER_BYTES, Level::L2, deadline)?;
         let ended = |_| Failed::NotServing(NotServing::Draining);
         pending.blocking_recv().map_err(ended)?

@@ -65,8 +65,12 @@ impl Owner {
             timeline.mark(Step::Recorded);
         }
         match answered {
-            Ok(answer) => {
-                tell(&counters, tenant, before, switches.then(|| now.elapsed()));
+            Ok(mut answer) => {
+                let paused = switches.then(|| now.elapsed());
+                if let Answer::Activated { pause, .. } = &mut answer {
+                    *pause = paused.unwrap_or_default();
+                }
+                tell(&counters, tenant, before, paused);
                 self.count(&answer);
                 self.reply(letter.reply, Ok(answer), timed);
             }
@@ -203,6 +207,16 @@ fn answer(tenant: &mut Tenant, request: Request, urgency: Urgency) -> Result<Ans
             Answer::Activated {
                 position,
                 policy_version,
+                pause: Duration::ZERO,
+                left: tenant.take_left(),
+            }
+        }
+        Request::Move(wanted, author) => {
+            let position = tenant.make_move(wanted, &author)?;
+            Answer::Moved {
+                position,
+                lineup: tenant.engine().lineup().clone(),
+                left: tenant.take_left(),
             }
         }
         Request::Decision(event_id) => match tenant.journal().look_up(&event_id)? {

@@ -1,10 +1,14 @@
 //! A model enters service, with the channel of its producer.
 
+use compact_str::CompactString;
+use engine::Lineup;
 use engine::policy::keep_draw;
 use event::record::{Activation, Channel, ConfigSection, Record, ServingPart};
 use event::{EventTime, Position};
 
 use super::Tenant;
+use super::documents::Author;
+use super::lineup::{LineupError, check_author};
 use crate::channel::{Rebuild, Scores, Voice};
 use crate::place::hex;
 use crate::{Champion, NodeError};
@@ -15,16 +19,18 @@ pub struct ReadyModel {
     pub champion: Champion,
     /// Set with it; `None`: the policy stays.
     pub policy: Option<String>,
-    pub author: String,
+    pub author: Author,
     /// What its producer says of the log so far, where that has to be made anew.
     pub rebuilt: Option<Rebuild>,
 }
 
 /// What serves as of a position of the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Serving {
     /// SHA-256 of the model file; `None`: no model serves.
     pub artifact: Option<[u8; 32]>,
+    /// Every model that serves, and as what.
+    pub lineup: Lineup,
     /// SHA-256 of the producer that speaks.
     pub producer: Option<[u8; 32]>,
     /// Events that it has missed.
@@ -57,6 +63,7 @@ impl Tenant {
         Serving {
             first: self.journal.first(),
             artifact: self.engine.champion(),
+            lineup: self.engine.lineup().clone(),
             producer: self.engine.channel(),
             unheard: self.engine.unheard(),
             newest_event: self.engine.newest_event(),
@@ -83,8 +90,30 @@ impl Tenant {
         artifact: [u8; 32],
         rebuilt: Option<Rebuild>,
     ) -> Result<Position, NodeError> {
+        self.activate_as(artifact, rebuilt, &Author::from(""))
+    }
+
+    /// The same by somebody, for a reason.
+    pub fn activate_as(
+        &mut self,
+        artifact: [u8; 32],
+        rebuilt: Option<Rebuild>,
+        author: &Author,
+    ) -> Result<Position, NodeError> {
+        check_author(author)?;
         let champion = self.load(artifact)?;
-        self.switch(champion, rebuilt)
+        self.check_not_retired(&champion)?;
+        self.switch(champion, rebuilt, author)
+    }
+
+    fn check_not_retired(&self, model: &Champion) -> Result<(), LineupError> {
+        let artifact = model.artifact();
+        match self.engine.lineup().part_of(&artifact) {
+            Some(ServingPart::Retired) => Err(LineupError::Retired {
+                model: hex(&artifact)[..12].to_owned(),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Puts a model that was made ready elsewhere into service between two decisions, with its policy, in one
@@ -93,6 +122,8 @@ impl Tenant {
     pub fn enter_service(&mut self, ready: ReadyModel) -> Result<Position, NodeError> {
         // Before anything is written: model and policy enter together, or not at all.
         self.check_room_for_report()?;
+        check_author(&ready.author)?;
+        self.check_not_retired(&ready.champion)?;
         if let Some(policy) = &ready.policy {
             self.check_document(ConfigSection::Policy, policy, EventTime::MIN)?;
         }
@@ -104,11 +135,11 @@ impl Tenant {
                 return Err(NodeError::ChannelBehind { left });
             }
         }
-        let position = self.switch(ready.champion, ready.rebuilt)?;
+        let position = self.switch(ready.champion, ready.rebuilt, &ready.author)?;
         if let Some(policy) = &ready.policy {
             // A model brings thresholds; who passes unasked is not its to say.
             let policy = keep_draw(policy, self.engine.body_of(ConfigSection::Policy));
-            self.set_policy(&policy, &ready.author)?;
+            self.set_document(ConfigSection::Policy, &policy, &ready.author, None)?;
         }
         Ok(position)
     }
@@ -117,6 +148,7 @@ impl Tenant {
         &mut self,
         champion: Champion,
         rebuilt: Option<Rebuild>,
+        author: &Author,
     ) -> Result<Position, NodeError> {
         let artifact = champion.artifact();
         let mut said = None;
@@ -135,13 +167,16 @@ impl Tenant {
         let at = self.journal.newest();
         let activation = Activation {
             channel,
+            author: CompactString::from(&author.name),
+            why: CompactString::from(&author.why),
             ..Activation::new(at, ServingPart::Champion, artifact, 1_000_000)
         };
         let position = self.append(Record::Activation(activation))?;
         if let Some(said) = said {
             self.engine.adopt_channel(said.first, &said.scores);
         }
-        self.champion = Some(champion);
+        self.left.extend(self.champion.replace(champion));
+        self.follow_lineup();
         Ok(position)
     }
 
@@ -162,7 +197,7 @@ impl Tenant {
         Ok(())
     }
 
-    fn load(&self, artifact: [u8; 32]) -> Result<Champion, NodeError> {
+    pub(super) fn load(&self, artifact: [u8; 32]) -> Result<Champion, NodeError> {
         let path = self.place.model(&artifact);
         let features = self.engine.features();
         let champion = Champion::load(&path, self.journal.schema(), features)?;

@@ -1,19 +1,35 @@
-//! From a sample to a decision: network, else trees, else what the policy says without a score. What did not
-//! speak, and why, is in the decision's `degraded`.
+//! From a sample to a decision: the challenger where the event is its, else the champion's network, else its trees, else
+//! what the policy says without a score. What did not speak, and why, is in the decision's `degraded`.
 
 use engine::{NoScore, Scored};
 use event::record::{Decision, DecisionKind, ModelVersion, ReasonCode, Record, degraded};
+use event::schema::Part;
 use event::{Event, Position};
 use smallvec::SmallVec;
 
 use super::{Decided, Tenant};
 use crate::NodeError;
 use crate::champion::Score;
-use crate::guard::{Guard, Missed, Part, Urgency};
+use crate::guard::{self, Guard, Missed, Urgency};
 use crate::timeline::Step;
 
 /// A decision has room for several producers; one speaks.
 const SLOT: u8 = 0;
+const WHOLE: u32 = 1_000_000;
+
+/// Champion or challenger, and the chance with which it is this one.
+#[derive(Clone, Copy)]
+struct Arm {
+    is_challenger: bool,
+    propensity_ppm: u32,
+}
+
+/// What a model said.
+struct Said {
+    score: Result<(Score, ModelVersion), NoScore>,
+    flags: u32,
+    propensity_ppm: Option<u32>,
+}
 
 impl Tenant {
     pub(super) fn decide_at(
@@ -23,7 +39,12 @@ impl Tenant {
         urgency: Urgency,
     ) -> Result<Decided, NodeError> {
         let said = self.say(event);
-        let (score, flags) = self.score(urgency);
+        let arm = self.arm(event, urgency);
+        let Said {
+            score,
+            flags,
+            propensity_ppm,
+        } = self.score(arm, urgency);
         self.mark(Step::Scored);
         let scored = score.map(|(score, model)| Scored {
             score: score.score,
@@ -36,6 +57,7 @@ impl Tenant {
         self.mark(Step::Judged);
         decision.suspicion = said.into_iter().map(|score| (SLOT, score)).collect();
         decision.degraded |= flags;
+        decision.findings.model_propensity_ppm = propensity_ppm;
         if decision.verdict != DecisionKind::Approve {
             self.give_reasons(&mut decision, urgency);
         }
@@ -62,15 +84,70 @@ impl Tenant {
         voice.say(event.event_timestamp, &self.sample.tabular)
     }
 
-    /// What the model says, and the flags of what could not speak.
-    fn score(&mut self, urgency: Urgency) -> (Result<(Score, ModelVersion), NoScore>, u32) {
+    /// Which of two models an event is for; `None`: there is no choice.
+    fn arm(&self, event: &Event, urgency: Urgency) -> Option<Arm> {
+        let held = self.engine.lineup().challenger()?;
+        if !held.levels.hold(urgency.level as usize) {
+            return None;
+        }
+        let account = event.entity(self.schema().part(Part::Subject)?)?;
+        let is_challenger = held.takes(account);
+        let share = held.share_ppm;
+        Some(Arm {
+            is_challenger,
+            propensity_ppm: if is_challenger { share } else { WHOLE - share },
+        })
+    }
+
+    /// What the model says that the event is for, and the flags of what could not speak.
+    fn score(&mut self, arm: Option<Arm>, urgency: Urgency) -> Said {
+        if !arm.is_some_and(|arm| arm.is_challenger) {
+            return Said {
+                propensity_ppm: arm.map(|arm| arm.propensity_ppm),
+                ..self.score_by_champion(urgency)
+            };
+        }
+        if let Some(score) = self.score_by_challenger(urgency) {
+            return Said {
+                score: Ok(score),
+                flags: 0,
+                propensity_ppm: arm.map(|arm| arm.propensity_ppm),
+            };
+        }
+        // Not by chance: there is no propensity to tell.
+        let mut said = self.score_by_champion(urgency);
+        said.flags |= degraded::CHALLENGER_FAULT;
+        said
+    }
+
+    /// The whole model or nothing: where a part of it fails, the champion is there.
+    fn score_by_challenger(&mut self, urgency: Urgency) -> Option<(Score, ModelVersion)> {
+        let challenger = self.challenger.as_mut()?;
+        let (guard, sample) = (&mut self.challenger_guard, &self.sample);
+        if let Some(guard) = guard {
+            guard.turn_to(challenger.artifact());
+        }
+        let part = match challenger.has_network() {
+            true => guard::Part::Network,
+            false => guard::Part::Trees,
+        };
+        let score = call(guard, part, urgency, || challenger.score(sample)).ok()?;
+        Some((score, challenger.version()))
+    }
+
+    fn score_by_champion(&mut self, urgency: Urgency) -> Said {
+        let said = |score, flags| Said {
+            score,
+            flags,
+            propensity_ppm: None,
+        };
         let Some(champion) = &mut self.champion else {
             let wanted = self.engine.champion().is_some();
             let why = match wanted {
                 true => NoScore::ModelFault,
                 false => NoScore::NoModel,
             };
-            return (Err(why), 0);
+            return said(Err(why), 0);
         };
         let (guard, sample) = (&mut self.guard, &self.sample);
         if let Some(guard) = guard {
@@ -78,15 +155,16 @@ impl Tenant {
         }
         let mut flags = 0;
         if champion.has_network() {
-            flags = match call(guard, Part::Network, urgency, || champion.score(sample)) {
-                Ok(score) => return (Ok((score, champion.version())), 0),
+            let network = guard::Part::Network;
+            flags = match call(guard, network, urgency, || champion.score(sample)) {
+                Ok(score) => return said(Ok((score, champion.version())), 0),
                 Err(Missed::Failed) => degraded::NETWORK_FAULT,
                 Err(Missed::Late(_)) => degraded::NETWORK_TIMEOUT,
                 Err(Missed::Open) => degraded::NETWORK_BREAKER_OPEN,
             };
         }
         // A microsecond, so that whoever looks this decision up finds a score although its time is over.
-        let by_trees = call(guard, Part::Trees, urgency, || {
+        let by_trees = call(guard, guard::Part::Trees, urgency, || {
             champion.score_by_trees(sample)
         });
         let score = by_trees.map_err(|missed| match missed {
@@ -94,7 +172,7 @@ impl Tenant {
             Missed::Late(_) => NoScore::ModelTimeout,
             Missed::Open => NoScore::ModelBreakerOpen,
         });
-        (score.map(|score| (score, champion.version())), flags)
+        said(score.map(|score| (score, champion.version())), flags)
     }
 
     /// Adds the reasons of a score, or the flag that says why there are none. They decide nothing: those
@@ -108,12 +186,16 @@ impl Tenant {
             decision.degraded |= degraded::REASONS_OUT_OF_TIME;
             return;
         }
-        let Some(champion) = &mut self.champion else {
-            return;
+        let by_challenger = self.challenger.as_mut();
+        let by_challenger = by_challenger.filter(|it| it.version() == decision.model);
+        let (model, guard) = match (by_challenger, &mut self.champion) {
+            (Some(challenger), _) => (challenger, &mut self.challenger_guard),
+            (None, Some(champion)) => (champion, &mut self.guard),
+            (None, None) => return,
         };
         let sample = &self.sample;
-        let found = call(&mut self.guard, Part::Reasons, urgency, || {
-            Some(champion.reasons(sample))
+        let found = call(guard, guard::Part::Reasons, urgency, || {
+            Some(model.reasons(sample))
         });
         decision.reasons = match found {
             Ok(reasons) | Err(Missed::Late(reasons)) => reasons,
@@ -127,7 +209,7 @@ impl Tenant {
 
 fn call<T>(
     guard: &mut Option<Guard>,
-    part: Part,
+    part: guard::Part,
     urgency: Urgency,
     work: impl FnOnce() -> Option<T>,
 ) -> Result<T, Missed<T>> {

@@ -10,6 +10,7 @@ mod clock;
 mod disk;
 mod durable;
 mod follower;
+mod models;
 mod quota;
 mod retention;
 mod schema;

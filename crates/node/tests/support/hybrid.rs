@@ -88,6 +88,7 @@ pub fn artifact(hybrid: Hybrid) -> Artifact {
         prior_shift: 0.0,
     };
     Artifact {
+        lineage: None,
         trees: trees(features.len()),
         header: Header {
             schema_hash: schema.hash().hex(),

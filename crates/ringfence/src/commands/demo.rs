@@ -13,6 +13,7 @@ use event::{EventTime, Schema, Span};
 use ingest::{Mapping, Options, Source};
 use learning::neural::config::NeuralConfig;
 use log::LogOptions;
+use node::tenant::documents::Author;
 use node::{Journal, Place, Tenant};
 use serde_json::json;
 use simulator::Params;
@@ -150,7 +151,14 @@ fn train_and_open(cli: &Cli, place: &Place) -> Result<Tenant> {
         &format!("   model {} in {seconds:.1} s", identity.short()),
     )?;
     let mut tenant = super::open_tenant(cli, place)?;
-    activate(cli, place, &mut tenant, &trained.fitted.artifact, identity)?;
+    let model = (&trained.fitted.artifact, identity);
+    activate(
+        cli,
+        place,
+        &mut tenant,
+        model,
+        &Author::from("command line"),
+    )?;
     Ok(tenant)
 }
 

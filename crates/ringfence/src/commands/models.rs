@@ -1,5 +1,7 @@
-//! `ringfence models`: model files, and their exchange with LightGBM and ONNX.
+//! `ringfence models`: model files, who serves as what, exchange with LightGBM and ONNX.
 
+mod lineup;
+mod registry;
 mod remote;
 
 use std::collections::BTreeMap;
@@ -10,34 +12,53 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use event::record::{Record, ServingPart};
 use graph::FeatureList;
 use learning::fit::{Plan, adopt};
 use model::artifact::Artifact;
 use model::lightgbm_text::{self, LightgbmModel};
 use model::trees::{Tree, Trees};
+use node::node::lineup::Leave;
 use node::{History, Place};
 use serde_json::json;
 
 use super::train::{Trained, method, put_into_service, range, replay, reserve, write_model};
-use crate::cli::{CalibrationName, Cli, Models, ModelsArgs};
+use crate::cli::{CalibrationName, Change, Cli, Models, ModelsArgs};
 use crate::show;
 
 pub fn run(cli: &Cli, args: &ModelsArgs) -> Result<ExitCode> {
     let place = super::place(cli)?;
+    let change = &args.change;
     match &args.what {
-        Models::List => list(cli, &place)?,
+        Models::Ls => registry::ls(cli, &place, change)?,
+        Models::Show { model } => registry::show(cli, &place, change, model)?,
+        Models::Activate { model } => lineup::activate(cli, &place, change, model)?,
+        Models::Rollback => lineup::roll_back(cli, &place, change)?,
+        Models::Challenge {
+            model,
+            share,
+            levels,
+        } => lineup::challenge(cli, &place, change, model, (*share, levels))?,
+        Models::Withdraw { model } => lineup::leave(cli, change, Leave::Withdraw, model)?,
+        Models::Retire { model } => lineup::leave(cli, change, Leave::Retire, model)?,
+        Models::Reinstate { model } => lineup::leave(cli, change, Leave::Reinstate, model)?,
+        Models::Delete { model } => lineup::delete(cli, change, model)?,
         Models::Starter { file } => super::starter::make(cli, file)?,
-        Models::Activate { model, to, token } => match to {
-            Some(to) => {
-                let (hash, _) = the_one(&place, model)?;
-                remote::activate(cli, &place, &hash, to, token.as_deref())?;
+        Models::Rebuild => {
+            here_only(change)?;
+            rebuild(cli, &place)?;
+        }
+        Models::Export {
+            file,
+            onnx,
+            artifact,
+            model,
+        } => {
+            if *artifact {
+                registry::export(cli, &place, change, file, model.as_deref())?;
+            } else {
+                here_only(change)?;
+                export(cli, &place, file, *onnx, model.as_deref())?;
             }
-            None => switch(cli, &place, model)?,
-        },
-        Models::Rebuild => rebuild(cli, &place)?,
-        Models::Export { file, onnx, model } => {
-            export(cli, &place, file, *onnx, model.as_deref())?;
         }
         Models::Import {
             file,
@@ -46,6 +67,11 @@ pub fn run(cli: &Cli, args: &ModelsArgs) -> Result<ExitCode> {
             calibration,
             no_activate,
         } => {
+            if registry::is_artifact(file)? {
+                registry::import(cli, &place, change, file)?;
+                return Ok(ExitCode::SUCCESS);
+            }
+            here_only(change)?;
             let given = Given {
                 file,
                 range: range(from, until)?,
@@ -58,100 +84,48 @@ pub fn run(cli: &Cli, args: &ModelsArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Model files by their hash.
-fn files(place: &Place) -> Result<BTreeMap<String, Artifact>> {
-    let mut found = BTreeMap::new();
-    let folder = place.models();
-    if !folder.is_dir() {
-        return Ok(found);
+/// What needs the tenant's own directory.
+fn here_only(change: &Change) -> Result<()> {
+    match change.to {
+        Some(_) => bail!("--to is for model files and who serves as what, not for this"),
+        None => Ok(()),
     }
-    for entry in
-        fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?
-    {
-        let path = entry?.path();
-        if path.extension().is_some_and(|it| it == "model") {
-            let (artifact, identity) = Artifact::load(&path)?;
-            found.insert(identity.as_str().to_owned(), artifact);
-        }
-    }
-    Ok(found)
 }
 
 /// Hash of the model that serves at the end of the log.
 pub fn serving(history: &History) -> Result<Option<String>> {
-    let start = history.start()?;
-    let mut serving = start.champion();
-    let mut records = history.iter_from(start.next())?;
-    while let Some((_, record)) = records.next_record()? {
-        if let Record::Activation(activation) = record
-            && activation.part == ServingPart::Champion
-        {
-            serving = Some(activation.artifact).filter(|sha| *sha != [0; 32]);
-        }
-    }
-    Ok(serving.map(|sha| show::hex(&sha)))
+    Ok(history.lineup()?.champion().map(|sha| show::hex(&sha)))
 }
 
-fn list(cli: &Cli, place: &Place) -> Result<()> {
-    let serving = serving(&History::open(place)?)?;
-    let files = files(place)?;
-    let is_serving = |hash: &String| serving.as_ref() == Some(hash);
-    if cli.json {
-        let rows = files.iter().map(|(hash, artifact)| {
-            json!({
-                "model": hash,
-                "serving": is_serving(hash),
-                "kind": artifact.kind(),
-                "created_by": artifact.header.created_by,
-                "trees": artifact.trees.tree_count(),
-                "features": artifact.header.features.len(),
-                "producer": artifact.producer_identity().map(|it| show::hex(&it)),
-                "metrics": artifact.header.metrics,
-            })
-        });
-        return Ok(show::json(&rows.collect())?);
+/// Versions of the folder's model files that begin so, by their names.
+fn named(place: &Place, wanted: &str) -> Result<Vec<String>> {
+    let folder = place.models();
+    if !folder.is_dir() {
+        return Ok(Vec::new());
     }
-    let mut out = show::out();
-    for (hash, artifact) in &files {
-        let mark = if is_serving(hash) { "serving" } else { "" };
-        writeln!(
-            out,
-            "{}  {mark:<8} {:<6} {:>5} trees  {}  {}",
-            &hash[..12],
-            artifact.kind(),
-            artifact.trees.tree_count(),
-            match artifact.producer_identity() {
-                Some(producer) => format!("producer {}", &show::hex(&producer)[..12]),
-                None => "no producer".to_owned(),
-            },
-            artifact.header.created_by
-        )?;
+    let mut found = Vec::new();
+    for entry in
+        fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?
+    {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        let hash = name.strip_suffix(".model");
+        found.extend(hash.filter(|it| it.starts_with(wanted)).map(str::to_owned));
     }
-    Ok(())
+    Ok(found)
 }
 
 /// The model file whose version begins so.
 pub fn the_one(place: &Place, wanted: &str) -> Result<(String, Artifact)> {
-    let mut fitting = files(place)?;
-    fitting.retain(|hash, _| hash.starts_with(wanted));
-    let (Some(one), None) = (fitting.pop_first(), fitting.first_key_value()) else {
+    let [hash] = &named(place, wanted)?[..] else {
         bail!(
-            "the model given must begin the version of one model file (see `ringfence models list`), got {wanted:?}"
+            "the model given must begin the version of one model file (see `ringfence models ls`), got {wanted:?}"
         );
     };
-    Ok(one)
-}
-
-fn switch(cli: &Cli, place: &Place, wanted: &str) -> Result<()> {
-    let (hash, _) = the_one(place, wanted)?;
-    let path = place.models().join(format!("{hash}.model"));
-    let (artifact, identity) = Artifact::load(&path)?;
-    put_into_service(cli, place, None, &artifact, &identity)?;
-    if cli.json {
-        return Ok(show::json(&json!({ "model": hash, "activated": true }))?);
+    let (artifact, identity) = Artifact::load(&place.models().join(format!("{hash}.model")))?;
+    if identity.as_str() != hash {
+        bail!("the file of model {hash} holds model {}", identity.as_str());
     }
-    writeln!(show::out(), "model {} in service", &hash[..12])?;
-    Ok(())
+    Ok((hash.clone(), artifact))
 }
 
 fn rebuild(cli: &Cli, place: &Place) -> Result<()> {

@@ -22,6 +22,7 @@ use learning::fit::{FOREVER, Fitted, Plan, check_classes, fit};
 use log::LogOptions;
 use model::artifact::{Artifact, Identity};
 use node::champion::policy_of;
+use node::tenant::documents::Author;
 use node::{History, Journal, Place, Tenant};
 pub use rows::replay;
 
@@ -76,7 +77,8 @@ pub fn put_into_service(
     drop(writer);
     let mut tenant = super::open_tenant(cli, place)
         .with_context(|| format!("model {} is written, but not in service", identity.short()))?;
-    activate(cli, place, &mut tenant, artifact, identity)?;
+    let author = Author::from("command line");
+    activate(cli, place, &mut tenant, (artifact, identity), &author)?;
     tenant.snapshot()?;
     Ok(())
 }
@@ -127,6 +129,9 @@ pub fn train(
         }
     };
     fitted.artifact.producer = producer;
+    // The model that it is to follow.
+    let followed = history.lineup()?.champion();
+    fitted.artifact.header.parent = followed.map(|artifact| show::hex(&artifact));
     if !args.no_reference {
         reference::add(cli, place, (from, until), &rows, &mut fitted)?;
     }
@@ -205,8 +210,8 @@ pub fn activate(
     cli: &Cli,
     place: &Place,
     tenant: &mut Tenant,
-    artifact: &Artifact,
-    identity: &Identity,
+    (artifact, identity): (&Artifact, &Identity),
+    author: &Author,
 ) -> Result<()> {
     let mut rebuild = tenant.rebuild_for(identity.bytes())?;
     if let Some(rebuild) = &mut rebuild {
@@ -219,7 +224,7 @@ pub fn activate(
         })?;
         bar.finish_and_clear();
     }
-    tenant.activate_with(identity.bytes(), rebuild)?;
+    tenant.activate_as(identity.bytes(), rebuild, author)?;
     if let Some(body) = policy_of(&artifact.header) {
         tenant.set_policy(&body, &format!("model {}", identity.short()))?;
     }

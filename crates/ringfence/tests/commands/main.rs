@@ -25,6 +25,7 @@ mod idempotency;
 mod kills;
 mod leaks;
 mod lightgbm;
+mod lineup;
 mod log;
 mod models;
 mod onnx;

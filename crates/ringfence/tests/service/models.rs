@@ -8,13 +8,16 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use event::Position;
+use engine::Lineup;
 use event::record::{Channel, Record, ServingPart};
+use event::{Position, RoleIx};
+use graph::sample::SampleParts;
+use graph::{FeatureList, Sample};
 use model::artifact::{Artifact, TrainingWindow};
 use model::calibration::{Calibration, CalibrationMap};
 use model::producer::Producer;
 use model::trees::{Child, Leaf, Split, Tree, Trees};
-use node::{History, Place, Tenant};
+use node::{Champion, History, Place, Tenant};
 use serde_json::Value;
 
 use crate::client::{Answer, Client};
@@ -83,6 +86,23 @@ pub fn upload(client: &mut Client, bytes: &[u8]) -> Answer {
     sent.unwrap()
 }
 
+/// A model in the place from which an operation on one can start.
+pub fn ready_for(client: &mut Client, method: &str, path: &str) -> String {
+    let model = sharper();
+    let hash = identity(&model);
+    assert!(upload(client, &model).status < 300);
+    let mut post = |verb: &str, body: &str| client.post(&format!("/v1/models/{hash}/{verb}"), body);
+    // From wherever it stands; not there, it is a candidate already.
+    post("reinstate", "");
+    match (method, path.rsplit('/').next()) {
+        ("post", Some("withdraw")) => post("challenge", r#"{"share":0.5}"#).ok(),
+        ("post", Some("reinstate")) | ("delete", _) => post("retire", "").ok(),
+        ("post", Some("models:rollback")) => post("activate", "").ok(),
+        _ => Value::Null,
+    };
+    hash
+}
+
 pub fn activate(client: &mut Client, model: &str) -> Answer {
     client.post(&format!("/v1/models/{model}/activate"), "")
 }
@@ -98,23 +118,70 @@ fn history(server: &Server) -> BTreeMap<u64, Record> {
     all
 }
 
-/// Every decision of the log is of the model whose activation came last before its event; how many of each.
+fn version(artifact: [u8; 32]) -> [u8; 8] {
+    let mut version = [0; 8];
+    version.copy_from_slice(&artifact[..8]);
+    version
+}
+
+/// Every decision of the log is of the model whose activation came last before its event, or of the challenger where
+/// its account is the challenger's; how many of each.
 fn hold_models_to_positions(records: &BTreeMap<u64, Record>) -> BTreeMap<[u8; 8], u32> {
-    let mut in_force = [0; 8];
+    let (mut lineup, mut channel) = (Lineup::default(), None);
+    let mut account = None;
     let mut counts = BTreeMap::new();
     for (position, record) in records {
         match record {
-            Record::Activation(it) if it.part == ServingPart::Champion => {
-                in_force.copy_from_slice(&it.artifact[..8]);
-            }
+            Record::Activation(it) => channel = lineup.follow(Position(*position), it, channel),
+            Record::Event(it) => account = it.entity(RoleIx(0)).cloned(),
             Record::Decision(it) => {
-                assert_eq!(it.model.0, in_force, "position {position}");
-                *counts.entry(in_force).or_default() += 1;
+                let account = account.as_ref().unwrap();
+                let challenger = lineup.challenger().filter(|held| held.takes(account));
+                let expected = challenger.map(|held| held.artifact).or(lineup.champion());
+                assert_eq!(
+                    it.model.0,
+                    version(expected.unwrap()),
+                    "position {position}"
+                );
+                *counts.entry(it.model.0).or_default() += 1;
             }
             _ => {}
         }
     }
     counts
+}
+
+/// Replays the log, and scores every event once more by the model that its decision names: how many were compared.
+fn recompute_scores(place: &Place, models: &[&[u8]]) -> usize {
+    let history = History::open(place).unwrap();
+    let schema = history.schema().clone();
+    let features = FeatureList::new(&schema);
+    let mut models: BTreeMap<[u8; 8], Champion> = models
+        .iter()
+        .map(|bytes| {
+            let (artifact, identity) = Artifact::decode(bytes).unwrap();
+            let model = Champion::of(&artifact, &identity, &schema, &features).unwrap();
+            (version(identity.bytes()), model)
+        })
+        .collect();
+    let mut engine = history.start().unwrap();
+    let mut records = history.iter_from(engine.next()).unwrap();
+    let (mut sample, mut compared) = (Sample::default(), 0);
+    while let Some((position, record)) = records.next_record().unwrap() {
+        match &record {
+            Record::Event(event) => engine.sample(event, SampleParts::Full, &mut sample),
+            Record::Decision(it) => {
+                let score = models.get_mut(&it.model.0).unwrap().score(&sample).unwrap();
+                let logged = it.findings.model_score.unwrap_or(it.score);
+                assert_eq!(score.score, logged, "position {}", position.0);
+                assert_eq!(score.probability_ppm, it.probability_ppm);
+                compared += 1;
+            }
+            _ => {}
+        }
+        node::channel::apply(&mut engine, place, position, &record).unwrap();
+    }
+    compared
 }
 
 #[test]
@@ -161,6 +228,16 @@ fn models_are_swapped_under_load_and_no_request_notices() {
         let done = activate(&mut client, &identity(bytes)).ok();
         assert_eq!(done["status"], "serving", "{done}");
     }
+    // Then both of them at once, each with its own accounts.
+    let path = format!("/v1/models/{}", identity(&other));
+    let shared = r#"{"share":0.5,"levels":["L1","L2","L3"]}"#;
+    let held = client.post(&format!("{path}/challenge"), shared).ok();
+    assert_eq!(held["lineup"]["challenger"]["share"], 0.5, "{held}");
+    let before = sent.load(Ordering::Relaxed);
+    while sent.load(Ordering::Relaxed) < before + 200 {
+        thread::yield_now();
+    }
+    client.post(&format!("{path}/withdraw"), "").ok();
     stop.store(true, Ordering::Relaxed);
     let told: Vec<_> = senders
         .into_iter()
@@ -177,6 +254,13 @@ fn models_are_swapped_under_load_and_no_request_notices() {
     let counts = hold_models_to_positions(&records);
     assert_eq!(counts.len(), 2);
     assert!(counts.values().all(|it| *it > 100), "{counts:?}");
+    let place = Place::new(&server.data(), "default").unwrap();
+    let compared = recompute_scores(&place, &[STARTER, &other]);
+    assert_eq!(compared as u32, counts.values().sum::<u32>());
+    let drawn = records.values().filter(|it| {
+        matches!(it, Record::Decision(it) if it.findings.model_propensity_ppm == Some(500_000))
+    });
+    assert!(drawn.count() >= 200);
     // What senders were told is what the log holds.
     for (position, version) in &told {
         let Some(Record::Decision(held)) = records.get(&(position + 1)) else {
@@ -190,7 +274,9 @@ fn models_are_swapped_under_load_and_no_request_notices() {
     }
     // Model and policy entered together.
     for (position, record) in &records {
-        if let Record::Activation(_) = record {
+        if let Record::Activation(it) = record
+            && it.part == ServingPart::Champion
+        {
             let next = records.get(&(position + 1));
             assert!(matches!(next, Some(Record::Config(_))), "{next:?}");
         }

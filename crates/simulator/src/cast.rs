@@ -2,10 +2,11 @@
 
 use crate::cohort::Cohort;
 use crate::market::Category;
+use crate::modus::Modus;
 use crate::population::{NOBODY, Population};
 use crate::random::{Dice, Purpose, hash};
 use crate::ring::Ring;
-use crate::row::{AccountNo, CityNo, DeviceNo, DeviceType, MerchantNo, PersonNo};
+use crate::row::{AccountNo, CityNo, DeviceNo, MerchantNo, PersonNo};
 use crate::screen::{Screen, housemate};
 use crate::time::Time;
 use crate::typology::{Part, Script, Typology, Via};
@@ -183,20 +184,20 @@ impl World<'_> {
         cast
     }
 
-    /// A ring has machines of its own; among friends a screen is of the first of them who acts on it.
+    /// A ring, which has a modus, has machines of its own; among friends a screen is of the first of them who acts on it.
     pub(crate) fn ring_devices(
         &mut self,
         script: &Script,
         cast: &[Option<AccountNo>],
-        fraud: bool,
+        modus: Option<Modus>,
         anchor: PersonNo,
         start: Time,
         dice: &mut Dice,
     ) -> Vec<DeviceNo> {
         let mut devices = Vec::new();
         for number in 0..script.devices {
-            let device = if fraud {
-                self.machine(anchor, dice)
+            let device = if let Some(modus) = &modus {
+                self.machine(modus, anchor, dice)
             } else {
                 let host = self.host(script, cast, number).unwrap_or(anchor);
                 if dice.chance(0.6) {
@@ -212,16 +213,16 @@ impl World<'_> {
         devices
     }
 
-    fn machine(&mut self, like: PersonNo, dice: &mut Dice) -> DeviceNo {
+    fn machine(&mut self, modus: &Modus, like: PersonNo, dice: &mut Dice) -> DeviceNo {
         let profile = self.population.people[like.index()].cohort.profile();
         let blends = dice.chance(self.params.camouflage);
-        let own = dice.pick(&[DeviceType::Android, DeviceType::Desktop]);
+        let own = dice.pick(&modus.machines);
         let kind = if blends {
             profile.device_type(dice)
         } else {
             own
         };
-        let keeps = dice.chance(self.params.fraud.recurrent_devices);
+        let keeps = dice.chance(self.params.fraud.recurrent_devices * modus.keeps);
         let known = self.rings.machines.len() as u32;
         if keeps && known > 0 {
             return self.rings.machines[dice.below(known) as usize];
@@ -312,10 +313,11 @@ impl World<'_> {
             Some(person) if near => person.city,
             _ => ring.city,
         };
+        let [exit, mobile, wifi] = ring.modus.lines;
         let ip = match line.unit() {
-            ..0.22 => self.places.vpn_ip(&mut line),
-            ..0.56 => self.places.mobile_ip(city, u64::from(device.0), at.day()),
-            ..0.64 => self.places.wifi_ip(city, &mut line),
+            u if u < exit => self.places.vpn_ip(&mut line),
+            u if u < mobile => self.places.mobile_ip(city, u64::from(device.0), at.day()),
+            u if u < wifi => self.places.wifi_ip(city, &mut line),
             _ => self
                 .places
                 .home_ip(city, 1 << 33 | u64::from(device.0), at.day()),

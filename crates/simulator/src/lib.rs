@@ -21,6 +21,7 @@ mod agenda;
 mod cast;
 mod label;
 mod ledger;
+mod modus;
 mod ring;
 mod routine;
 mod screen;

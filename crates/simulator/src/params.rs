@@ -70,6 +70,8 @@ pub struct Drift {
     pub price_level_per_year: f64,
     pub late_typology: String,
     pub late_from_day: u32,
+    pub modus_days: u32,
+    pub modus_adoption_days: u32,
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -138,7 +140,7 @@ pub enum ParamError {
 }
 
 /// A field and the least and the most it may be; one range holds for a whole table of weights.
-const RANGES: [(&str, f64, f64); 28] = [
+const RANGES: [(&str, f64, f64); 30] = [
     // TOML's whole numbers end there
     ("seed", 0.0, i64::MAX as f64),
     ("days", 1.0, 3660.0),
@@ -168,16 +170,19 @@ const RANGES: [(&str, f64, f64); 28] = [
     ("drift.seasonality", 0.0, 0.9),
     ("drift.price_level_per_year", -0.5, 5.0),
     ("drift.late_from_day", 0.0, 3660.0),
+    ("drift.modus_days", 0.0, 3660.0),
+    ("drift.modus_adoption_days", 0.0, 365.0),
 ];
 const WEIGHTS: (f64, f64) = (0.0, 1000.0);
 
 const DEFAULT: &str = include_str!("../presets/default.toml");
 
-pub const PRESETS: [(&str, &str); 4] = [
+pub const PRESETS: [(&str, &str); 5] = [
     ("demo", include_str!("../presets/demo.toml")),
     ("bench-1m", include_str!("../presets/bench-1m.toml")),
     ("bench-100m", include_str!("../presets/bench-100m.toml")),
     ("three-banks", include_str!("../presets/three-banks.toml")),
+    ("decay", include_str!("../presets/decay.toml")),
 ];
 
 impl Params {

@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 
+use crate::modus::Modus;
 use crate::random::{Dice, Purpose};
 use crate::time::{HOUR_MS, Time};
 use crate::typology::{Action, Manner, Part, Script, Step, Typology, Via};
@@ -18,6 +19,7 @@ const CAP: u32 = 14;
 pub fn picture(typology: Typology, seed: u64) -> String {
     let manner = Manner {
         camouflage: 0.8,
+        modus: Modus::FIRST,
         dice: Dice::new(seed, Purpose::Step, 0, 0),
     };
     let shape = Dice::new(seed, Purpose::Shape, typology as u64, 0);
@@ -148,6 +150,7 @@ mod tests {
             let svg = picture(typology, 7);
             let manner = Manner {
                 camouflage: 0.8,
+                modus: Modus::FIRST,
                 dice: Dice::new(7, Purpose::Step, 0, 0),
             };
             let shape = Dice::new(7, Purpose::Shape, typology as u64, 0);

@@ -23,6 +23,8 @@ pub enum Purpose {
     FalseLabel,
     Name,
     Join,
+    Modus,
+    Adoption,
 }
 
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::act::Truth;
 use crate::agenda::Task;
+use crate::modus::Modus;
 use crate::population::Population;
 use crate::random::{Dice, Purpose};
 use crate::row::{AccountNo, CardNo, CityNo, DeviceNo, MerchantNo, PersonNo, RingNo, TerminalNo};
@@ -22,6 +23,7 @@ pub struct Ring {
     pub no: RingNo,
     pub typology: Typology,
     pub fraud: bool,
+    pub modus: Modus,
     pub script: Script,
     /// The account of each part; visitors are unknown until the terminal has seen them.
     pub cast: Vec<Option<AccountNo>>,
@@ -219,7 +221,9 @@ impl World<'_> {
             let typology = Typology::ALL[kind];
             let start = Time::of_day(day) + (dice.unit() * days * DAY_MS as f64) as i64;
             let shape = Dice::new(self.params.seed, Purpose::Shape, dice.bits(), 0);
-            let script = typology.script(start, cap, shape.clone(), self.manner(true, &mut dice));
+            let modus = self.modus(typology, start);
+            let manner = self.manner(true, modus, &mut dice);
+            let script = typology.script(start, cap, shape.clone(), manner);
             let end = Time::of_day(day + days_left.min(7));
             let now = script
                 .steps
@@ -239,13 +243,13 @@ impl World<'_> {
             }
             self.counts.rings += 1;
             self.rings.turn.took(kind);
-            self.raise(typology, true, script);
+            self.raise(typology, true, modus, script);
             for _ in 0..self.params.fraud.hard_negatives_per_ring {
                 let start = Time::of_day(day) + (dice.unit() * days * DAY_MS as f64) as i64;
-                let manner = self.manner(false, &mut dice);
+                let manner = self.manner(false, modus, &mut dice);
                 let script = typology.script(start, cap, shape.clone(), manner);
                 self.counts.hard_negatives += 1;
-                self.raise(typology, false, script);
+                self.raise(typology, false, modus, script);
             }
         }
     }
@@ -260,18 +264,30 @@ impl World<'_> {
         Typology::ALL.map(|typology| {
             let unknown =
                 Some(typology) == late && into < i64::from(self.params.drift.late_from_day);
+            let modus = Modus::of(self.params.seed, &self.params.drift, typology, into as f64);
             if unknown {
                 0.0
             } else {
-                self.params.typologies.of(typology)
+                self.params.typologies.of(typology) * modus.rate
             }
         })
     }
 
-    fn manner(&self, fraud: bool, dice: &mut Dice) -> Manner {
+    fn manner(&self, fraud: bool, modus: Modus, dice: &mut Dice) -> Manner {
         let camouflage = if fraud { self.params.camouflage } else { 1.0 };
         let dice = Dice::new(self.params.seed, Purpose::Step, dice.bits(), 0);
-        Manner { camouflage, dice }
+        Manner {
+            camouflage,
+            modus,
+            dice,
+        }
+    }
+
+    /// Of the ring that is raised next.
+    fn modus(&self, typology: Typology, start: Time) -> Modus {
+        let day = (start - Time::of_day(self.first_day)) as f64 / DAY_MS as f64;
+        let (seed, drift) = (self.params.seed, &self.params.drift);
+        Modus::of_ring(seed, drift, typology, day, self.rings.next_no)
     }
 
     /// Before anything was counted: what the profiles promise.
@@ -285,7 +301,7 @@ impl World<'_> {
     }
 
     /// Casts a script and puts its steps on the agenda.
-    fn raise(&mut self, typology: Typology, fraud: bool, script: Script) {
+    fn raise(&mut self, typology: Typology, fraud: bool, modus: Modus, script: Script) {
         let no = RingNo(self.rings.next_no);
         self.rings.next_no += 1;
         let dice = &mut Dice::new(self.params.seed, Purpose::Cast, u64::from(no.0), 0);
@@ -303,7 +319,8 @@ impl World<'_> {
         } else {
             self.population.people[anchor.index()].city
         };
-        let devices = self.ring_devices(&script, &cast, fraud, anchor, first, dice);
+        let devices =
+            self.ring_devices(&script, &cast, fraud.then_some(modus), anchor, first, dice);
         let merchant = self.ring_merchant(typology, city, dice);
         let card = |account: &Option<AccountNo>| {
             account.map(|account| self.population.accounts[account.index()].card)
@@ -313,6 +330,7 @@ impl World<'_> {
             no,
             typology,
             fraud,
+            modus,
             received: vec![0; cast.len()],
             cards,
             cast,

@@ -9,6 +9,7 @@ mod identities;
 mod tests;
 
 use crate::cohort::Rhythm;
+use crate::modus::Modus;
 use crate::random::Dice;
 use crate::time::{HOUR_MS, MINUTE_MS, Time};
 
@@ -90,6 +91,9 @@ impl Typology {
             Typology::GatherScatter => flows::gather_scatter(&mut draft),
             Typology::Cycle => flows::cycle(&mut draft),
             Typology::Layering => flows::layering(&mut draft),
+        }
+        if draft.manner.modus.remote {
+            draft.script.steer();
         }
         draft.script.steps.sort_by_key(|step| step.at);
         draft.script
@@ -226,17 +230,28 @@ impl Script {
     pub fn fraud_count(&self) -> u32 {
         self.steps.iter().filter(|step| step.fraud).count() as u32
     }
+
+    /// From the victim's own screen, whoever's hand it is. A card is copied or not: payments stay.
+    fn steer(&mut self) {
+        for step in &mut self.steps {
+            let on_screen = matches!(
+                step.action,
+                Action::Login | Action::ChangeProfile | Action::Send(..)
+            );
+            if on_screen && self.parts[usize::from(step.actor)] == Part::Victim {
+                step.via = Via::Owner;
+            }
+        }
+    }
 }
 
-/// How well it is hidden: at the victim's cohort's hours, or in the fraudster's own nights.
+/// How well it is hidden: at the victim's cohort's hours, or at the fraudster's own.
 #[derive(Clone, Debug)]
 pub struct Manner {
     pub camouflage: f64,
+    pub modus: Modus,
     pub dice: Dice,
 }
-
-/// The hour of who does not hide.
-const NIGHT: i64 = 3;
 
 pub(crate) struct Draft {
     /// Sizes, gaps and usual hours: equal for a fraud and its hard negatives.
@@ -266,6 +281,7 @@ impl Draft {
     }
 
     fn wait(&mut self, median_minutes: f64, sigma: f64) {
+        let median_minutes = median_minutes * self.manner.modus.pace;
         let minutes = self
             .shape
             .lognormal(median_minutes, sigma)
@@ -279,7 +295,11 @@ impl Draft {
         self.hide_or_not();
         let blends = self.blends;
         let usual = self.rhythm.moment(&mut self.shape) / HOUR_MS;
-        let hour = if blends { usual } else { NIGHT };
+        let hour = if blends {
+            usual
+        } else {
+            self.manner.modus.hour
+        };
         // the hour is the shape's, the minute is not: plays of one shape must not fall on one second
         let moment = hour * HOUR_MS + self.manner.dice.between(0, HOUR_MS - 1);
         let today = Time::of_day(self.clock.day()) + moment;

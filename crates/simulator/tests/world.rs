@@ -307,7 +307,7 @@ fn a_late_campaign_is_unknown_before_its_day() {
 /// missing, in milliseconds, or in the order of ids.
 #[test]
 fn fraud_leaves_no_trace_in_form() {
-    let run = run("seed = 14\ndays = 40\naccounts = 5000\nprevalence = 0.03");
+    let run = run("seed = 13\ndays = 40\naccounts = 5000\nprevalence = 0.03");
     let frauds = run.frauds();
     let mut masks: BTreeMap<(String, String), BTreeSet<Vec<bool>>> = BTreeMap::new();
     let (mut digits, mut count) = (0.0, 0.0);
@@ -356,4 +356,30 @@ fn rings_do_not_share_accounts_but_for_recurrent_mules() {
         assert_eq!(*ring, secret.ring, "an account of two rings: {secret:?}");
     }
     assert!(ring_of.len() > 200, "{}", ring_of.len());
+}
+
+/// Crews that change their ways change nothing before they do, and much after.
+#[test]
+fn a_world_is_as_it_was_until_the_first_crew_changes_its_ways() {
+    let world = |days: u32| {
+        run(&format!(
+            "seed = 13\ndays = 40\naccounts = 700\nprevalence = 0.02\ncamouflage = 0.5\n[drift]\nmodus_days = {days}\nmodus_adoption_days = 0"
+        ))
+        .rows
+    };
+    let (still, changing) = (world(0), world(200));
+    let same = still.iter().zip(&changing).take_while(|(a, b)| a == b);
+    let same = same.count();
+    let day = |row: &Row| (row.time().0 - still[0].time().0) / 86_400_000;
+    // thirteen phases in 200 days: the first crew changes within some weeks of the start
+    assert!(
+        same > 1_000 && (7..30).contains(&day(&still[same])),
+        "{same} rows the same, to day {}",
+        day(&still[same])
+    );
+    let known: BTreeSet<String> = still.iter().map(|row| format!("{row:?}")).collect();
+    let other = changing
+        .iter()
+        .filter(|row| !known.contains(&format!("{row:?}")));
+    assert!(other.count() * 20 > still.len());
 }

@@ -5,6 +5,7 @@ use super::send::{TRANSFER_MEDIAN, TRANSFER_SIGMA};
 use super::{Deed, Truth};
 use crate::agenda::Undo;
 use crate::market::{Category, price, price_point, typed_amount};
+use crate::modus::Modus;
 use crate::population::Person;
 use crate::random::{Dice, Purpose};
 use crate::ring::Ring;
@@ -139,13 +140,8 @@ impl World<'_> {
     fn pay_step(&mut self, scene: &Scene, shop: Shop, sum: Sum, dice: &mut Dice) {
         let Some(ring) = self.ring(scene) else { return };
         let (fraud, ring_city, ring_shop) = (ring.fraud, ring.city, ring.merchant);
+        let liked = ring.modus.liked;
         let person = self.population.people[scene.person.index()];
-        let liked = [
-            Category::Electronics,
-            Category::Digital,
-            Category::Luxury,
-            Category::Travel,
-        ];
         let usual = person.cohort.profile().category(dice);
         let own = dice.pick(&liked);
         let category = if scene.blends { usual } else { own };
@@ -254,6 +250,7 @@ impl World<'_> {
         let person = &self.population.people[scene.person.index()];
         let taste = f64::from(person.taste);
         let blends = scene.blends;
+        let Modus { greed, split, .. } = self.ring(scene)?.modus;
         let usual = usual_transfer(person, self.level, dice);
         Some(match sum {
             Sum::Probe if blends => price(Category::Digital, 0.5 * taste, self.level, dice),
@@ -262,14 +259,14 @@ impl World<'_> {
                 let times = if blends { 1.0 } else { 3.0 * times };
                 price(
                     category.unwrap_or(Category::Grocery),
-                    taste * times,
+                    taste * times * greed,
                     self.level,
                     dice,
                 )
             }
             Sum::Usual(times) => {
                 if !blends && dice.chance(0.8) {
-                    return Some(just_under_report(dice));
+                    return Some(just_under(split, dice));
                 }
                 // even who hides wants it to be worth the trouble
                 let times = if blends {
@@ -277,15 +274,16 @@ impl World<'_> {
                 } else {
                     1.5 * times
                 };
-                typed_amount(usual * times, dice)
+                typed_amount(usual * times * greed, dice)
             }
             Sum::Drain(share) => {
                 let all = self.population.available(scene.account).0 as f64 * share;
-                let split = just_under_report(dice);
+                let split = just_under(split, dice);
                 if !blends && all > split.0 as f64 {
                     return Some(split);
                 }
-                typed_amount(if blends { all.min(usual * 1.6) } else { all }, dice)
+                let hidden = all.min(usual * 1.6 * greed);
+                typed_amount(if blends { hidden } else { all }, dice)
             }
             Sum::Pass(share) => {
                 let ring = self.ring(scene)?;
@@ -392,9 +390,9 @@ fn knowable(ring: &Ring, step: &Step, time: Time) -> Time {
     }
 }
 
-/// Who does not hide splits what he wants below what is reported.
-fn just_under_report(dice: &mut Dice) -> Minor {
-    Minor(dice.between(930, 998) * 100)
+/// Who does not hide splits what he wants: below what is reported, at first.
+fn just_under(split: i64, dice: &mut Dice) -> Minor {
+    Minor(dice.between(930, 998) * split)
 }
 
 /// A usual transfer of this person, before rounding.

@@ -10,6 +10,7 @@ const SCRIPTS: u64 = 200;
 fn script(typology: Typology, seed: u64, cap: u32, camouflage: f64) -> Script {
     let manner = Manner {
         camouflage,
+        modus: Modus::FIRST,
         dice: Dice::new(seed, Purpose::Step, 0, 0),
     };
     typology.script(START, cap, Dice::new(seed, Purpose::Shape, 0, 0), manner)
@@ -237,6 +238,7 @@ fn plays_of_one_shape_keep_its_hours() {
             let hours = |play: u64| {
                 let manner = Manner {
                     camouflage: 1.0,
+                    modus: Modus::FIRST,
                     dice: Dice::new(seed, Purpose::Step, play, 0),
                 };
                 let shape = Dice::new(seed, Purpose::Shape, 0, 0);

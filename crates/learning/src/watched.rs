@@ -1,6 +1,8 @@
 //! History under the watch: every event of a range is sampled and scored as if it were decided by one model, and taken by
 //! a monitor.
 
+pub mod page;
+
 use std::ops::ControlFlow;
 
 use drift::Monitor;

@@ -4,14 +4,18 @@
 pub mod page;
 pub mod plot;
 
+mod truth;
+
 use super::curves::Curves;
 use super::report::{Chosen, Report, RungReport, Spread};
+use crate::oracle::standing::Standing;
 use page::{Page, number};
 use plot::{Kind, Plot, Series};
 
 const IMPORTANT: usize = 20;
 
-pub fn write(report: &Report) -> String {
+/// `standings` by rung, where a world's oracle was asked.
+pub fn write(report: &Report, standings: &[(String, Standing)]) -> String {
     let mut page = Page::new(&format!("Evaluation of protocol {}", report.protocol));
     page.paragraph(&format!(
         "Schema {}, features {}. Seeds {:?}. The test was read {} times for this report.",
@@ -24,6 +28,9 @@ pub fn write(report: &Report) -> String {
     compared(&mut page, report);
     for rung in &report.rungs {
         one_rung(&mut page, rung);
+        for (_, standing) in standings.iter().filter(|it| it.0 == rung.name) {
+            truth::write(&mut page, standing);
+        }
     }
     protocol(&mut page, report);
     page.finish()

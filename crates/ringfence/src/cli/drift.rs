@@ -9,6 +9,7 @@ use clap::{Args, Subcommand};
 #[command(after_help = "Examples:
   ringfence drift report                       events since the serving model's training, as if it decided them
   ringfence drift report --model 3f2a --from 2026-03-01T00:00:00Z --settings drift.toml
+  ringfence drift report --html drift.html
   ringfence drift study --worlds 20            false alerts on simulated worlds without drift")]
 pub struct DriftArgs {
     #[command(subcommand)]
@@ -37,6 +38,9 @@ pub struct DriftReportArgs {
     /// Window, bounds and rules (TOML): docs/drift.md.
     #[arg(long)]
     pub settings: Option<PathBuf>,
+    /// Also write alerts and how features moved as one HTML file.
+    #[arg(long)]
+    pub html: Option<PathBuf>,
     /// Print every window's readings too (with --json).
     #[arg(long)]
     pub readings: bool,

@@ -53,16 +53,22 @@ pub fn run(cli: &Cli, args: &EvaluateArgs) -> Result<ExitCode> {
         ControlFlow::Continue(())
     })?;
     bar.finish_and_clear();
+    let standings = against.standings(&place)?;
     if let Some(path) = &args.html {
-        fs::write(path, html::write(&report))
+        fs::write(path, html::write(&report, &standings))
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
     if cli.json {
         let mut value = serde_json::to_value(&report)?;
-        against.extend(&place, &mut value)?;
+        oracle::extend(&standings, &mut value)?;
         show::json(&value)?;
     } else {
-        write!(show::out(), "{}{}", report.table(), against.table(&place)?)?;
+        write!(
+            show::out(),
+            "{}{}",
+            report.table(),
+            oracle::table(&standings)
+        )?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -50,7 +50,7 @@ fn prepared() -> Bench {
 
 const EVALUATE: [&str; 4] = ["evaluate", "--protocol", "protocol.toml", "--ladder"];
 
-fn parse(text: &str) -> Document<'_> {
+pub fn parse(text: &str) -> Document<'_> {
     let options = ParsingOptions {
         allow_dtd: true,
         ..ParsingOptions::default()
@@ -58,14 +58,14 @@ fn parse(text: &str) -> Document<'_> {
     Document::parse_with_options(text, options).unwrap()
 }
 
-fn of_class<'a>(document: &'a Document<'_>, tag: &str, class: &str) -> Vec<Node<'a, 'a>> {
+pub fn of_class<'a>(document: &'a Document<'_>, tag: &str, class: &str) -> Vec<Node<'a, 'a>> {
     document
         .descendants()
         .filter(|node| node.has_tag_name(tag) && node.attribute("class") == Some(class))
         .collect()
 }
 
-fn text_of(node: Node<'_, '_>) -> String {
+pub fn text_of(node: Node<'_, '_>) -> String {
     node.descendants()
         .filter(|it| it.is_text())
         .filter_map(|it| it.text())
@@ -73,7 +73,7 @@ fn text_of(node: Node<'_, '_>) -> String {
 }
 
 /// Series, x and y of the table under a plot.
-fn data(figure: Node<'_, '_>) -> Vec<(String, f64, f64)> {
+pub fn data(figure: Node<'_, '_>) -> Vec<(String, f64, f64)> {
     let rows = figure
         .descendants()
         .filter(|it| it.tag_name().name() == "tr");
@@ -95,7 +95,7 @@ fn data(figure: Node<'_, '_>) -> Vec<(String, f64, f64)> {
         .collect()
 }
 
-fn marks(figure: Node<'_, '_>, tag: &str, class: &str) -> usize {
+pub fn marks(figure: Node<'_, '_>, tag: &str, class: &str) -> usize {
     figure
         .descendants()
         .filter(|it| it.tag_name().name() == tag && it.attribute("class") == Some(class))
@@ -200,7 +200,7 @@ fn the_page_draws_the_figures_of_the_json_and_needs_nothing_else() {
 
 /// No script, no style from elsewhere, no picture, no link out; every drawing has a name and a
 /// description.
-fn check_alone(page: &Document<'_>, text: &str) {
+pub fn check_alone(page: &Document<'_>, text: &str) {
     for banned in [
         "script", "link", "img", "iframe", "object", "embed", "image", "use", "a", "base",
     ] {

@@ -5,6 +5,7 @@ use std::fs;
 use std::process::Stdio;
 use std::time::Duration;
 
+use crate::html;
 use crate::world::Bench;
 
 const WORLD: [&str; 7] = [
@@ -289,6 +290,8 @@ fn evaluation_is_held_against_the_oracle() {
         "protocol.toml",
         "--oracle",
         &oracle,
+        "--html",
+        "page.html",
     ]);
     let standing = &told["oracle"]["all features"];
     let stream = fs::read_to_string(folder.join("stream.jsonl")).unwrap();
@@ -328,6 +331,17 @@ fn evaluation_is_held_against_the_oracle() {
         // no more frauds than alerts
         assert!(caught <= number("alerts") + 1e-6 && number("ceiling") <= 1.0);
         assert!((number("reached") * number("ceiling") - number("recall")).abs() < 1e-9);
+    }
+    let text = fs::read_to_string(bench.path("page.html")).unwrap();
+    let page = html::parse(&text);
+    html::check_alone(&page, &text);
+    let figures = html::of_class(&page, "figure", "typologies");
+    assert_eq!(figures.len(), budgets.len());
+    for (figure, budget) in figures.into_iter().zip(budgets) {
+        let typologies = budget["typologies"].as_object().unwrap();
+        let drawn = html::data(figure).into_iter().map(|it| it.2);
+        assert!(drawn.eq(typologies.values().map(|it| it[1].as_f64().unwrap())));
+        assert_eq!(html::marks(figure, "rect", "bar"), typologies.len());
     }
     fs::write(bench.path("broken.jsonl"), "{\"event_id\":1}\n").unwrap();
     let broken = bench.run(&[

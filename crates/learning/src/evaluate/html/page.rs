@@ -4,15 +4,26 @@ use std::fmt::Write;
 
 use super::plot::Plot;
 
-const STYLE: &str = "
+/// Of a page and of a picture alone: on light and dark grounds, and on paper.
+pub(super) const PALETTE: &str = "
 :root { color-scheme: light dark; --text: #1b1f24; --soft: #57606a; --line: #d0d7de; --ground: #ffffff;
   --c0: #0969da; --c1: #bc4c00; --c2: #1a7f37; --c3: #8250df; --c4: #bf3989; --c5: #6e7781; --c6: #9a6700; }
 @media (prefers-color-scheme: dark) { :root { --text: #e6edf3; --soft: #9198a1; --line: #3d444d;
   --ground: #0d1117; --c0: #4493f8; --c1: #f0883e; --c2: #3fb950; --c3: #ab7df8; --c4: #f778ba; --c5: #9198a1;
   --c6: #d29922; } }
 @media print { :root { color-scheme: light; --text: #000; --soft: #333; --line: #999; --ground: #fff;
-  --c0: #0969da; --c1: #bc4c00; --c2: #1a7f37; --c3: #8250df; --c4: #bf3989; --c5: #6e7781; --c6: #9a6700; }
-  figure, table { break-inside: avoid; } details { display: none; } }
+  --c0: #0969da; --c1: #bc4c00; --c2: #1a7f37; --c3: #8250df; --c4: #bf3989; --c5: #6e7781; --c6: #9a6700; } }
+";
+
+/// Of what is drawn.
+pub(super) const MARKS: &str = "
+svg text { fill: var(--text); font: 12px system-ui, sans-serif; } svg .soft { fill: var(--soft); }
+.axis { stroke: var(--soft); } .grid { stroke: var(--line); } .guide { stroke: var(--soft); stroke-dasharray: 2 4; }
+.curve { fill: none; stroke-width: 2; } .range { stroke-width: 1.5; }
+";
+
+const STYLE: &str = "
+@media print { figure, table { break-inside: avoid; } details { display: none; } }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--text); background: var(--ground);
   margin: 2rem auto; max-width: 68rem; padding: 0 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; border-bottom: 1px solid var(--line); }
@@ -24,9 +35,6 @@ th:first-child, td:first-child { text-align: left; } th { font-weight: 600; vert
 table.protocol td { text-align: left; }
 figure { display: inline-block; margin: 0 1rem 1rem 0; vertical-align: top; width: 32rem; max-width: 100%; }
 figcaption { font-weight: 600; } svg { width: 100%; height: auto; }
-svg text { fill: var(--text); font: 12px system-ui, sans-serif; } svg .soft { fill: var(--soft); }
-.axis { stroke: var(--soft); } .grid { stroke: var(--line); } .guide { stroke: var(--soft); stroke-dasharray: 2 4; }
-.curve { fill: none; stroke-width: 2; } .range { stroke-width: 1.5; }
 details { font-size: .85rem; color: var(--soft); } .data { max-height: 16rem; overflow: auto; }
 ";
 
@@ -61,7 +69,7 @@ impl Page {
         let out = format!(
             "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/>\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\
-             <title>{title}</title><style>{STYLE}</style></head><body><main>\n<h1>{title}</h1>\n"
+             <title>{title}</title><style>{PALETTE}{STYLE}{MARKS}</style></head><body><main>\n<h1>{title}</h1>\n"
         );
         Page { out, plots: 0 }
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::page::escape;
+use super::page::{MARKS, PALETTE, escape};
 
 pub struct Plot<'a> {
     pub id: &'static str,
@@ -143,8 +143,19 @@ impl Plot<'_> {
         }
     }
 
-    /// `number` keeps ids of a page apart.
+    /// `number` keeps ids of a page apart; the description is told under the drawing, too.
     pub fn svg(&self, number: usize) -> String {
+        let drawing = self.drawing(number, "");
+        format!("{drawing}<p>{}</p>\n", escape(&self.description))
+    }
+
+    /// The drawing as a file of its own.
+    pub fn picture(&self) -> String {
+        let ground = "svg { background: var(--ground); }\n";
+        self.drawing(1, &format!("<style>{PALETTE}{MARKS}{ground}</style>"))
+    }
+
+    fn drawing(&self, number: usize, style: &str) -> String {
         let mut out = String::new();
         let legend = if self.series.len() > 1 {
             LEGEND_LINE * self.series.len() as f64 + 6.0
@@ -163,14 +174,13 @@ impl Plot<'_> {
             out,
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" \
              aria-labelledby=\"t{number} d{number}\"><title id=\"t{number}\">{title}</title>\
-             <desc id=\"d{number}\">{description}</desc>"
+             <desc id=\"d{number}\">{description}</desc>{style}"
         );
         match self.kind {
             Kind::Bars => self.bars(&mut out),
             _ => self.curves(&mut out),
         }
         out.push_str("</svg>\n");
-        let _ = writeln!(out, "<p>{description}</p>");
         out
     }
 

@@ -1,5 +1,6 @@
 //! `ringfence drift report`
 
+use std::fs::{self, File};
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::process::ExitCode;
@@ -9,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use drift::monitor::Observation;
 use drift::{Monitor, Reference};
 use event::EventTime;
-use learning::watched::watch;
+use learning::watched::{page, watch};
 use node::History;
 use serde_json::json;
 
@@ -36,7 +37,11 @@ pub fn run(cli: &Cli, args: &DriftReportArgs) -> Result<ExitCode> {
     reference.fits(&artifact.header.features)?;
     let settings = settings(args.settings.as_deref(), &reference)?;
     let mut monitor = Monitor::new(reference.clone(), settings, 0)?;
-    if args.readings {
+    if let Some(path) = &args.html {
+        // Before the work: a place that cannot be written to is told now.
+        File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    if args.readings || args.html.is_some() {
         monitor.keep_readings();
     }
     let from = match &args.from {
@@ -62,6 +67,13 @@ pub fn run(cli: &Cli, args: &DriftReportArgs) -> Result<ExitCode> {
         },
     )?;
     bar.finish_and_clear();
+    if let Some(path) = &args.html {
+        fs::write(path, page::write(&version[..12], &monitor, &readings))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    if !args.readings {
+        readings.clear();
+    }
     if cli.json {
         return print_json(&version, bytes.len(), &monitor, &readings);
     }

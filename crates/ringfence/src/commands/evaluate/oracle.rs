@@ -41,30 +41,30 @@ impl Against {
         }
     }
 
-    fn standings(&self, place: &Place) -> Result<Vec<(&str, Standing)>> {
+    /// By rung; nothing without an oracle.
+    pub fn standings(&self, place: &Place) -> Result<Vec<(String, Standing)>> {
         let Some(oracle) = &self.oracle else {
             return Ok(Vec::new());
         };
         self.rungs
             .iter()
-            .map(|(rung, scores)| Ok((rung.as_str(), standing(place, oracle, scores)?)))
+            .map(|(rung, scores)| Ok((rung.clone(), standing(place, oracle, scores)?)))
             .collect()
     }
+}
 
-    /// Adds `oracle`, by rung, to a report that has one.
-    pub fn extend(&self, place: &Place, report: &mut Value) -> Result<()> {
-        if self.oracle.is_some() {
-            let named: BTreeMap<_, _> = self.standings(place)?.into_iter().collect();
-            report["oracle"] = serde_json::to_value(named)?;
-        }
-        Ok(())
+/// Adds `oracle`, by rung, to a report that has one.
+pub fn extend(standings: &[(String, Standing)], report: &mut Value) -> Result<()> {
+    if !standings.is_empty() {
+        let named: BTreeMap<_, _> = standings.iter().map(|(rung, it)| (rung, it)).collect();
+        report["oracle"] = serde_json::to_value(named)?;
     }
+    Ok(())
+}
 
-    pub fn table(&self, place: &Place) -> Result<String> {
-        let standings = self.standings(place)?;
-        let text = standings
-            .iter()
-            .map(|(rung, standing)| format!("\n{rung}, {}", standing.table()));
-        Ok(text.collect())
-    }
+pub fn table(standings: &[(String, Standing)]) -> String {
+    let text = standings
+        .iter()
+        .map(|(rung, standing)| format!("\n{rung}, {}", standing.table()));
+    text.collect()
 }

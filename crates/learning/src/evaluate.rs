@@ -34,7 +34,7 @@ pub mod html;
 
 pub mod audit;
 
-mod draws;
+pub(crate) mod draws;
 
 use std::ops::ControlFlow;
 

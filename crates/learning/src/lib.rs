@@ -14,6 +14,7 @@ pub mod oracle;
 pub mod producer;
 pub mod reference;
 pub mod sample_digest;
+pub mod study;
 pub mod watched;
 
 pub mod boost;

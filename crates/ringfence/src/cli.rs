@@ -8,6 +8,7 @@ mod evaluate;
 mod log;
 mod models;
 mod serve;
+mod study;
 mod train;
 mod webhooks;
 
@@ -26,6 +27,7 @@ pub use evaluate::{AuditPart, EvaluateArgs, LeaksArgs};
 pub use log::{BackupArgs, Log, LogArgs, RecordKind, RestoreArgs};
 pub use models::{Models, ModelsArgs};
 pub use serve::{ServeArgs, Tenants, TenantsArgs, TokenArgs};
+pub use study::{DecayArgs, Study, StudyArgs};
 pub use train::{CalibrationName, ModelKind, TrainArgs};
 pub use webhooks::{StateName, VerifyArgs, Webhooks, WebhooksArgs};
 
@@ -101,6 +103,7 @@ pub enum Command {
     Backup(BackupArgs),
     Restore(RestoreArgs),
     Simulate(SimulateArgs),
+    Study(StudyArgs),
     Serve(ServeArgs),
     Webhooks(WebhooksArgs),
     Tenants(TenantsArgs),
@@ -284,7 +287,7 @@ pub struct SimulateArgs {
     /// Same seed, same bytes.
     #[arg(long, allow_negative_numbers = true)]
     pub seed: Option<i64>,
-    /// Named parameters: demo, bench-1m, bench-100m, three-banks.
+    /// Named parameters: demo, bench-1m, bench-100m, three-banks, decay.
     #[arg(long)]
     pub preset: Option<String>,
     /// File (TOML) with parameters that differ from the preset's; every key is in world.toml of a world.

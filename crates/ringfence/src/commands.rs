@@ -24,6 +24,7 @@ mod samples;
 mod serve;
 mod simulate;
 mod starter;
+mod study;
 mod tenants;
 mod token;
 mod train;
@@ -68,6 +69,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Cases(args) => cases::run(cli, args),
         Command::Demo(args) => demo::run(cli, args),
         Command::Metrics(_) => metrics::run(cli),
+        Command::Study(args) => study::run(cli, args),
         Command::Completions(args) => completions::run(args),
     }
 }

@@ -9,7 +9,7 @@ use event::EventTime;
 use crate::evaluate::html::page::{Page, number};
 use crate::evaluate::html::plot::{Kind as Drawn, Plot, Series};
 
-/// Features that are drawn at most, the score first and then those that an alert names.
+/// Features that are drawn at most.
 const DRAWN: usize = 12;
 const DAY_MS: f64 = 86_400_000.0;
 
@@ -52,11 +52,19 @@ fn time(ms: i64) -> String {
     EventTime::from_millis(ms).to_string()
 }
 
+/// The score, what an alert names, and the events' own fields, as far as there is room.
 fn drawn(monitor: &Monitor) -> Vec<usize> {
-    let score = monitor.reference().columns.len() - 1;
+    let columns = &monitor.reference().columns;
     let named: BTreeSet<usize> = monitor.alerts().map(|it| usize::from(it.column)).collect();
-    let named = named.into_iter().filter(|column| *column != score);
-    std::iter::once(score).chain(named).take(DRAWN).collect()
+    let fields = (0..columns.len()).filter(|column| columns[*column].is_field);
+    let mut drawn = vec![columns.len() - 1];
+    for column in named.into_iter().chain(fields) {
+        if !drawn.contains(&column) {
+            drawn.push(column);
+        }
+    }
+    drawn.truncate(DRAWN);
+    drawn
 }
 
 fn alerts(page: &mut Page, monitor: &Monitor) {

@@ -1,6 +1,7 @@
 //! `ringfence simulate`: a seeded world as files, or as lines on standard output.
 
 mod audit;
+pub mod imported;
 mod parquet;
 mod play;
 

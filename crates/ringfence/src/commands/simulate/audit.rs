@@ -1,23 +1,18 @@
 //! `ringfence simulate audit`: imports a world as a user would, then holds it against its oracle.
 
-use std::fs::{self, File};
-use std::io::{BufReader, Write};
+use std::fs;
+use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use event::Schema;
-use ingest::{Mapping, Options, Source};
 use learning::fairness::{Facts, Report, Step, audit};
-use learning::oracle::Oracle;
-use log::LogOptions;
-use node::{Journal, Place};
 use serde_json::json;
 use simulator::Params;
 
+use super::imported;
 use crate::cli::{Cli, EXIT_FAILED, WorldAuditArgs};
-use crate::commands::import::Import;
 use crate::show;
 
 const DAY_MS: i64 = 86_400_000;
@@ -88,9 +83,8 @@ fn audit_world(cli: &Cli, world: &Path, scratch: &Path, with_ladder: bool) -> Re
             params.banks
         );
     }
-    let oracle = File::open(world.join("oracle.jsonl")).context("cannot open the oracle")?;
-    let oracle = Oracle::read(BufReader::new(oracle))?;
-    let place = import(cli, world, scratch)?;
+    let oracle = imported::oracle(world)?;
+    let place = imported::import(cli, world, scratch)?;
     let bar = show::bar(0, "audit", "records", cli.quiet);
     let report = audit(&place, &oracle, &facts(&params)?, with_ladder, |step| {
         if let Step::Replay { done, of } = step {
@@ -112,22 +106,4 @@ fn facts(params: &Params) -> Result<Facts> {
         recurrent_mules: params.fraud.recurrent_mules,
         held_out: (!late.is_empty()).then(|| (late.clone(), from)),
     })
-}
-
-/// Every row is taken, or the world cannot be imported as it is.
-fn import(cli: &Cli, world: &Path, scratch: &Path) -> Result<Place> {
-    let lines = world.join("stream.jsonl");
-    let stream = if lines.exists() {
-        lines
-    } else {
-        world.join("stream.parquet")
-    };
-    let text = fs::read_to_string(world.join("schema.toml")).context("cannot read schema.toml")?;
-    let schema = Schema::parse(&text)?;
-    let mapping = Mapping::parse(&text, &schema)?;
-    let source = Source::open(&stream, None, &schema, &mapping, Options::default())?;
-    let place = Place::new(scratch, "world")?;
-    let journal = Journal::open_or_create(&place, &text, LogOptions::default())?;
-    Import::new(cli, scratch.join("rejects.jsonl"), 0, journal)?.run(source)?;
-    Ok(place)
 }

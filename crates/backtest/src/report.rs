@@ -1,5 +1,6 @@
 //! What a backtest tells: both rulebooks side by side, rule by rule, and what would have been decided otherwise.
 
+use compare::interval::wilson;
 use engine::decide::{Judge, RuleTally};
 use event::record::{DecisionKind, Verdict};
 use event::schema::Legitimate;
@@ -232,7 +233,10 @@ fn rule_rows(
     for rule in &mut all {
         let known = rule.frauds + rule.legitimate;
         rule.precision = share(rule.frauds, known);
-        rule.precision_interval = (known > 0).then(|| wilson(rule.frauds, known));
+        rule.precision_interval = rule.precision.map(|precision| {
+            let interval = wilson(precision, known as f64);
+            [interval.low, interval.high]
+        });
         rule.recall = share(rule.frauds, frauds);
     }
     all
@@ -264,16 +268,6 @@ fn status_name(status: Status) -> &'static str {
 
 pub(crate) fn share(part: u64, of: u64) -> Option<f64> {
     (of > 0).then(|| part as f64 / of as f64)
-}
-
-/// Score interval of a share (Wilson, 1927), at 95 %.
-fn wilson(part: u64, of: u64) -> [f64; 2] {
-    const Z: f64 = 1.959_963_984_540_054;
-    let (n, p) = (of as f64, part as f64 / of as f64);
-    let middle = p + Z * Z / (2.0 * n);
-    let half = Z * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
-    let scale = 1.0 + Z * Z / n;
-    [(middle - half) / scale, (middle + half) / scale]
 }
 
 impl Change {

@@ -16,8 +16,9 @@ mod partition;
 mod sampling;
 mod split;
 
+pub use compare::ranking::average_precision;
 pub use data::{Dataset, Layout, Matrix};
-pub use early_stop::{Metric, average_precision, log_loss};
+pub use early_stop::{Metric, log_loss};
 pub use objective::recency_weights;
 
 use std::ops::ControlFlow;

@@ -34,8 +34,6 @@ pub mod html;
 
 pub mod audit;
 
-pub(crate) mod draws;
-
 use std::ops::ControlFlow;
 
 use event::Position;

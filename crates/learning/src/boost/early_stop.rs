@@ -1,5 +1,6 @@
 //! The validation metric after each round, and when to stop.
 
+use compare::ranking::average_precision;
 use model::trees::Tree;
 use rayon::prelude::*;
 
@@ -80,32 +81,6 @@ impl<'a> EarlyStop<'a> {
     }
 }
 
-/// Average precision, the sum over thresholds of precision times the step in recall; rows of equal
-/// score form one threshold. 0 without positives.
-pub fn average_precision(scores: &[f64], labels: &[bool], weights: Option<&[f64]>) -> f64 {
-    let mut order: Vec<u32> = (0..scores.len() as u32).collect();
-    order.sort_unstable_by(|&a, &b| {
-        scores[b as usize]
-            .total_cmp(&scores[a as usize])
-            .then(a.cmp(&b))
-    });
-    let weight = |row: u32| weights.map_or(1.0, |w| w[row as usize]);
-    let (mut hits, mut seen, mut sum) = (0.0, 0.0, 0.0);
-    for tied in order.chunk_by(|&a, &b| scores[a as usize] == scores[b as usize]) {
-        let before = hits;
-        for &row in tied {
-            seen += weight(row);
-            if labels[row as usize] {
-                hits += weight(row);
-            }
-        }
-        if hits > before {
-            sum += (hits - before) * hits / seen;
-        }
-    }
-    if hits > 0.0 { sum / hits } else { 0.0 }
-}
-
 /// Mean log-loss of log-odds.
 pub fn log_loss(raw: &[f64], labels: &[bool], weights: Option<&[f64]>) -> f64 {
     let (mut sum, mut total) = (0.0, 0.0);
@@ -123,21 +98,6 @@ pub fn log_loss(raw: &[f64], labels: &[bool], weights: Option<&[f64]>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Worked by hand: ranks 1 and 3 are frauds; with a tie the precision counts the whole tie.
-    #[test]
-    fn average_precision_by_hand() {
-        let labels = [true, false, true, false];
-        let ap = average_precision(&[4.0, 3.0, 2.0, 1.0], &labels, None);
-        assert!((ap - (1.0 + 2.0 / 3.0) / 2.0).abs() < 1e-15);
-        let tied = average_precision(&[4.0, 2.0, 2.0, 1.0], &labels, None);
-        assert!((tied - (1.0 + 2.0 / 3.0) / 2.0).abs() < 1e-15);
-        let all = average_precision(&[1.0; 4], &labels, None);
-        assert!((all - 0.5).abs() < 1e-15);
-        let weighted =
-            average_precision(&[4.0, 3.0, 2.0, 1.0], &labels, Some(&[1.0, 2.0, 1.0, 1.0]));
-        assert!((weighted - (1.0 + 2.0 / 4.0) / 2.0).abs() < 1e-15);
-    }
 
     #[test]
     fn log_loss_by_hand() {

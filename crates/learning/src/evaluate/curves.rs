@@ -1,6 +1,7 @@
 //! The curves behind the figures, thinned to what a plot can show: the report draws these points and
 //! no others.
 
+use compare::interval::{Interval, wilson};
 use serde::Serialize;
 
 use super::measure::{self, ScoredRows};
@@ -147,7 +148,7 @@ fn reliability(rows: &ScoredRows, calibration: &Calibration) -> Vec<ReliabilityB
     filled
         .map(|(at, (count, frauds, said))| {
             let came = *frauds as f64 / *count as f64;
-            let (low, high) = wilson(came, *count as f64);
+            let Interval { low, high } = wilson(came, *count as f64);
             ReliabilityBin {
                 log_odds_from: least + width * at as f64,
                 log_odds_until: least + width * (at + 1) as f64,
@@ -160,14 +161,6 @@ fn reliability(rows: &ScoredRows, calibration: &Calibration) -> Vec<ReliabilityB
             }
         })
         .collect()
-}
-
-fn wilson(share: f64, count: f64) -> (f64, f64) {
-    const Z: f64 = 1.959_963_984_540_054;
-    let scale = 1.0 + Z * Z / count;
-    let middle = (share + Z * Z / (2.0 * count)) / scale;
-    let half = Z * (share * (1.0 - share) / count + Z * Z / (4.0 * count * count)).sqrt() / scale;
-    ((middle - half).max(0.0), (middle + half).min(1.0))
 }
 
 fn distribution(rows: &ScoredRows, calibration: &Calibration) -> Vec<ScoreBin> {

@@ -6,6 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
+use compare::draws::Draws;
 use event::record::{DecisionKind, Record, Verdict};
 use event::schema::{Legitimate, Part};
 use event::{Event, EventTime, EventTypeIx, Position, RoleIx, Schema};
@@ -16,7 +17,6 @@ use node::channel::Rehearsal;
 
 use super::EvaluateError;
 use super::channel::Channels;
-use super::draws::Draws;
 use super::protocol::{Protocol, Window};
 use super::source::Source;
 use crate::neural::arrays::Arrays;

@@ -6,7 +6,7 @@ use super::learner::{Model, Scored};
 use super::material::Material;
 use super::watch::Watch;
 use super::{Arm, Design, StudyError};
-use crate::evaluate::draws::Draws;
+use compare::draws::Draws;
 
 pub enum Calendar {
     /// Days that are known beforehand.

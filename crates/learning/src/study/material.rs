@@ -12,9 +12,9 @@ use node::channel::Rehearsal;
 use node::{History, Place};
 
 use super::{Design, StudyError};
-use crate::evaluate::draws::Draws;
 use crate::oracle::Oracle;
 use crate::reference;
+use compare::draws::Draws;
 
 pub const DAY: Span = Span::days(1);
 

@@ -9,7 +9,7 @@ use super::course::Course;
 use super::survival::{self, Time};
 use super::{Arm, Design};
 use crate::evaluate::bootstrap::{Interval, interval};
-use crate::evaluate::draws::Draws;
+use compare::draws::Draws;
 
 /// Resamples of the worlds.
 const RESAMPLES: usize = 4_000;

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use compare::draws::Draws;
 use event::ids::text_key;
 use event::record::{AttributeValue, Subject, Verdict};
 use event::{EntityId, Event, EventId, EventTime, Position, Record};
 use node::NodeError;
 
-use crate::evaluate::draws::Draws;
 use crate::evaluate::source::Stream;
 
 /// How ids are renamed.

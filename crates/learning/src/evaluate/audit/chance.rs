@@ -1,7 +1,8 @@
 //! The AP of a ranking that knows nothing of the labels.
 
+use compare::draws::Draws;
+
 use crate::evaluate::bootstrap::Run;
-use crate::evaluate::draws::Draws;
 
 const PERMUTATIONS: usize = 1_000;
 

@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
+use compare::draws::Draws;
 use event::record::Verdict;
 use event::schema::Legitimate;
 use event::{EventTime, EventTypeIx, Position, Record, Span};
 use node::NodeError;
 
 use super::alter::Places;
-use crate::evaluate::draws::Draws;
 use crate::evaluate::source::Stream;
 
 /// What was told of an event: the label record and how long after the event it was recorded.

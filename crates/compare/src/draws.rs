@@ -1,4 +1,4 @@
-//! Seeded draws: the same audit twice says the same.
+//! Seeded draws: the same comparison, or audit, twice says the same.
 
 /// SplitMix64 (Steele et al. 2014).
 pub struct Draws(u64);

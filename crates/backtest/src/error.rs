@@ -29,6 +29,10 @@ pub enum BacktestError {
     Budget(f64),
     #[error("no event of the window has a score: train a model, or choose a later window")]
     NoScores,
+    #[error("no model to compare: none serves, and none is named")]
+    NoModel,
+    #[error("at most {max} models can be compared, got {got}")]
+    TooManyModels { max: usize, got: usize },
     #[error("cancelled")]
     Cancelled,
 }
@@ -45,6 +49,8 @@ impl BacktestError {
             BacktestError::TooMany(_) => "window_too_large",
             BacktestError::Budget(_) => "alert_budget",
             BacktestError::NoScores => "no_scores",
+            BacktestError::NoModel => "no_model",
+            BacktestError::TooManyModels { .. } => "models_max",
             BacktestError::Cancelled => "cancelled",
         }
     }

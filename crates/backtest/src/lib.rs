@@ -1,4 +1,5 @@
-//! Backtests: a stored window decided again by other rules or another policy, beside those in force.
+//! Backtests: a stored window decided again by other rules or another policy, beside those in force; and models
+//! compared on what they said of one ([`models`]).
 //!
 //! The log is replayed through the same engine that serves ([`replay`]), so that a rule sees what it would have seen:
 //! the graph as it stood, labels known by then, lists as they were in force. Two judges decide each event on one
@@ -16,6 +17,8 @@ mod rows;
 pub mod report;
 
 pub mod advise;
+
+pub mod models;
 
 mod error;
 

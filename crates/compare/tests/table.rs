@@ -1,5 +1,8 @@
 //! The table against counting by hand and by brute force.
 
+// Helpers of tests lie outside the `#[test]` functions that clippy exempts.
+#![allow(clippy::unwrap_used)]
+
 use event::record::{DecisionKind, Verdict};
 use event::{EventTime, Position, Span};
 use proptest::prelude::*;

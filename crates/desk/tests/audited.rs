@@ -70,6 +70,7 @@ fn settings() -> NodeSettings {
                 deadline: SOON,
                 breakers: [breaker; 3],
             },
+            shadow: Default::default(),
             clock: Clock::default(),
             log: LogOptions::default(),
         },

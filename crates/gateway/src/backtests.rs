@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use backtest::models::Contest;
 use backtest::{BacktestError, Plan, Progress};
 use node::{Place, background};
 use serde_json::{Value, json};
@@ -23,6 +24,11 @@ const WAITING: usize = 64;
 /// What is to be made.
 pub enum Task {
     Backtest(Box<Plan>),
+    Comparison {
+        contest: Box<Contest>,
+        /// The question, as it was asked.
+        asked: String,
+    },
     Advice {
         plan: Box<Plan>,
         alerts_per_day: f64,
@@ -34,6 +40,7 @@ impl Task {
     pub fn check(&self) -> Result<(), BacktestError> {
         match self {
             Task::Backtest(plan) => plan.check(),
+            Task::Comparison { contest, .. } => contest.check(),
             Task::Advice {
                 plan,
                 alerts_per_day,
@@ -63,6 +70,8 @@ pub struct Job {
     pub id: u64,
     tenant: String,
     kind: &'static str,
+    /// Of a comparison.
+    asked: Option<String>,
     begun: AtomicBool,
     done: AtomicU64,
     total: AtomicU64,
@@ -87,9 +96,14 @@ impl Backtests {
         let job = Arc::new(Job {
             id: self.next.fetch_add(1, Ordering::SeqCst) + 1,
             tenant: tenant.to_owned(),
-            kind: match task {
+            kind: match &task {
                 Task::Backtest(_) => "backtest",
+                Task::Comparison { .. } => "comparison",
                 Task::Advice { .. } => "advice",
+            },
+            asked: match &task {
+                Task::Comparison { asked, .. } => Some(asked.clone()),
+                _ => None,
             },
             begun: AtomicBool::new(false),
             done: AtomicU64::new(0),
@@ -147,6 +161,12 @@ impl Backtests {
         self.of(tenant).into_iter().find(|job| job.id == id)
     }
 
+    /// One that is not over and was asked for in the same words.
+    pub fn comparison(&self, tenant: &str, asked: &str) -> Option<Arc<Job>> {
+        let of = |job: &Arc<Job>| job.is_open() && job.asked.as_deref() == Some(asked);
+        self.of(tenant).into_iter().find(of)
+    }
+
     /// Ends a tenant's jobs and forgets them: another of its name knows nothing of them.
     pub fn forget(&self, tenant: &str) {
         let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
@@ -195,6 +215,9 @@ impl Job {
                 value["saved"] = json!(report.saved());
                 value
             }),
+            Task::Comparison { contest, .. } => {
+                backtest::models::run(place, contest, watch).map(|table| json!(table))
+            }
             Task::Advice {
                 plan,
                 alerts_per_day,
@@ -216,7 +239,7 @@ impl Job {
         *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
     }
 
-    fn is_open(&self) -> bool {
+    pub fn is_open(&self) -> bool {
         let outcome = self.outcome.lock();
         outcome.unwrap_or_else(PoisonError::into_inner).is_none()
     }

@@ -17,6 +17,7 @@ mod lists;
 mod models;
 mod reports;
 mod rules;
+mod shadows;
 mod tenants;
 mod webhooks;
 
@@ -183,6 +184,9 @@ pub static ALL: &[Route] = &[
     route!(POST "/v1/models/{model}/retire", Tenant(Role::Engineer), Nothing, L2, models::lineup::retire),
     route!(POST "/v1/models/{model}/reinstate", Tenant(Role::Engineer), Nothing, L2, models::lineup::reinstate),
     route!(POST "/v1/models:rollback", Tenant(Role::Engineer), Nothing, L2, models::lineup::roll_back),
+    route!(POST "/v1/models/{model}/shadow", Tenant(Role::Engineer), Nothing, L2, shadows::enter),
+    route!(DELETE "/v1/models/{model}/shadow", Tenant(Role::Engineer), Nothing, L2, shadows::end),
+    route!(GET "/v1/models/compare", Tenant(Role::Engineer), Nothing, L3, shadows::compare),
     route!(GET "/v1/alerts", Tenant(Role::Analyst), Nothing, L3, alerts::list),
     route!(GET "/v1/alerts/{id}", Tenant(Role::Analyst), Nothing, L3, alerts::one),
     route!(GET "/v1/cases", Tenant(Role::Analyst), Nothing, L3, cases::queue),

@@ -62,6 +62,19 @@ pub const NEIGHBOUR_COLUMNS: [&str; NEIGHBOUR_WIDTH] = [
     "peer_is_hub",
 ];
 
+const STEP_SUSPICION: usize = 11;
+const NEIGHBOUR_SUSPICION: usize = 5;
+const _: () = {
+    assert!(matches!(
+        STEP_COLUMNS[STEP_SUSPICION].as_bytes(),
+        b"suspicion"
+    ));
+    assert!(matches!(
+        NEIGHBOUR_COLUMNS[NEIGHBOUR_SUSPICION].as_bytes(),
+        b"suspicion"
+    ));
+};
+
 /// Reused between events: filling it allocates nothing once it is warm.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sample {
@@ -114,6 +127,33 @@ impl Sample {
         self.neighbours = [0; ROLES_MAX];
         self.evidence.clear();
         self.evidence_frauds = 0;
+    }
+
+    /// The arrays of another sample, without its evidence. Allocates nothing once these are as large.
+    pub fn copy_from(&mut self, other: &Sample, parts: SampleParts) {
+        self.clear_arrays();
+        self.tabular.clone_from(&other.tabular);
+        if parts == SampleParts::Full {
+            self.sequence.clone_from(&other.sequence);
+            self.steps = other.steps;
+            self.entities.clone_from(&other.entities);
+            self.neighbourhood.clone_from(&other.neighbourhood);
+            self.neighbours = other.neighbours;
+        }
+    }
+
+    /// As it would be, had no producer spoken: a model without one reads it so. `features` are those of the group
+    /// [`FeatureGroup::Suspicion`](crate::FeatureGroup::Suspicion).
+    pub fn forget_suspicion(&mut self, features: &[usize]) {
+        for at in features {
+            self.tabular[*at] = MISSING;
+        }
+        for step in self.sequence.as_chunks_mut::<STEP_WIDTH>().0 {
+            step[STEP_SUSPICION] = 0.0;
+        }
+        for neighbour in self.neighbourhood.as_chunks_mut::<NEIGHBOUR_WIDTH>().0 {
+            neighbour[NEIGHBOUR_SUSPICION] = 0.0;
+        }
     }
 
     /// Every bit of the arrays, for comparisons that must be exact.

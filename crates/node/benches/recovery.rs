@@ -181,6 +181,7 @@ fn settings(snapshot_records: u64) -> NodeSettings {
                 deadline: LONG,
                 breakers: [breaker; 3],
             },
+            shadow: Default::default(),
             clock: Clock::default(),
             log: LogOptions::default(),
         },

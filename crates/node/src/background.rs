@@ -17,7 +17,7 @@ use snapshot::Snapshot;
 #[derive(Debug)]
 pub enum Chore {
     Retire {
-        retirement: Retirement,
+        retirement: Box<Retirement>,
         counters: Arc<Counters>,
     },
     Index {
@@ -82,13 +82,18 @@ const NICE: i32 = 10;
 /// Starts a thread that those which serve go before.
 pub fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let started = thread::Builder::new().name(name.to_owned()).spawn(|| {
-        // Of this thread alone, on Linux, and of those it starts; elsewhere it would be the process. Should the
-        // system refuse, it works as the others do.
-        #[cfg(target_os = "linux")]
-        let _ = rustix::process::nice(NICE);
+        step_back();
         work();
     });
     started.map(drop)
+}
+
+/// Lets others go before this thread, and before those it starts.
+pub fn step_back() {
+    // Of the thread alone, on Linux; elsewhere it would be the process. Should the system refuse, it works as the
+    // others do.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::nice(NICE);
 }
 
 fn work(todo: &Receiver<Chore>) {

@@ -74,6 +74,8 @@ pub struct Guard {
     /// What is guarded; another model begins with closed breakers.
     artifact: Option<[u8; 32]>,
     opened: [[u64; 3]; 3],
+    /// Of the latest call.
+    took: Duration,
 }
 
 impl Guard {
@@ -84,6 +86,7 @@ impl Guard {
             breakers: closed(&settings),
             artifact: None,
             opened: Default::default(),
+            took: Duration::ZERO,
         }
     }
 
@@ -119,7 +122,8 @@ impl Guard {
         }
         let result = work();
         let now = self.clock.instant();
-        let in_time = now.saturating_duration_since(started) <= self.settings.deadline;
+        self.took = now.saturating_duration_since(started);
+        let in_time = self.took <= self.settings.deadline;
         let well = result.is_some() && in_time;
         for (at, breaker) in self.breakers[part].iter_mut().enumerate() {
             let was = breaker.state();
@@ -136,6 +140,11 @@ impl Guard {
             Some(result) if in_time => Ok(result),
             Some(result) => Err(Missed::Late(result)),
         }
+    }
+
+    /// What the latest call took.
+    pub fn took_nanos(&self) -> u32 {
+        u32::try_from(self.took.as_nanos()).unwrap_or(u32::MAX)
     }
 
     /// Whether calls are kept away, all or all but probes; and how often that began. By part and level.

@@ -30,6 +30,7 @@ pub mod models;
 pub mod place;
 pub mod recovery;
 pub mod retention;
+pub mod shadow;
 
 mod error;
 

@@ -11,6 +11,7 @@ use crate::counters::{Count, Counters, TIMED};
 use crate::guard::Part;
 use crate::mailbox::Level;
 use crate::node::TenantHandle;
+use crate::shadow::{Board, Lane};
 
 #[rustfmt::skip]
 static TABLE: &[Row<Counters>] = &[
@@ -118,6 +119,34 @@ static LABEL_DELAY: Family = Family::histogram(
 )
 .seconds()
 .by(TENANT);
+#[rustfmt::skip]
+static SHADOWS: &[Row<Board>] = &[
+    Row::counter("ringfence_shadow_handed_total", "Samples handed to shadows.", |it| it.handed.get()),
+    Row::counter("ringfence_shadow_dropped_total", "Samples that shadows missed: their queue was full.", |it| it.dropped.get()),
+    Row::gauge("ringfence_shadow_lag", "Samples on their way to shadows.", |it| it.lag()),
+];
+const SHADOW: &[&str] = &["tenant", "model_version"];
+static SHADOW_SCORED: Family = Family::counter(
+    "ringfence_shadow_scored_total",
+    "Samples that a shadow scored; not told of tenants without a name of their own, as all of one shadow.",
+)
+.by(SHADOW);
+static SHADOW_FAILED: Family = Family::counter(
+    "ringfence_shadow_failed_total",
+    "Samples of which a shadow said nothing.",
+)
+.by(SHADOW);
+static SHADOW_FAULTS: Family = Family::counter(
+    "ringfence_shadow_faults_total",
+    "Blocks of a shadow's scores that were lost, and files found damaged.",
+)
+.by(SHADOW);
+static SHADOW_TIME: Family = Family::histogram(
+    "ringfence_shadow_score_seconds",
+    "CPU time of one score of a shadow.",
+)
+.seconds()
+.by(SHADOW);
 static CLOCK_JUMPS: Family = Family::counter(
     "ringfence_clock_jumps_total",
     "Jumps of this machine's clock.",
@@ -147,6 +176,8 @@ pub fn families() -> Vec<&'static Family> {
         &LABEL_DELAY,
     ];
     all.extend(row::families(TABLE));
+    all.extend(row::families(SHADOWS));
+    all.extend([&SHADOW_SCORED, &SHADOW_FAILED, &SHADOW_FAULTS, &SHADOW_TIME]);
     all.extend([&CLOCK_JUMPS, &CLOCK_DOUBTED]);
     all
 }
@@ -169,6 +200,7 @@ pub fn write(out: &mut Exposition, tenants: &[Handles]) {
     boxes(out, tenants, &groups);
     models(out, &groups);
     row::write(out, TABLE, &groups);
+    shadows(out, tenants);
     let mut series = out.family(&FSYNC);
     for (name, members) in &groups {
         series.histogram(&[name], members.iter().map(|it| &it.fsync));
@@ -270,6 +302,42 @@ fn models(out: &mut Exposition, groups: &[Group<'_, Counters>]) {
             let version = format!("{:012x}", version >> 16);
             series.value(&[name, "champion", &version], 1);
         }
+    }
+}
+
+fn shadows(out: &mut Exposition, tenants: &[Handles]) {
+    let boards: Vec<Group<'_, Board>> = tenants
+        .iter()
+        .map(|(name, members)| {
+            let boards = members.iter().map(|it| &**it.shadows());
+            (name.clone(), boards.collect())
+        })
+        .collect();
+    row::write(out, SHADOWS, &boards);
+    // A tenant has eight at most.
+    let lanes: Vec<(&str, String, Arc<Lane>)> = boards
+        .iter()
+        .filter(|(_, members)| members.len() == 1)
+        .flat_map(|(name, members)| {
+            let lanes = members.iter().flat_map(|it| it.lanes());
+            lanes.map(|it| (name.as_str(), crate::place::hex(&it.artifact[..6]), it))
+        })
+        .collect();
+    type Read = fn(&Lane) -> u64;
+    let counts: [(_, Read); 3] = [
+        (&SHADOW_SCORED, |it| it.scored.get()),
+        (&SHADOW_FAILED, |it| it.failed.get()),
+        (&SHADOW_FAULTS, |it| it.faults.get()),
+    ];
+    for (family, read) in counts {
+        let mut series = out.family(family);
+        for (name, version, lane) in &lanes {
+            series.value(&[name, version], read(lane));
+        }
+    }
+    let mut series = out.family(&SHADOW_TIME);
+    for (name, version, lane) in &lanes {
+        series.histogram(&[name, version], std::iter::once(&lane.time));
     }
 }
 

@@ -224,6 +224,12 @@ pub fn ready(
     }))
 }
 
+/// The policy that a model of the folder asks for; see [`policy_of`].
+pub fn policy_in(place: &Place, artifact: [u8; 32]) -> Result<Option<String>, NodeError> {
+    let (held, _) = Artifact::load(&place.model(&artifact))?;
+    Ok(policy_of(&held.header))
+}
+
 fn io(what: &'static str, path: &Path, source: std::io::Error) -> NodeError {
     let path = path.to_path_buf();
     NodeError::Io { what, path, source }

@@ -4,6 +4,7 @@ pub mod activation;
 mod erase;
 pub mod lineup;
 pub mod schema;
+pub mod shadows;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};

@@ -32,6 +32,7 @@ use crate::mailbox::{BoxLimits, Found, Mailbox, Wanted};
 use crate::quota::{self, Quota};
 use crate::request::{Answer, Failed, Letter, NotServing, Reply};
 use crate::retention::Retirement;
+use crate::shadow::{Board, ShadowSettings};
 use crate::timeline::{Step, Timeline};
 use crate::{NodeError, Place, Tenant};
 use held::Held;
@@ -61,6 +62,7 @@ pub struct OwnerSettings {
     /// Event time after which records may go; `None`: never.
     pub keep: Option<Span>,
     pub guard: GuardSettings,
+    pub shadow: ShadowSettings,
     pub clock: Clock,
     pub log: LogOptions,
 }
@@ -77,6 +79,7 @@ pub struct Shared {
     /// End of what is on disk, exclusive.
     committed: AtomicU64,
     pub snapshots: Snapshots,
+    pub shadows: Arc<Board>,
     status: Mutex<Option<NotServing>>,
     /// What snapshots stand for, as the background last found it.
     covered: Mutex<Option<Covered>>,
@@ -168,7 +171,7 @@ struct Owner {
     /// Position of the snapshot that was loaded, or wanted, last.
     snapshot_at: Position,
     /// Forgotten, but not yet handed to the background.
-    retirement: Option<Retirement>,
+    retirement: Option<Box<Retirement>>,
     /// Decisions, so that some are timed although nobody asked.
     decisions: u64,
 }
@@ -200,6 +203,7 @@ pub fn start(
         committer: Progress::new(),
         committed: AtomicU64::new(0),
         snapshots: Snapshots::default(),
+        shadows: Arc::default(),
         status: Mutex::new(Some(NotServing::Starting)),
         covered: Mutex::new(None),
     });
@@ -273,6 +277,9 @@ impl Owner {
         }
         self.shared.owner.begin(Doing::Finishing);
         self.finish();
+        // Their thread ends with the tenant.
+        self.tenant = None;
+        self.shared.shadows.join();
         self.shared.owner.begin(Doing::Waiting);
         self.shared.set_status(Some(NotServing::Draining));
     }

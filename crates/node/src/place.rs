@@ -1,4 +1,4 @@
-//! Where a tenant's files lie: `<data>/<tenant>/{log,models,channels,samples}`.
+//! Where a tenant's files lie: `<data>/<tenant>/{log,models,channels,shadow,samples}`.
 
 use std::path::{Path, PathBuf};
 
@@ -52,6 +52,11 @@ impl Place {
     pub fn channel(&self, producer: &[u8; 32], end: Position) -> PathBuf {
         let name = format!("{}-{}.channel", hex(producer), end.0);
         self.channels().join(name)
+    }
+
+    /// What shadows said; a part of nothing.
+    pub fn shadow(&self) -> PathBuf {
+        self.root.join("shadow")
     }
 
     /// The log's first record, written apart before retention removes it.

@@ -11,6 +11,7 @@ use event::record::Record;
 use event::{EventTime, Position, Schema, Span};
 use log::{Covered, RetireJob, Retired};
 
+use crate::shadow::store;
 use crate::{NodeError, Place, Tenant};
 
 /// For a thread that does not serve.
@@ -20,6 +21,8 @@ pub struct Retirement {
     /// The schema, when its record is about to go.
     schema: Option<String>,
     job: RetireJob,
+    /// That score now: somebody writes their files.
+    shadows: Vec<[u8; 32]>,
 }
 
 impl Tenant {
@@ -42,7 +45,14 @@ impl Tenant {
         let log = self.journal().log();
         let job = log.retire(covered, older_than.millis())?;
         let place = self.place().clone();
-        Ok(job.map(|job| Retirement { place, schema, job }))
+        let shadows = self.engine().lineup().shadows().iter();
+        let shadows = shadows.map(|it| it.artifact).collect();
+        Ok(job.map(|job| Retirement {
+            place,
+            schema,
+            job,
+            shadows,
+        }))
     }
 
     fn schema_record(&mut self) -> Result<Option<String>, NodeError> {
@@ -55,13 +65,19 @@ impl Tenant {
 
 impl Retirement {
     pub fn run(self) -> Result<Retired, NodeError> {
-        let Retirement { place, schema, job } = self;
+        let Retirement {
+            place,
+            schema,
+            job,
+            shadows,
+        } = self;
         if let Some(schema) = &schema {
             write_schema(&place, schema)?;
         }
         let boundary = Position(job.boundary().0);
         let retired = job.run()?;
         remove_channels(&place, boundary)?;
+        store::remove_before(&place, boundary, &shadows)?;
         Ok(retired)
     }
 }

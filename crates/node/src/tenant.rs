@@ -7,6 +7,7 @@ pub mod lineup;
 mod received;
 mod scoring;
 pub mod serving;
+pub mod shadows;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -48,6 +49,7 @@ pub struct Tenant {
     timeline: Option<Arc<Timeline>>,
     guard: Option<Guard>,
     challenger_guard: Option<Guard>,
+    shadows: Option<shadows::Shadows>,
     pub(crate) room: Option<Room>,
 }
 
@@ -86,6 +88,7 @@ impl Tenant {
             timeline: None,
             guard: None,
             challenger_guard: None,
+            shadows: None,
             room: None,
         };
         if let Some(artifact) = tenant.engine.champion()
@@ -239,6 +242,9 @@ impl Tenant {
     fn append(&mut self, record: Record) -> Result<Position, NodeError> {
         let position = self.journal.append(&record)?;
         self.engine.apply(position, &record);
+        if matches!(record, Record::Activation(_)) {
+            self.follow_shadows();
+        }
         Ok(position)
     }
 

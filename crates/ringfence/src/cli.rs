@@ -2,6 +2,7 @@
 
 mod audit;
 mod cases;
+mod compare;
 mod config;
 mod drift;
 mod evaluate;
@@ -18,6 +19,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use audit::{Audit, AuditArgs};
 pub use cases::{Cases, CasesArgs};
+pub use compare::{CompareArgs, ShadowArgs};
 pub use config::{
     AdviseArgs, ApplyArgs, BacktestArgs, Change, EffectName, FormName as ListFormName, Lists,
     ListsArgs, Policy, PolicyArgs, Rules, RulesArgs, WindowArgs,

@@ -1,6 +1,7 @@
 //! The configuration of `ringfence serve`: `default.toml`, and over it the operator's file.
 
 mod retention;
+mod shadow;
 mod traces;
 mod units;
 mod webhooks;
@@ -24,6 +25,7 @@ use node::owner::{Fsync, OwnerSettings};
 use node::quota::{Quota, Quotas};
 use serde::Deserialize;
 
+use self::shadow::ShadowSection;
 use self::webhooks::WebhooksSection;
 use retention::Retention;
 use traces::TracesSection;
@@ -46,6 +48,7 @@ pub struct Config {
     pub queue: Queue,
     pub commit: Commit,
     model: ModelSection,
+    shadow: ShadowSection,
     pub snapshot: Snapshot,
     pub retention: Retention,
     pub tenants: Tenants,
@@ -295,6 +298,7 @@ impl Config {
         if !(4 << 10..=1 << 30).contains(&segment) {
             bail!("commit.segment_bytes must be 4KiB to 1GiB");
         }
+        self.shadow.check()?;
         self.webhooks.check()?;
         self.traces.check()?;
         self.admin()?;
@@ -326,6 +330,7 @@ impl Config {
                 retry: self.tenants.retry.0,
                 keep: self.retention.keep(),
                 guard: self.guard(),
+                shadow: self.shadow.settings(),
                 clock: Clock::default(),
                 log: log::LogOptions {
                     segment_bytes: self.commit.segment_bytes.0 as u64,

@@ -1,5 +1,7 @@
 //! What other rules or thresholds would have decided: asked for, watched, cancelled.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use backtest::{Costs, Plan, Rulebook};
@@ -71,7 +73,7 @@ pub async fn start(call: Call) -> Result<Response<Body>, Problem> {
     if let Some(policy) = asked.policy {
         plan.candidate.policy = policy;
     }
-    begin(&call, Task::Backtest(Box::new(plan)))
+    started(&call, Task::Backtest(Box::new(plan)))
 }
 
 pub async fn advise(call: Call) -> Result<Response<Body>, Problem> {
@@ -95,7 +97,7 @@ pub async fn advise(call: Call) -> Result<Response<Body>, Problem> {
         plan: Box::new(plan),
         alerts_per_day,
     };
-    begin(&call, task)
+    started(&call, task)
 }
 
 fn misplaced(field: &'static str, route: &str) -> Problem {
@@ -128,23 +130,28 @@ pub async fn cancel(call: Call) -> Result<Response<Body>, Problem> {
     Ok(json_body(StatusCode::OK, &job.value()))
 }
 
-fn named(call: &Call) -> Result<std::sync::Arc<Job>, Problem> {
+fn named(call: &Call) -> Result<Arc<Job>, Problem> {
     let tenant = &call.admitted.tenant()?.name;
     let id = call.param("id").parse().ok();
     let job = id.and_then(|id| call.app.backtests.one(tenant, id));
     job.ok_or_else(|| Problem::not_found("backtest"))
 }
 
-fn begin(call: &Call, task: Task) -> Result<Response<Body>, Problem> {
+/// Starts a task, and tells where it stands.
+fn started(call: &Call, task: Task) -> Result<Response<Body>, Problem> {
+    Ok(json_body(StatusCode::ACCEPTED, &begin(call, task)?.value()))
+}
+
+pub fn begin(call: &Call, task: Task) -> Result<Arc<Job>, Problem> {
     task.check()
         .map_err(|error| Problem::bad(error.code(), error.to_string()))?;
     let tenant = call.admitted.tenant()?;
-    let started = call
+    let job = call
         .app
         .backtests
         .start(&tenant.name, tenant.place().clone(), task);
-    match started {
-        Ok(job) => Ok(json_body(StatusCode::ACCEPTED, &job.value())),
+    match job {
+        Ok(job) => Ok(job),
         Err(NotStarted::Full) => {
             let message = "as many backtests wait as may";
             Err(Problem::new(StatusCode::CONFLICT, "backtests_max", message).after(5))
@@ -187,7 +194,7 @@ async fn plan(call: &Call, asked: &Asked) -> Result<Plan, Problem> {
     })
 }
 
-async fn text_of(
+pub async fn text_of(
     call: &Call,
     tenant: &TenantHandle,
     section: ConfigSection,
@@ -200,7 +207,7 @@ async fn text_of(
     }
 }
 
-fn time(field: &str, text: &str) -> Result<EventTime, Problem> {
+pub fn time(field: &str, text: &str) -> Result<EventTime, Problem> {
     EventTime::parse_iso(text).map_err(|error| {
         Problem::bad("window", format!("{field}: {error}")).with_detail(json!({ "field": field }))
     })

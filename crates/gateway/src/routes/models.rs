@@ -96,7 +96,7 @@ pub async fn file(call: Call) -> Result<Response<Body>, Problem> {
 }
 
 /// The right to read model files, kept by the thread that reads: it goes on when nobody waits any more.
-async fn turn(call: &Call) -> Result<OwnedSemaphorePermit, Problem> {
+pub async fn turn(call: &Call) -> Result<OwnedSemaphorePermit, Problem> {
     let turn = call.app.uploads.clone().acquire_owned().await;
     turn.map_err(Problem::internal)
 }
@@ -157,7 +157,7 @@ fn activated(call: &Call, held: &Activation) -> Response<Body> {
     json_body(status, &activation(call, held))
 }
 
-fn not_done(refused: Refused) -> Problem {
+pub fn not_done(refused: Refused) -> Problem {
     match refused {
         Refused::UnknownModel => Problem::not_found("the model"),
         Refused::Running => Problem {
@@ -172,7 +172,7 @@ fn not_done(refused: Refused) -> Problem {
     }
 }
 
-fn digest(text: &str) -> Result<[u8; 32], Problem> {
+pub fn digest(text: &str) -> Result<[u8; 32], Problem> {
     let wrong = || {
         let message = "the model must be the SHA-256 of its file: 64 digits of 0-9 and a-f";
         Problem::bad("parameter_format", message)
@@ -196,7 +196,7 @@ fn digest(text: &str) -> Result<[u8; 32], Problem> {
     Ok(digest)
 }
 
-fn version(call: &Call, artifact: &[u8; 32]) -> String {
+pub fn version(call: &Call, artifact: &[u8; 32]) -> String {
     let mut version = [0; 8];
     version.copy_from_slice(&artifact[..8]);
     version_text(&version, call.app.settings.starter == Some(version))

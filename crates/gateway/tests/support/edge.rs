@@ -64,6 +64,7 @@ pub fn node(dir: &Path, clock: Clock) -> Node {
                 deadline: SOON,
                 breakers: [breaker; 3],
             },
+            shadow: Default::default(),
             clock,
             log: LogOptions::default(),
         },

@@ -111,7 +111,12 @@ impl TenantHandle {
         Ok(self.make_move(Move::Reinstate { artifact }, author, deadline)?)
     }
 
-    fn make_move(&self, wanted: Move, author: Author, deadline: Instant) -> Result<Moved, Failed> {
+    pub(super) fn make_move(
+        &self,
+        wanted: Move,
+        author: Author,
+        deadline: Instant,
+    ) -> Result<Moved, Failed> {
         match self.wait_for(Request::Move(wanted, author), deadline)? {
             Answer::Moved {
                 position,

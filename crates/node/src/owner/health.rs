@@ -89,6 +89,7 @@ impl Owner {
         self.shared.set_committed(tenant.committed());
         let (guard, clock) = (self.settings.guard, self.settings.clock.clone());
         tenant.guard_by(Guard::new(guard, clock));
+        tenant.shadow_by(self.settings.shadow, self.shared.shadows.clone());
         let counters = self.shared.counters.clone();
         counters.entities_max.set(self.quota.entities_max);
         counters.disk_bytes_max.set(self.quota.bytes_max);

@@ -16,7 +16,7 @@ impl Owner {
             && let Ok(now) = self.settings.clock.now()
         {
             match tenant.retire(covered, keep, now) {
-                Ok(retirement) => self.retirement = retirement,
+                Ok(retirement) => self.retirement = retirement.map(Box::new),
                 // What could not be read stays.
                 Err(_) => counters.retire_failures.add(1),
             }

@@ -79,6 +79,16 @@ pub enum Move {
     Withdraw {
         artifact: [u8; 32],
     },
+    /// Scores beside those that decide; one that does already stays.
+    Shadow {
+        artifact: [u8; 32],
+        /// SHA-256 of the producer that it reads.
+        producer: Option<[u8; 32]>,
+    },
+    /// Scores no more; its scores stay.
+    EndShadow {
+        artifact: [u8; 32],
+    },
     /// Is not to serve again.
     Retire {
         artifact: [u8; 32],
@@ -99,6 +109,8 @@ impl Tenant {
                 model, share_ppm, ..
             } => (ServingPart::Challenger, model.artifact(), *share_ppm),
             Move::Withdraw { artifact } => (ServingPart::Challenger, *artifact, 0),
+            Move::Shadow { artifact, .. } => (ServingPart::Shadow, *artifact, WHOLE),
+            Move::EndShadow { artifact } => (ServingPart::Shadow, *artifact, 0),
             Move::Retire { artifact } => (ServingPart::Retired, *artifact, WHOLE),
             Move::Reinstate { artifact } => (ServingPart::Retired, *artifact, 0),
         };
@@ -121,8 +133,14 @@ impl Tenant {
                 self.left.extend(self.challenger.replace(*model));
                 return Ok(position);
             }
+            Move::Shadow { producer, .. } => {
+                if let Some(since) = self.shadow_since(&artifact) {
+                    return Ok(since);
+                }
+                activation.channel = self.check_shadow(&artifact, producer)?;
+            }
             Move::Retire { .. } => self.check_retiring(&artifact)?,
-            Move::Withdraw { .. } | Move::Reinstate { .. } => {
+            Move::Withdraw { .. } | Move::EndShadow { .. } | Move::Reinstate { .. } => {
                 let model = short(&artifact);
                 if self.engine.lineup().part_of(&artifact) != Some(part) {
                     let part = part.name();
@@ -189,6 +207,6 @@ pub(super) fn check_author(author: &Author) -> Result<(), NodeError> {
     Ok(())
 }
 
-fn short(artifact: &[u8; 32]) -> String {
+pub(super) fn short(artifact: &[u8; 32]) -> String {
     hex(artifact)[..12].to_owned()
 }

@@ -46,6 +46,8 @@ impl Tenant {
             propensity_ppm,
         } = self.score(arm, urgency);
         self.mark(Step::Scored);
+        let guard = self.guard.as_ref().filter(|_| score.is_ok());
+        let deciding_nanos = guard.map_or(0, Guard::took_nanos);
         let scored = score.map(|(score, model)| Scored {
             score: score.score,
             probability_ppm: score.probability_ppm,
@@ -63,6 +65,7 @@ impl Tenant {
         }
         let at = self.journal.append_decision(event, &decision)?;
         self.engine.apply(at, &Record::Decision(decision.clone()));
+        self.hand_over(event, position, deciding_nanos);
         Ok(Decided {
             position,
             decision,

@@ -47,6 +47,7 @@ pub fn settings() -> NodeSettings {
             retry: Duration::from_millis(20),
             keep: None,
             guard: guard(),
+            shadow: Default::default(),
             clock: Clock::default(),
             log: LogOptions::default(),
         },

@@ -8,6 +8,7 @@ use event::record::Record;
 use event::{EventId, EventTime, Position, Span};
 use log::LogOptions;
 use ringfence_node::request::{Answer, Failed, Request};
+use ringfence_node::shadow::store::{Entry, ScoreWriter};
 use ringfence_node::{History, NodeError, Place, Tenant, backup, channel};
 
 use crate::desk::{Desk, SCHEMA, SOON, ask, decide, parse, payment_of, settings, until};
@@ -71,6 +72,25 @@ fn opened(place: &Place) -> [u8; 32] {
     tenant.engine().digest()
 }
 
+/// Of a model that is named by it.
+fn scores_until(place: &Place, position: u64) {
+    let mut model = [0; 32];
+    model[..8].copy_from_slice(&position.to_be_bytes());
+    let (mut writer, _) = ScoreWriter::open(place, model, 1 << 20).unwrap();
+    let entry = |position| Entry {
+        position: Position(position),
+        at: event(0).event_timestamp,
+        check: 0,
+        score: 0,
+        probability_ppm: 0,
+        nanos: 0,
+        deciding_nanos: 0,
+    };
+    writer.push(&entry(1)).unwrap();
+    writer.push(&entry(position)).unwrap();
+    writer.flush().unwrap();
+}
+
 #[test]
 fn what_is_old_goes_and_the_state_stays_a_function_of_what_is_left() {
     let mut desk = desk();
@@ -78,6 +98,7 @@ fn what_is_old_goes_and_the_state_stays_a_function_of_what_is_left() {
     fs::create_dir_all(&channels).unwrap();
     for end in [5, 999_999] {
         fs::write(channels.join(format!("aa-{end}.channel")), b"").unwrap();
+        scores_until(&place(&desk), end);
     }
     fill(&desk, 0..EVENTS);
     let tenant = desk.tenant("acme");
@@ -131,12 +152,14 @@ fn what_is_old_goes_and_the_state_stays_a_function_of_what_is_left() {
     assert!(oldest <= since);
     assert_eq!(events, 48 * 3 + 1, "all that is young enough is there");
     assert_eq!(opened(&place), replayed(&place));
-    // A side file of an activation that is gone goes with it.
-    let left: Vec<_> = fs::read_dir(channels)
-        .unwrap()
-        .map(|it| it.unwrap().file_name())
-        .collect();
-    assert_eq!(left, ["aa-999999.channel"]);
+    // A side file of an activation that is gone goes with it, and scores of events that are.
+    let left = |folder| -> Vec<_> {
+        let files = fs::read_dir(folder).unwrap();
+        files.map(|it| it.unwrap().file_name()).collect()
+    };
+    assert_eq!(left(channels), ["aa-999999.channel"]);
+    let kept = format!("{:016x}{}.scores", 999_999, "0".repeat(48));
+    assert_eq!(left(place.shadow()), [kept.as_str()]);
 
     // What needs every record says so, and a copy of the rest is whole.
     let refused = history.iter_from(Position(0)).err().unwrap();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{CalibrationName, Change};
+use super::{CalibrationName, Change, CompareArgs, ShadowArgs};
 
 /// Models: their files, which of them serves as what, exchange with LightGBM and ONNX Runtime.
 #[derive(Debug, Args)]
@@ -12,6 +12,8 @@ use super::{CalibrationName, Change};
   ringfence models ls
   ringfence models activate 3f2a --to http://127.0.0.1:7878 --token $(ringfence token)
   ringfence models challenge 3f2a --share 0.05   5 % of the accounts, of requests of L2 and L3
+  ringfence models shadow 3f2a                   it scores beside the others and decides nothing
+  ringfence models compare                       what each would have caught
   ringfence models rollback --why 'too many reviews'
   ringfence models export 3f2a.model --artifact --model 3f2a
   ringfence models export model.txt              the serving model, for Python's lightgbm.Booster
@@ -55,6 +57,11 @@ pub enum Models {
         /// Model version, or its first digits.
         model: String,
     },
+    /// Let a model score what is decided, without a say in it.
+    Shadow(ShadowArgs),
+    /// Models held against each other on what was decided live: what each caught, what it would have, how sure that
+    /// is (docs/models-compare.md).
+    Compare(CompareArgs),
     /// A model is not to serve again; a challenger or shadow leaves its place.
     Retire {
         /// Model version, or its first digits.

@@ -1,8 +1,10 @@
 //! `ringfence models`: model files, who serves as what, exchange with LightGBM and ONNX.
 
+mod compare;
 mod lineup;
 mod registry;
 mod remote;
+mod shadow;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -42,6 +44,8 @@ pub fn run(cli: &Cli, args: &ModelsArgs) -> Result<ExitCode> {
         Models::Retire { model } => lineup::leave(cli, change, Leave::Retire, model)?,
         Models::Reinstate { model } => lineup::leave(cli, change, Leave::Reinstate, model)?,
         Models::Delete { model } => lineup::delete(cli, change, model)?,
+        Models::Shadow(args) => shadow::run(cli, &place, change, args)?,
+        Models::Compare(args) => compare::run(cli, &place, change, args)?,
         Models::Starter { file } => super::starter::make(cli, file)?,
         Models::Rebuild => {
             here_only(change)?;

@@ -34,6 +34,7 @@ mod retention;
 mod rules;
 mod schema;
 mod schemathesis;
+mod shadows;
 mod stop;
 mod tls;
 mod traces;

@@ -34,14 +34,14 @@ pub fn identity(bytes: &[u8]) -> String {
 }
 
 /// The starter model with something changed.
-fn variant(change: impl FnOnce(&mut Artifact)) -> Vec<u8> {
+pub fn variant(change: impl FnOnce(&mut Artifact)) -> Vec<u8> {
     let (mut artifact, _) = Artifact::decode(STARTER).unwrap();
     change(&mut artifact);
     artifact.encode().unwrap()
 }
 
 /// Another model by its hash, and by its scores.
-fn sharper() -> Vec<u8> {
+pub fn sharper() -> Vec<u8> {
     variant(|it| {
         it.header.created_by = "a test".to_owned();
         let map = CalibrationMap::Platt {
@@ -96,6 +96,7 @@ pub fn ready_for(client: &mut Client, method: &str, path: &str) -> String {
     post("reinstate", "");
     match (method, path.rsplit('/').next()) {
         ("post", Some("withdraw")) => post("challenge", r#"{"share":0.5}"#).ok(),
+        ("delete", Some("shadow")) => post("shadow", "").ok(),
         ("post", Some("reinstate")) | ("delete", _) => post("retire", "").ok(),
         ("post", Some("models:rollback")) => post("activate", "").ok(),
         _ => Value::Null,

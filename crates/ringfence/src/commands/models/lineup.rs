@@ -86,7 +86,7 @@ fn activate_here(
 }
 
 /// A model of this machine's folder is handed in first; any other is the server's own.
-fn hand_over(place: &Place, server: &Remote, wanted: &str) -> Result<String> {
+pub fn hand_over(place: &Place, server: &Remote, wanted: &str) -> Result<String> {
     match &named(place, wanted)?[..] {
         [hash] => {
             remote::send_file(place, server, hash)?;

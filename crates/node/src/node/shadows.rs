@@ -1,0 +1,48 @@
+//! A model becomes a shadow, or stops being one, while its tenant decides.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::TenantHandle;
+use super::activation::Refused;
+use super::lineup::Moved;
+use crate::models;
+use crate::request::Failed;
+use crate::shadow::Board;
+use crate::tenant::documents::Author;
+use crate::tenant::lineup::Move;
+
+impl TenantHandle {
+    /// What the shadows count.
+    pub fn shadows(&self) -> &Arc<Board> {
+        &self.shared.shadows
+    }
+
+    /// Lets a model of the tenant's folder score beside those that decide. Blocks while the file is read.
+    pub fn enter_shadow(
+        &self,
+        artifact: [u8; 32],
+        author: Author,
+        deadline: Instant,
+    ) -> Result<Moved, Refused> {
+        let _alone = self.alone()?;
+        let shape = self.opened_shape()?;
+        let ready = models::ready(&self.place, artifact, shape, author).map_err(Failed::Refused)?;
+        let ready = ready.ok_or(Refused::UnknownModel)?;
+        let shadow = Move::Shadow {
+            artifact,
+            producer: ready.champion.voice().map(|voice| voice.producer),
+        };
+        Ok(self.make_move(shadow, ready.author, deadline)?)
+    }
+
+    pub fn end_shadow(
+        &self,
+        artifact: [u8; 32],
+        author: Author,
+        deadline: Instant,
+    ) -> Result<Moved, Refused> {
+        let _alone = self.alone()?;
+        Ok(self.make_move(Move::EndShadow { artifact }, author, deadline)?)
+    }
+}

@@ -1,6 +1,9 @@
 //! What is told: a finding that was believed.
 
+use event::EventTime;
 use serde::{Deserialize, Serialize};
+
+use crate::Reference;
 
 /// What was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -62,6 +65,50 @@ pub struct Reading {
     pub high: f64,
     /// Consecutive windows in which the rule held.
     pub streak: u8,
+}
+
+/// An alert in names and times.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Told<'a> {
+    pub number: u64,
+    pub kind: Kind,
+    pub data_quality: bool,
+    pub feature: &'a str,
+    pub segment: &'a str,
+    pub also_in: Vec<&'a str>,
+    pub from: EventTime,
+    pub until: EventTime,
+    pub events: u64,
+    pub baseline: f64,
+    pub value: f64,
+    pub interval: [f64; 2],
+    pub p: f64,
+    pub examples: &'a [u64],
+    pub over_at: Option<EventTime>,
+}
+
+impl Alert {
+    pub fn told<'a>(&'a self, reference: &'a Reference) -> Told<'a> {
+        let segment = |at: &u16| reference.segments[usize::from(*at)].name.as_str();
+        let reading = &self.reading;
+        Told {
+            number: self.number,
+            kind: reading.kind,
+            data_quality: reading.kind.is_data_quality(),
+            feature: &reference.columns[usize::from(self.column)].name,
+            segment: segment(&self.segment),
+            also_in: self.also_in.iter().map(segment).collect(),
+            from: EventTime::from_millis(reading.from),
+            until: EventTime::from_millis(reading.until),
+            events: reading.rows,
+            baseline: reading.baseline,
+            value: reading.value,
+            interval: [reading.low, reading.high],
+            p: self.p,
+            examples: &self.examples,
+            over_at: self.over_at.map(EventTime::from_millis),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -79,6 +79,28 @@ struct State {
     given: u64,
 }
 
+impl State {
+    fn new(reference: &Reference, next: u64) -> State {
+        let segments = reference.segments.len();
+        let cells = || Cells::new(reference.width());
+        State {
+            next,
+            now: i64::MIN,
+            open_from: None,
+            rows: 0,
+            windows: 0,
+            missed: 0,
+            open: (0..segments).map(|_| cells()).collect(),
+            recent: vec![Recent::default(); segments],
+            watched: (reference.baselines.iter())
+                .map(|baseline| baseline.as_ref().map(|_| Watched::default()))
+                .collect(),
+            alerts: VecDeque::new(),
+            given: 0,
+        }
+    }
+}
+
 #[derive(Debug, Error)]
 pub enum MonitorError {
     #[error(transparent)]
@@ -98,39 +120,22 @@ impl Monitor {
         settings: Settings,
         next: u64,
     ) -> Result<Monitor, MonitorError> {
-        let segments = reference.segments.len();
-        let cells = || Cells::new(reference.width());
-        let state = State {
-            next,
-            now: i64::MIN,
-            open_from: None,
-            rows: 0,
-            windows: 0,
-            missed: 0,
-            open: (0..segments).map(|_| cells()).collect(),
-            recent: vec![Recent::default(); segments],
-            watched: (reference.baselines.iter())
-                .map(|baseline| baseline.as_ref().map(|_| Watched::default()))
-                .collect(),
-            alerts: VecDeque::new(),
-            given: 0,
-        };
-        Monitor::over(reference, settings, state)
+        settings.check(reference.columns.iter().map(|it| it.name.as_str()))?;
+        let state = State::new(&reference, next);
+        Ok(Monitor::over(reference, settings, state))
     }
 
-    fn over(
-        reference: Arc<Reference>,
-        settings: Settings,
-        state: State,
-    ) -> Result<Monitor, MonitorError> {
-        settings.check(reference.columns.iter().map(|it| it.name.as_str()))?;
+    /// The same under the default settings, which name no feature.
+    pub fn by_default(reference: Arc<Reference>, next: u64) -> Monitor {
+        let state = State::new(&reference, next);
+        Monitor::over(reference, Settings::default(), state)
+    }
+
+    fn over(reference: Arc<Reference>, settings: Settings, state: State) -> Monitor {
         let limits = (reference.columns.iter())
             .map(|column| {
-                let rule = settings
-                    .rules
-                    .get(&column.name)
-                    .cloned()
-                    .unwrap_or_default();
+                let rule = settings.rules.get(&column.name);
+                let rule = rule.cloned().unwrap_or_default();
                 Limits {
                     is_watched: rule.watch.unwrap_or(true) && column.scale != Scale::Clock,
                     spread: rule.spread.unwrap_or(settings.spread),
@@ -139,7 +144,7 @@ impl Monitor {
                 }
             })
             .collect();
-        Ok(Monitor {
+        Monitor {
             reference,
             settings,
             limits,
@@ -148,7 +153,7 @@ impl Monitor {
             readings: None,
             row: Vec::new(),
             scratch: Scratch::default(),
-        })
+        }
     }
 
     /// The state, for [`Monitor::restore`].
@@ -178,7 +183,8 @@ impl Monitor {
         if !fits {
             return Err(MonitorError::OtherShape);
         }
-        Monitor::over(reference, settings, state)
+        settings.check(reference.columns.iter().map(|it| it.name.as_str()))?;
+        Ok(Monitor::over(reference, settings, state))
     }
 
     /// Keeps every reading of all events from now on, for [`Monitor::take_readings`].
@@ -214,6 +220,11 @@ impl Monitor {
             self.reach(time);
         }
         self.state.next = position + 1;
+    }
+
+    /// All records before this position have been seen.
+    pub fn go_on_from(&mut self, next: u64) {
+        self.state.next = self.state.next.max(next);
     }
 
     /// Decided events that will never come: their windows are not whole.

@@ -188,7 +188,9 @@ fn refused(error: NodeError) -> Problem {
             None => Problem::new(StatusCode::CONFLICT, code, message),
         },
         // What is wrong with a model file: of its content, and with no path.
-        NodeError::Model(_) | NodeError::EchoingProducer { .. } => Problem::bad(code, message),
+        NodeError::Model(_) | NodeError::Reference(_) | NodeError::EchoingProducer { .. } => {
+            Problem::bad(code, message)
+        }
         NodeError::OtherModel { held, .. } => {
             Problem::bad(code, format!("the file of this name holds model {held}"))
         }

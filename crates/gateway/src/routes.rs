@@ -10,6 +10,7 @@ mod casework;
 mod config;
 mod decisions;
 pub mod documents;
+mod drift;
 mod entities;
 mod events;
 mod health;
@@ -173,6 +174,7 @@ pub static ALL: &[Route] = &[
     route!(POST "/v1/lists/{name}/csv", Tenant(Role::Engineer), Csv, L3, lists::bulk::import),
     route!(GET "/v1/lists/{name}/csv", Tenant(Role::Analyst), Nothing, L3, lists::bulk::show),
     route!(POST "/v1/lists/{name}/remove", Tenant(Role::Engineer), One, L2, lists::remove),
+    route!(GET "/v1/drift", Tenant(Role::Analyst), Nothing, L3, drift::show),
     route!(GET "/v1/models", Tenant(Role::Engineer), Nothing, L3, models::list),
     route!(POST "/v1/models", Tenant(Role::Engineer), Model, L3, models::take),
     route!(GET "/v1/models/{model}", Tenant(Role::Engineer), Nothing, L3, models::one),

@@ -1,17 +1,18 @@
 //! Threads for what may take long and serves nobody: one for indexes of sealed segments and files that are let go,
-//! one for snapshots, one at a time for all tenants. Both come after the threads that serve.
+//! one for snapshots, one at a time for all tenants, and one for the watch over drift. They come after the threads that serve.
 
 pub mod snapshot;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
 use std::thread;
 
 use log::IndexJob;
 
 use crate::counters::Counters;
 use crate::retention::Retirement;
+use crate::watch::Watched;
 use snapshot::Snapshot;
 
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub enum Chore {
 #[derive(Clone, Debug)]
 pub struct Background {
     chores: SyncSender<Chore>,
+    /// Holds each watch once at most.
+    watches: Sender<Arc<Watched>>,
     snapshots: SyncSender<Snapshot>,
 }
 
@@ -43,12 +46,27 @@ impl Background {
                 snapshot.run();
             }
         })?;
-        Ok(Background { chores, snapshots })
+        let (watches, woken) = channel::<Arc<Watched>>();
+        spawn("ringfence-watch", move || {
+            while let Ok(watch) = woken.recv() {
+                watch.work();
+            }
+        })?;
+        Ok(Background {
+            chores,
+            watches,
+            snapshots,
+        })
     }
 
     /// Gives the chore back when another waits already.
     pub fn hand_over(&self, chore: Chore) -> Result<(), Chore> {
         self.chores.try_send(chore).map_err(given_back)
+    }
+
+    /// Where a watch says that it has something to do.
+    pub fn watches(&self) -> Sender<Arc<Watched>> {
+        self.watches.clone()
     }
 
     pub fn want(&self, snapshot: Snapshot) -> Wanted {

@@ -1,5 +1,6 @@
 //! The model that scores: its file, loaded and checked against the schema's features.
 
+use drift::Reference;
 use event::EventTime;
 use event::record::{Channel, ModelVersion, ReasonCode};
 use event::schema::ROLES_MAX;
@@ -13,6 +14,7 @@ use smallvec::SmallVec;
 
 use event::Schema;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::NodeError;
 use crate::channel::Voice;
@@ -47,6 +49,8 @@ pub struct Champion {
     voice: Option<Voice>,
     /// Whether its scores can depend on suspicion.
     hears: bool,
+    /// What the events it was trained on looked like.
+    reference: Option<Arc<Reference>>,
 }
 
 /// What the model says of one sample.
@@ -84,8 +88,14 @@ impl Champion {
             });
         }
         let is_suspicion = |at: usize| features.features()[at].group == FeatureGroup::Suspicion;
+        let reference = artifact.reference.as_deref().map(Reference::decode);
+        let reference = reference.transpose()?;
+        if let Some(reference) = &reference {
+            reference.fits(&names)?;
+        }
         Ok(Champion {
             hears: artifact.reads(is_suspicion),
+            reference: reference.map(Arc::new),
             artifact: identity.bytes(),
             scorer: Scorer::new(artifact),
             voice: Voice::of(artifact),
@@ -96,6 +106,10 @@ impl Champion {
 
     pub fn artifact(&self) -> [u8; 32] {
         self.artifact
+    }
+
+    pub fn reference(&self) -> Option<&Arc<Reference>> {
+        self.reference.as_ref()
     }
 
     pub fn voice(&self) -> Option<&Voice> {

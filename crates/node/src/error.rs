@@ -14,6 +14,10 @@ pub enum NodeError {
         "{path} holds no tenant: create one with `ringfence init` or `ringfence import --schema`"
     )]
     NoTenant { path: PathBuf },
+    #[error("reference for drift: {0}")]
+    Reference(#[from] drift::reference::ReferenceError),
+    #[error("watch over drift: {0}")]
+    Watch(#[from] drift::monitor::MonitorError),
     #[error("{path} already holds a tenant")]
     TenantExists { path: PathBuf },
     #[error("tenant name must be 1 to 48 of a-z, 0-9, _ and -, starting with a letter, got {0:?}")]
@@ -146,6 +150,8 @@ impl NodeError {
             NodeError::Restore(_) => "snapshot_unusable",
             NodeError::Lineup(error) => error.code(),
             NodeError::Model(_) => "model_unusable",
+            NodeError::Reference(_) => "model_unusable",
+            NodeError::Watch(_) => "watch_state",
             NodeError::OtherModel { .. } => "other_model",
             NodeError::Channel { .. } => "channel_unusable",
             NodeError::EchoingProducer { .. } => "model_unusable",

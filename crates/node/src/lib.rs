@@ -19,6 +19,7 @@ pub mod request;
 pub mod timeline;
 
 pub mod tenant;
+pub mod watch;
 
 pub mod backup;
 pub mod champion;

@@ -28,6 +28,7 @@ use crate::owner::{self, OwnerSettings, Shape, Shared};
 use crate::quota::Quotas;
 use crate::request::{Answer, Failed, Letter, NotServing, Request};
 use crate::timeline::Timeline;
+use crate::watch::Watched;
 use crate::{Journal, NodeError, Place};
 
 pub use activation::Activation;
@@ -266,6 +267,11 @@ impl TenantHandle {
     /// Reads behind the owner, from a position on.
     pub fn follower(&self, from: Position) -> Follower {
         Follower::new(self.place.clone(), self.shared.clone(), from)
+    }
+
+    /// The watch over drift; `None` where the model that serves has no reference.
+    pub fn watch(&self) -> Option<Arc<Watched>> {
+        self.shared.watch()
     }
 
     pub fn limits(&self) -> BoxLimits {

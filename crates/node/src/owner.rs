@@ -34,6 +34,7 @@ use crate::request::{Answer, Failed, Letter, NotServing, Reply};
 use crate::retention::Retirement;
 use crate::shadow::{Board, ShadowSettings};
 use crate::timeline::{Step, Timeline};
+use crate::watch::Watched;
 use crate::{NodeError, Place, Tenant};
 use held::Held;
 use progress::{Doing, Progress};
@@ -83,6 +84,8 @@ pub struct Shared {
     status: Mutex<Option<NotServing>>,
     /// What snapshots stand for, as the background last found it.
     covered: Mutex<Option<Covered>>,
+    /// The watch over drift, where the model that serves has a reference.
+    watch: Mutex<Option<Arc<Watched>>>,
 }
 
 /// What does not change while a tenant lives.
@@ -102,6 +105,15 @@ impl Shared {
     /// End of what is on disk and may be shown, exclusive.
     pub fn committed(&self) -> Position {
         Position(self.committed.load(Ordering::Acquire))
+    }
+
+    pub fn watch(&self) -> Option<Arc<Watched>> {
+        let watch = self.watch.lock();
+        watch.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_watch(&self, watch: Option<Arc<Watched>>) {
+        *self.watch.lock().unwrap_or_else(PoisonError::into_inner) = watch;
     }
 
     fn set_committed(&self, committed: Position) {
@@ -206,6 +218,7 @@ pub fn start(
         shadows: Arc::default(),
         status: Mutex::new(Some(NotServing::Starting)),
         covered: Mutex::new(None),
+        watch: Mutex::new(None),
     });
     let (committer, groups) = sync_channel(1);
     let (for_committer, log) = (shared.clone(), place.log());
@@ -437,6 +450,7 @@ impl Owner {
             position: committed,
             job,
             shared: self.shared.clone(),
+            watch: tenant.watch().cloned(),
             coverage: (!keeps_all).then(|| tenant.coverage()),
         });
         match wanted.map(|wanted| self.background.want(wanted)) {

@@ -59,6 +59,11 @@ impl Place {
         self.root.join("shadow")
     }
 
+    /// What the watch over drift knows.
+    pub fn watch(&self) -> PathBuf {
+        self.root.join("watch.state")
+    }
+
     /// The log's first record, written apart before retention removes it.
     pub fn schema(&self) -> PathBuf {
         self.root.join("schema.toml")

@@ -6,7 +6,7 @@ use std::io::Read;
 use std::ops::ControlFlow;
 
 use engine::{Effect, Engine};
-use event::Position;
+use event::{Position, Record};
 
 use crate::history::readable;
 use crate::{History, NodeError, Place, channel};
@@ -61,14 +61,15 @@ pub(crate) fn restore<R: Read>(
     }
 }
 
-/// Applies the log from where the engine stands up to `until`. `each` hears how many records have been applied, and
-/// may end it before.
+/// Applies the log from where the engine stands up to `until`. `before` looks at each record that is about to be applied;
+/// `each` hears how many have been, and may end it.
 pub(crate) fn replay(
     engine: &mut Engine,
     place: &Place,
     history: &History,
     until: Position,
     recovered: &mut Recovered,
+    mut before: impl FnMut(&mut Engine, Position, &Record),
     mut each: impl FnMut(u64) -> ControlFlow<()>,
 ) -> Result<(), NodeError> {
     let mut failed = None;
@@ -76,6 +77,7 @@ pub(crate) fn replay(
         if position >= until {
             return ControlFlow::Break(());
         }
+        before(engine, position, &record);
         match channel::apply(engine, place, position, &record) {
             Ok(Effect::ConfigIgnored {
                 section,

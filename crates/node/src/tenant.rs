@@ -8,9 +8,11 @@ mod received;
 mod scoring;
 pub mod serving;
 pub mod shadows;
+mod watching;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 
 use engine::{ENGINE_SEMANTICS, Engine};
 use event::json::{LabelLine, OutcomeLine};
@@ -24,6 +26,8 @@ use crate::guard::{Guard, Urgency};
 use crate::quota::Room;
 use crate::recovery::{self, Recovered};
 use crate::timeline::{Step, Timeline};
+use crate::watch::replayed::Replayed;
+use crate::watch::{Watch, Watched};
 use crate::{Accepted, Champion, Journal, NodeError, Place};
 
 /// A decision and where its event lies.
@@ -50,6 +54,8 @@ pub struct Tenant {
     guard: Option<Guard>,
     challenger_guard: Option<Guard>,
     shadows: Option<shadows::Shadows>,
+    watch: Option<Watch>,
+    watch_thread: Option<Sender<Arc<Watched>>>,
     pub(crate) room: Option<Room>,
 }
 
@@ -75,7 +81,20 @@ impl Tenant {
             }
             ControlFlow::Continue(())
         };
-        recovery::replay(&mut engine, place, &history, end, &mut recovered, told)?;
+        let mut watched = Replayed::open(place, &history, &engine)?;
+        let look = |engine: &mut Engine, position, record: &Record| {
+            watched.look(engine, position, record);
+        };
+        recovery::replay(
+            &mut engine,
+            place,
+            &history,
+            end,
+            &mut recovered,
+            look,
+            told,
+        )?;
+        recovered.warnings.append(&mut watched.warnings);
         let mut tenant = Tenant {
             place: place.clone(),
             journal,
@@ -89,6 +108,8 @@ impl Tenant {
             guard: None,
             challenger_guard: None,
             shadows: None,
+            watch: watched.finish(end),
+            watch_thread: None,
             room: None,
         };
         if let Some(artifact) = tenant.engine.champion()
@@ -236,7 +257,11 @@ impl Tenant {
 
     /// Event time has reached `at` although no event came: windows end for a quiet tenant too.
     pub fn tick(&mut self, at: EventTime) -> Result<Position, NodeError> {
-        self.append(Record::Tick(Tick { at }))
+        let position = self.append(Record::Tick(Tick { at }))?;
+        if let Some(watch) = &mut self.watch {
+            watch.ticked(position, at);
+        }
+        Ok(position)
     }
 
     fn append(&mut self, record: Record) -> Result<Position, NodeError> {
@@ -250,12 +275,17 @@ impl Tenant {
 
     /// Makes everything so far durable; only then may it be shown.
     pub fn commit(&mut self) -> Result<Position, NodeError> {
-        self.journal.commit()
+        let committed = self.journal.commit()?;
+        self.watch_up_to(committed);
+        Ok(committed)
     }
 
     /// Commits and writes a snapshot of the state.
     pub fn snapshot(&mut self) -> Result<Position, NodeError> {
-        let position = self.journal.commit()?;
+        let position = self.commit()?;
+        if let Some(watch) = &self.watch {
+            watch.beside().checkpoint()?;
+        }
         let engine = &self.engine;
         let at = log::Position(position.0);
         self.journal

@@ -15,6 +15,7 @@ use thiserror::Error;
 
 use crate::owner::Shared;
 use crate::recovery::{self, Recovered};
+use crate::watch::Watched;
 use crate::{History, NodeError, Place};
 
 /// What is wanted: the state before `position`, which is committed.
@@ -24,6 +25,8 @@ pub struct Snapshot {
     pub position: Position,
     pub job: SnapshotJob,
     pub shared: Arc<Shared>,
+    /// What it knows must be on disk before a start no longer sees the records it knows it from.
+    pub watch: Option<Arc<Watched>>,
     /// Looked at afterwards, when something is to be let go.
     pub coverage: Option<Coverage>,
 }
@@ -77,6 +80,7 @@ impl Snapshot {
             position,
             job,
             shared,
+            watch,
             coverage,
         } = self;
         let counters = &shared.counters;
@@ -86,7 +90,9 @@ impl Snapshot {
             return;
         }
         let started = Instant::now();
-        match make(&place, position, job, ended) {
+        let written = watch.map_or(Ok(position), |watch| watch.checkpoint());
+        let made = written.map_err(Fault::from);
+        match made.and_then(|_| make(&place, position, job, ended)) {
             Ok(()) => {
                 shared.snapshots.found(position);
                 let took = started.elapsed().as_micros() as u64;
@@ -129,6 +135,7 @@ fn make(
         &history,
         position,
         &mut recovered,
+        |_, _, _| {},
         go_on,
     )?;
     let got = engine.next();

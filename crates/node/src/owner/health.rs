@@ -106,6 +106,8 @@ impl Owner {
             schema: tenant.schema().clone(),
             features: tenant.engine().features().clone(),
         });
+        tenant.watch_on(Some(self.background.watches()));
+        self.shared.set_watch(tenant.watch().cloned());
         self.tenant = Some(tenant);
         Ok(())
     }

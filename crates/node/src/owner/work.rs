@@ -70,6 +70,9 @@ impl Owner {
                 if let Answer::Activated { pause, .. } = &mut answer {
                     *pause = paused.unwrap_or_default();
                 }
+                if switches {
+                    self.shared.set_watch(tenant.watch().cloned());
+                }
                 tell(&counters, tenant, before, paused);
                 self.count(&answer);
                 self.reply(letter.reply, Ok(answer), timed);

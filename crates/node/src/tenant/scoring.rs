@@ -65,6 +65,10 @@ impl Tenant {
         }
         let at = self.journal.append_decision(event, &decision)?;
         self.engine.apply(at, &Record::Decision(decision.clone()));
+        if let Some(watch) = &mut self.watch {
+            let time = event.event_timestamp;
+            watch.decided(position, time, &self.sample.tabular, &decision);
+        }
         self.hand_over(event, position, deciding_nanos);
         Ok(Decided {
             position,

@@ -62,7 +62,9 @@ impl Tenant {
     }
 
     pub fn synced(&mut self, synced: Synced) -> Result<Position, NodeError> {
-        self.journal.synced(synced)
+        let committed = self.journal.synced(synced)?;
+        self.watch_up_to(committed);
+        Ok(committed)
     }
 
     /// Where a snapshot of the state at `position`, a committed one, will be written.

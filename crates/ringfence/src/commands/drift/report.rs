@@ -14,7 +14,7 @@ use learning::watched::{page, watch};
 use node::History;
 use serde_json::json;
 
-use super::{alert_value, settings, time};
+use super::{settings, time};
 use crate::cli::{Cli, DriftReportArgs};
 use crate::commands::models::{serving, the_one};
 use crate::show;
@@ -87,7 +87,7 @@ fn print_json(
     readings: &[Observation],
 ) -> Result<ExitCode> {
     let reference = monitor.reference();
-    let alerts = monitor.alerts().map(|it| alert_value(it, reference));
+    let alerts = monitor.alerts().map(|it| it.told(reference));
     let columns = reference.columns.iter().enumerate().map(|(at, column)| {
         let [spread, shape] = monitor.latest(0, at);
         json!({ "feature": column.name, "spread": spread, "shape": shape })

@@ -14,7 +14,7 @@ use node::Place;
 use serde_json::{Value, json};
 use simulator::Params;
 
-use super::{alert_value, settings};
+use super::settings;
 use crate::cli::{Cli, DriftStudyArgs, StreamFormat, TrainArgs};
 use crate::commands::{demo, simulate, train};
 use crate::show;
@@ -117,7 +117,7 @@ fn play(cli: &Cli, args: &DriftStudyArgs, seed: u64) -> Result<World> {
         events: monitor.rows(),
         alerts: monitor
             .alerts()
-            .map(|it| alert_value(it, &reference))
+            .map(|it| json!(it.told(&reference)))
             .collect(),
     })
 }

@@ -1,0 +1,166 @@
+//! The watch of a running tenant is a function of its log: uninterrupted, killed and started again from any snapshot, or
+//! replayed elsewhere, it knows the same to the bit.
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails like the test")]
+
+#[path = "support/transfers.rs"]
+mod transfers;
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+use drift::{Monitor, Reference};
+use event::{EventTime, Span};
+use model::artifact::Artifact;
+use node::{Place, Tenant};
+use ringfence_learning::reference::{self, ReferencePlan};
+use ringfence_learning::watched::watch;
+use tempfile::TempDir;
+use transfers::{PER_DAY, day, decide, import, model, open, producer, time_of};
+
+const FROM: u64 = 4;
+const UNTIL: u64 = 33;
+
+/// A tenant whose model, of a log up to `UNTIL`, has a reference.
+fn tenant(dir: &TempDir) -> (Place, Artifact) {
+    let place = Place::new(dir.path(), "acme").unwrap();
+    import(&place, 0, UNTIL * PER_DAY);
+    let speaker = producer(&place, FROM, 9);
+    let identity = model(&place, FROM, UNTIL, Some(speaker), 1);
+    let (mut artifact, _) = Artifact::load(&place.model(&identity)).unwrap();
+    let plan = ReferencePlan {
+        from: day(FROM),
+        until: day(UNTIL),
+        scores_from: day(UNTIL - 10),
+        rows_max: 200_000,
+    };
+    let go_on = |_, _| ControlFlow::Continue(());
+    let made = reference::build(&place, &artifact, plan, go_on).unwrap();
+    artifact.reference = Some(made.encode().unwrap());
+    let draft = place.models().join("draft");
+    let identity = artifact.save(&draft).unwrap().bytes();
+    fs::rename(draft, place.model(&identity)).unwrap();
+    let mut tenant = open(&place);
+    tenant.activate(identity).unwrap();
+    tenant.commit().unwrap();
+    (place, artifact)
+}
+
+fn copied(place: &Place, dir: &TempDir) -> Place {
+    fn copy(from: &Path, to: &Path) {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            let to = to.join(entry.file_name());
+            match entry.file_type().unwrap().is_dir() {
+                true => copy(&entry.path(), &to),
+                false => drop(fs::copy(entry.path(), to).unwrap()),
+            }
+        }
+    }
+    let to = Place::new(dir.path(), "acme").unwrap();
+    copy(place.root(), to.root());
+    to
+}
+
+fn known(tenant: &Tenant) -> Vec<u8> {
+    tenant
+        .watch()
+        .unwrap()
+        .read(|monitor| monitor.save().unwrap())
+}
+
+const FIRST: u64 = UNTIL * PER_DAY;
+
+/// Decides some hours, with a tick at their end.
+fn go_on(tenant: &mut Tenant, from: u64, until: u64) {
+    decide(tenant, FIRST + from, FIRST + until, |_, _| {});
+    tenant
+        .tick(time_of(FIRST + until).plus(Span::minutes(1)))
+        .unwrap();
+    tenant.commit().unwrap();
+}
+
+#[test]
+fn interrupted_or_not_or_replayed_it_knows_the_same() {
+    let dirs = [(); 3].map(|()| TempDir::new().unwrap());
+    let (place, artifact) = tenant(&dirs[0]);
+    let other = copied(&place, &dirs[1]);
+    let late = copied(&place, &dirs[2]);
+
+    let mut whole = open(&place);
+    for part in 0..4 {
+        go_on(&mut whole, part * 200, (part + 1) * 200);
+    }
+    let rows = whole.watch().unwrap().read(Monitor::rows);
+    assert_eq!(rows, 800);
+
+    // The same, ended four times: with a snapshot, without one, and with what was not committed lost.
+    let mut cut = open(&other);
+    go_on(&mut cut, 0, 200);
+    cut.snapshot().unwrap();
+    drop(cut);
+    let mut cut = open(&other);
+    go_on(&mut cut, 200, 400);
+    drop(cut);
+    let mut cut = open(&other);
+    go_on(&mut cut, 400, 600);
+    cut.snapshot().unwrap();
+    drop(cut);
+    go_on(&mut open(&other), 600, 800);
+    let cut = open(&other);
+    assert_eq!(known(&cut), known(&whole));
+
+    // A state that is older than the snapshot: what lies between was never sampled, and is told.
+    let mut gap = open(&late);
+    go_on(&mut gap, 0, 200);
+    gap.snapshot().unwrap();
+    let state = fs::read(late.watch()).unwrap();
+    go_on(&mut gap, 200, 300);
+    gap.snapshot().unwrap();
+    drop(gap);
+    fs::write(late.watch(), state).unwrap();
+    let (gap, recovered) = Tenant::open(&late, Default::default(), |_, _| {}).unwrap();
+    assert_eq!(gap.watch().unwrap().read(Monitor::missed), 100);
+    let told = "100 decided events are in no window of the watch over drift";
+    assert_eq!(recovered.warnings, [told]);
+    drop(gap);
+    // A damaged one is not believed.
+    let mut damaged = fs::read(late.watch()).unwrap();
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 1;
+    fs::write(late.watch(), damaged).unwrap();
+    let (_, recovered) = Tenant::open(&late, Default::default(), |_, _| {}).unwrap();
+    let warning = recovered.warnings.join("\n");
+    assert!(warning.contains("watch.state is damaged"), "{warning}");
+
+    // Elsewhere, from the log alone.
+    let reference = Reference::decode(artifact.reference.as_ref().unwrap()).unwrap();
+    let next = whole.watch().unwrap().read(Monitor::next);
+    let mut replayed = Monitor::by_default(Arc::new(reference), 0);
+    let range = (day(UNTIL), EventTime::END);
+    watch(&place, &artifact, &mut replayed, range, |_, _, _| {
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    replayed.go_on_from(next);
+    assert_eq!(replayed.save().unwrap(), known(&whole));
+}
+
+#[test]
+fn what_is_not_committed_is_in_no_statistic() {
+    let dir = TempDir::new().unwrap();
+    let (place, _) = tenant(&dir);
+    let mut running = open(&place);
+    let schema = running.schema().clone();
+    for number in FIRST..FIRST + 30 {
+        running
+            .decide(transfers::transfer(number, &schema).0)
+            .unwrap();
+    }
+    let rows = |tenant: &Tenant| tenant.watch().unwrap().read(Monitor::rows);
+    assert_eq!(rows(&running), 0);
+    running.commit().unwrap();
+    assert_eq!(rows(&running), 30);
+}

@@ -1,0 +1,254 @@
+//! The watch over drift of a running tenant: decided events go to a monitor that works beside the owner.
+//!
+//! The owner copies each decided event's features; when they are committed they go, in the order of the log, to a
+//! queue that a thread of low priority empties. A queue that is full makes the owner empty it itself: nothing is left
+//! out, since statistics are a function of the log. What a monitor knows is written down before a snapshot stands for
+//! the records it knows of, and a start goes on from there (`replayed.rs`).
+
+pub(crate) mod checkpoint;
+pub(crate) mod replayed;
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use drift::column::of_probability;
+use drift::{Kind, Monitor, Reference};
+use event::record::{Decision, ModelVersion};
+use event::{EventTime, Position};
+use meters::Count;
+use meters::Histogram;
+use meters::histogram::Latency;
+
+use crate::{NodeError, Place};
+
+/// Batches that may wait, one per commit.
+const QUEUE_MAX: usize = 64;
+
+/// What the monitor works with; the owner, the thread and readers share it.
+#[derive(Debug)]
+pub struct Watched {
+    place: Place,
+    /// SHA-256 of the model whose reference it is.
+    artifact: [u8; 32],
+    monitor: Mutex<Monitor>,
+    queue: Mutex<VecDeque<Batch>>,
+    /// Whether the thread has been told.
+    is_woken: AtomicBool,
+    pub told: Told,
+}
+
+/// What a watch counts.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// By kind, in the order of `Kind::ALL`.
+    pub alerts: [Count; Kind::ALL.len()],
+    /// From the commit of the record that closed a window to its alert.
+    pub response: Histogram<Latency>,
+}
+
+/// Committed rows and ticks, up to a position.
+#[derive(Debug, Default)]
+struct Batch {
+    rows: Vec<Row>,
+    /// Features of the rows that are decided events.
+    values: Vec<f32>,
+    next: u64,
+    committed_at: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    position: u64,
+    time_ms: i64,
+    /// `None`: a tick.
+    score: Option<f32>,
+}
+
+/// The owner's end.
+#[derive(Debug)]
+pub struct Watch {
+    beside: Arc<Watched>,
+    width: usize,
+    /// Applied, and not known to be committed.
+    open: Batch,
+    thread: Option<Sender<Arc<Watched>>>,
+}
+
+impl Watch {
+    /// A watch that begins behind the record that put the model into service.
+    pub fn begin(
+        place: &Place,
+        artifact: [u8; 32],
+        reference: &Arc<Reference>,
+        next: Position,
+    ) -> Watch {
+        let monitor = Monitor::by_default(reference.clone(), next.0);
+        Watch::over(place, artifact, monitor)
+    }
+
+    fn over(place: &Place, artifact: [u8; 32], monitor: Monitor) -> Watch {
+        let width = monitor.reference().width() - 1;
+        let beside = Watched {
+            place: place.clone(),
+            artifact,
+            monitor: Mutex::new(monitor),
+            queue: Mutex::new(VecDeque::new()),
+            is_woken: AtomicBool::new(false),
+            told: Told::default(),
+        };
+        Watch {
+            beside: Arc::new(beside),
+            width,
+            open: Batch::default(),
+            thread: None,
+        }
+    }
+
+    /// From now on the owner waits for nothing here; without a thread it does the work itself.
+    pub fn work_on(&mut self, thread: Option<Sender<Arc<Watched>>>) {
+        self.thread = thread;
+    }
+
+    pub fn beside(&self) -> &Arc<Watched> {
+        &self.beside
+    }
+
+    pub fn decided(
+        &mut self,
+        position: Position,
+        time: EventTime,
+        tabular: &[f32],
+        decision: &Decision,
+    ) {
+        debug_assert_eq!(tabular.len(), self.width);
+        self.open.rows.push(Row {
+            position: position.0,
+            time_ms: time.millis(),
+            score: Some(score_of(decision, &self.beside.artifact)),
+        });
+        self.open.values.extend_from_slice(tabular);
+    }
+
+    pub fn ticked(&mut self, position: Position, at: EventTime) {
+        self.open.rows.push(Row {
+            position: position.0,
+            time_ms: at.millis(),
+            score: None,
+        });
+    }
+
+    /// Hands on what is committed by now.
+    pub fn committed(&mut self, committed: Position) {
+        let rows = self
+            .open
+            .rows
+            .partition_point(|it| it.position < committed.0);
+        if rows == 0 {
+            return;
+        }
+        let later = self.open.rows.split_off(rows);
+        let events = self
+            .open
+            .rows
+            .iter()
+            .filter(|it| it.score.is_some())
+            .count();
+        let values = self.open.values.split_off(events * self.width);
+        let rest = Batch {
+            rows: later,
+            values,
+            ..Batch::default()
+        };
+        let mut batch = std::mem::replace(&mut self.open, rest);
+        batch.next = committed.0;
+        batch.committed_at = Some(Instant::now());
+        let waiting = self.beside.push(batch);
+        match &self.thread {
+            Some(thread) if waiting <= QUEUE_MAX => {
+                let is_told = self.beside.is_woken.swap(true, Ordering::AcqRel);
+                if !is_told && thread.send(self.beside.clone()).is_err() {
+                    self.beside.work();
+                }
+            }
+            _ => self.beside.work(),
+        }
+    }
+}
+
+/// The score that a monitor takes of a decision: that of its own model, as the log has it.
+fn score_of(decision: &Decision, artifact: &[u8; 32]) -> f32 {
+    let ModelVersion(version) = decision.model;
+    match version[..] == artifact[..version.len()] {
+        true => of_probability(decision.probability_ppm),
+        false => f32::NAN,
+    }
+}
+
+impl Watched {
+    pub fn artifact(&self) -> [u8; 32] {
+        self.artifact
+    }
+
+    fn push(&self, batch: Batch) -> usize {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.push_back(batch);
+        queue.len()
+    }
+
+    /// What the monitor knows, with all that is committed and was handed on.
+    pub fn read<T>(&self, look: impl FnOnce(&Monitor) -> T) -> T {
+        look(&self.caught_up())
+    }
+
+    /// Takes what waits. Whoever does it holds the monitor meanwhile, so batches keep their order.
+    pub(crate) fn work(&self) {
+        self.is_woken.store(false, Ordering::Release);
+        drop(self.caught_up());
+    }
+
+    fn caught_up(&self) -> MutexGuard<'_, Monitor> {
+        let mut monitor = self.monitor.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let batch = {
+                let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+                queue.pop_front()
+            };
+            let Some(batch) = batch else {
+                return monitor;
+            };
+            self.take(&mut monitor, &batch);
+        }
+    }
+
+    fn take(&self, monitor: &mut Monitor, batch: &Batch) {
+        let width = monitor.reference().width() - 1;
+        let mut values = batch.values.chunks_exact(width);
+        for row in &batch.rows {
+            match row.score.zip(row.score.and_then(|_| values.next())) {
+                Some((score, values)) => monitor.feed(row.position, row.time_ms, values, score),
+                None => monitor.pass(row.position, Some(row.time_ms)),
+            }
+        }
+        monitor.go_on_from(batch.next);
+        for alert in monitor.take_alerts() {
+            let kind = Kind::ALL.iter().position(|it| *it == alert.reading.kind);
+            self.told.alerts[kind.unwrap_or(0)].add(1);
+            if let Some(committed_at) = batch.committed_at {
+                self.told.response.add_time(committed_at.elapsed());
+            }
+        }
+    }
+
+    /// Writes down what is known, durably; the position up to which it is.
+    pub(crate) fn checkpoint(&self) -> Result<Position, NodeError> {
+        let (state, next) = {
+            let monitor = self.caught_up();
+            (monitor.save()?, monitor.next())
+        };
+        checkpoint::write(&self.place, &self.artifact, &state)?;
+        Ok(Position(next))
+    }
+}

@@ -1,0 +1,168 @@
+//! The watch of a tenant that starts: from the state that was written down, records behind it are sampled again while
+//! recovery applies them. By invariants I1 and I3 it is what the owner had.
+
+use std::sync::Arc;
+
+use drift::{Monitor, Reference, Settings};
+use engine::Engine;
+use event::record::{Record, ServingPart};
+use event::{EventTime, Position};
+use graph::Sample;
+use graph::sample::SampleParts;
+use model::artifact::Artifact;
+
+use super::{Watch, checkpoint, score_of};
+use crate::{History, NodeError, Place};
+
+pub struct Replayed<'a> {
+    place: &'a Place,
+    watched: Option<([u8; 32], Monitor)>,
+    sample: Sample,
+    /// The last record, if it is an event: its decision comes next, or never.
+    event: Option<(Position, EventTime)>,
+    pub warnings: Vec<String>,
+}
+
+impl<'a> Replayed<'a> {
+    /// As of where the engine stands. Decided events between the state and there can not be sampled any more: they are
+    /// counted as missed.
+    pub fn open(
+        place: &'a Place,
+        history: &History,
+        engine: &Engine,
+    ) -> Result<Replayed<'a>, NodeError> {
+        let mut replayed = Replayed {
+            place,
+            watched: None,
+            sample: Sample::default(),
+            event: None,
+            warnings: Vec::new(),
+        };
+        replayed.watched = match checkpoint::read(place) {
+            Ok(Some(held)) => replayed.restored(held.artifact, &held.state, history.end()),
+            Ok(None) => None,
+            Err(why) => {
+                replayed.warn(&why);
+                None
+            }
+        };
+        let from = engine.next();
+        match &mut replayed.watched {
+            Some((_, monitor)) if monitor.next() < from.0 => {
+                let missed = decided(history, Position(monitor.next()), from)?;
+                monitor.miss(missed, from.0);
+                let text =
+                    format!("{missed} decided events are in no window of the watch over drift");
+                replayed.warnings.extend((missed > 0).then_some(text));
+            }
+            Some(_) => {}
+            None => {
+                if let Some(artifact) = engine.champion() {
+                    replayed.begin(artifact, from);
+                }
+            }
+        }
+        Ok(replayed)
+    }
+
+    fn restored(
+        &mut self,
+        artifact: [u8; 32],
+        state: &[u8],
+        end: Position,
+    ) -> Option<([u8; 32], Monitor)> {
+        let reference = self.reference(artifact)?;
+        match Monitor::restore(reference, Settings::default(), state) {
+            Ok(monitor) if monitor.next() <= end.0 => Some((artifact, monitor)),
+            Ok(_) => {
+                self.warn("its state is ahead of the log");
+                None
+            }
+            Err(error) => {
+                self.warn(&error.to_string());
+                None
+            }
+        }
+    }
+
+    fn begin(&mut self, artifact: [u8; 32], next: Position) {
+        self.watched = None;
+        if let Some(reference) = self.reference(artifact) {
+            let monitor = Monitor::by_default(reference, next.0);
+            self.watched = Some((artifact, monitor));
+        }
+    }
+
+    /// A model file that cannot be read is told by whoever loads the champion.
+    fn reference(&mut self, artifact: [u8; 32]) -> Option<Arc<Reference>> {
+        let (read, _) = Artifact::load(&self.place.model(&artifact)).ok()?;
+        let decoded = Reference::decode(read.reference.as_ref()?);
+        let fits = decoded.and_then(|it| it.fits(&read.header.features).map(|()| it));
+        match fits {
+            Ok(reference) => Some(Arc::new(reference)),
+            Err(error) => {
+                self.warn(&error.to_string());
+                None
+            }
+        }
+    }
+
+    fn warn(&mut self, why: &str) {
+        self.warnings
+            .push(format!("the watch over drift begins anew: {why}"));
+    }
+
+    /// Looks at a record that is about to be applied.
+    pub fn look(&mut self, engine: &mut Engine, position: Position, record: &Record) {
+        let before = self.event.take();
+        if let Some((_, monitor)) = &self.watched
+            && position.0 < monitor.next()
+        {
+            return;
+        }
+        match (record, &mut self.watched) {
+            (Record::Activation(it), _) if it.part == ServingPart::Champion => {
+                let next = Position(position.0 + 1);
+                match it.artifact {
+                    artifact if artifact == [0; 32] => self.watched = None,
+                    artifact => self.begin(artifact, next),
+                }
+            }
+            (Record::Event(event), Some(_)) => {
+                engine.sample(event, SampleParts::Tabular, &mut self.sample);
+                self.event = Some((position, event.event_timestamp));
+            }
+            (Record::Decision(decision), Some((artifact, monitor))) => {
+                if let Some((at, time)) = before.filter(|it| it.0 == decision.event_position) {
+                    let score = score_of(decision, artifact);
+                    monitor.feed(at.0, time.millis(), &self.sample.tabular, score);
+                }
+            }
+            (Record::Tick(tick), Some((_, monitor))) => {
+                monitor.pass(position.0, Some(tick.at.millis()));
+            }
+            _ => {}
+        }
+    }
+
+    /// At the end of the log.
+    pub fn finish(self, end: Position) -> Option<Watch> {
+        let (artifact, mut monitor) = self.watched?;
+        monitor.go_on_from(end.0);
+        // They were told when they were given.
+        monitor.take_alerts();
+        Some(Watch::over(self.place, artifact, monitor))
+    }
+}
+
+/// How many events were decided in a part of the log.
+fn decided(history: &History, from: Position, until: Position) -> Result<u64, NodeError> {
+    let mut records = history.iter_from(from.max(history.first()))?;
+    let mut count = 0;
+    while let Some((position, record)) = records.next_record()?
+        && position < until
+    {
+        count += u64::from(matches!(record, Record::Decision(_)));
+    }
+    Ok(count)
+}

@@ -1,9 +1,10 @@
 """`make bench-service`: the service under load on this machine, and beside it what a user would build otherwise.
 
-usage: service.py RINGFENCE PYTHON WORK [SECONDS] [ENTITIES] [neighbours | hybrid | swap]
+usage: service.py RINGFENCE PYTHON WORK [SECONDS] [ENTITIES] [neighbours | hybrid | swap | retrain]
 `neighbours`: only what one tenant does to another. `hybrid`: only the starter model's trees and a hybrid, trained here on
 the simulated world, under the same load of accounts with full windows. `swap`: trees and that hybrid put into service by
-turns under 5,000 decisions/s.
+turns under 5,000 decisions/s. `retrain`: only what decisions feel of a hybrid's retrain beside
+them.
 Loopback only. CPU is user + system time of all processes of a server, by /proc; wrk's own is not in it.
 """
 import http.client
@@ -323,6 +324,51 @@ def swap():
     stop(server)
 
 
+def retrain():
+    """What decisions feel of a retrain of their model: the same load without and with the child that trains, in pairs."""
+    world, model = trained()
+    data, rate, pairs = WORK / "data-retrain", 5000, 3
+    shutil.rmtree(data, ignore_errors=True)
+    shutil.copytree(world, data)
+    subprocess.run([RINGFENCE, "--data", data, "-q", "models", "activate", model], check=True,
+                   stdout=subprocess.DEVNULL)
+    server, port, _ = serve(data, CONFIG + "[retrain]\nenabled = true\n")
+    bearer = token(data)
+    headers = {"Authorization": f"Bearer {bearer}", "X-Tenant-Id": "default"}
+
+    def training():
+        held = json.loads(get(port, "/v1/retrain", headers)[1])["retrains"]
+        return bool(held) and held[0]["status"] == "training"
+
+    print(f"{rate:,} decisions/s by a hybrid, without and with a retrain of it")
+    print(f"{'':<34} {'p50 ms':>9} {'p99 ms':>9} {'failed':>9}")
+    ratios = []
+    for _ in range(pairs):
+        p99 = []
+        for with_child in [False, True]:
+            if with_child and not training():
+                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+                connection.request("POST", "/v1/retrain", headers=headers)
+                assert connection.getresponse().status == 202
+                # Past the reading of the log, which takes a second or two.
+                time.sleep(5)
+            result = wrk(port, rate, bearer)
+            told = ("with a retrain" if training() else "a retrain that ended within") if with_child else "without"
+            p99.append(result["p99_ms"])
+            print(f"{told:<34} {result['p50_ms']:>9.2f} {result['p99_ms']:>9.2f} "
+                  f"{result['not_2xx'] + result['broken']:>9,}", flush=True)
+            if with_child:
+                # The next run is without one: the child ends with its server.
+                stop(server)
+                shutil.rmtree(data / "default" / "retrain")
+                server, port, _ = serve(data, CONFIG + "[retrain]\nenabled = true\n")
+        ratios.append(p99[1] / p99[0])
+    stop(server)
+    ratios.sort()
+    print(f"p99 with a retrain against without: {ratios[len(ratios) // 2]:.2f} (median of {pairs} pairs; "
+          f"{ratios[0]:.2f} to {ratios[-1]:.2f})")
+
+
 def neighbours():
     """What tenant A at 20 times its limit does to tenant B: runs in pairs, without A and with A."""
     data, limit, own, pairs = WORK / "data-neighbours", 500, 1000, 3
@@ -383,6 +429,8 @@ def main():
     print(f"{time.strftime('%F')}, {os.cpu_count()} CPUs ({cpu}), load {load:.1f} before the run; {SECONDS} s each\n")
     if ONLY == "neighbours":
         return neighbours()
+    if ONLY == "retrain":
+        return retrain()
     if ONLY == "hybrid":
         return hybrid()
     if ONLY == "swap":

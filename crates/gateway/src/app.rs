@@ -19,6 +19,7 @@ use node::node::{Pending, TenantHandle};
 use node::request::Failed;
 use node::timeline::{Step, Timeline};
 use serde_json::json;
+use steward::Steward;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{timeout, timeout_at};
 use webhooks::Deliverer;
@@ -60,6 +61,8 @@ pub struct Process {
     pub notes: Arc<Notes>,
     /// Told of endpoints; it delivers on its own.
     pub webhooks: Arc<Deliverer>,
+    /// Sees to retrains.
+    pub steward: Arc<Steward>,
     /// What the allocator counts, as JSON.
     pub allocator: fn() -> Option<String>,
     /// `None`: no spans are made.

@@ -47,6 +47,7 @@ pub fn families() -> Vec<&'static Family> {
     ];
     all.extend(node::metrics::families());
     all.extend(desk::metrics::families());
+    all.extend(steward::metrics::families());
     all.extend(webhooks::metrics::families());
     all
 }
@@ -179,6 +180,9 @@ pub fn text(app: &App, format: Format) -> String {
         .map(|seat| (seat.tenant.name.clone(), &seat.counters));
     let seats: Vec<Group<'_, desk::counters::Counters>> = traffic.names.group(seats);
     desk::metrics::write(&mut out, &seats);
+    let tallies = app.process.steward.tallies();
+    let tallies = tallies.iter().map(|(name, tally)| (name.clone(), tally));
+    steward::metrics::write(&mut out, &traffic.names.group(tallies));
     webhooks::metrics::write(&mut out, &app.process.webhooks);
     app.process.meters.write(&mut out);
     out.end()

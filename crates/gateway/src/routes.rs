@@ -17,6 +17,7 @@ mod health;
 mod lists;
 mod models;
 mod reports;
+mod retrain;
 mod rules;
 mod shadows;
 mod tenants;
@@ -189,6 +190,11 @@ pub static ALL: &[Route] = &[
     route!(POST "/v1/models/{model}/shadow", Tenant(Role::Engineer), Nothing, L2, shadows::enter),
     route!(DELETE "/v1/models/{model}/shadow", Tenant(Role::Engineer), Nothing, L2, shadows::end),
     route!(GET "/v1/models/compare", Tenant(Role::Engineer), Nothing, L3, shadows::compare),
+    route!(GET "/v1/retrain", Tenant(Role::Engineer), Nothing, L3, retrain::list),
+    route!(POST "/v1/retrain", Tenant(Role::Engineer), Nothing, L3, retrain::start),
+    route!(GET "/v1/retrain/{id}", Tenant(Role::Engineer), Nothing, L3, retrain::one),
+    route!(POST "/v1/retrain/{id}/approve", Tenant(Role::Engineer), Nothing, L2, retrain::approve),
+    route!(POST "/v1/retrain/{id}/reject", Tenant(Role::Engineer), Nothing, L2, retrain::reject),
     route!(GET "/v1/alerts", Tenant(Role::Analyst), Nothing, L3, alerts::list),
     route!(GET "/v1/alerts/{id}", Tenant(Role::Analyst), Nothing, L3, alerts::one),
     route!(GET "/v1/cases", Tenant(Role::Analyst), Nothing, L3, cases::queue),

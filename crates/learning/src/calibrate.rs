@@ -146,10 +146,22 @@ pub fn reliability(log_odds: &[f64], labels: &[bool]) -> Result<Reliability, Cal
         negative_rate: 1.0,
         positive_weight: 1.0,
     };
-    check(Method::Platt, &scored)?;
-    let weights = vec![1.0; labels.len()];
-    let loss = log_loss(log_odds, labels, None);
-    let base = log_loss(&vec![base_log_odds(&scored); labels.len()], labels, None);
+    reliability_of(&scored)
+}
+
+/// The same on rows that stand for more than themselves: by their weights, and by the share of the legitimate
+/// ones that was kept.
+pub fn reliability_of(scored: &Scored<'_>) -> Result<Reliability, CalibrateError> {
+    check(Method::Platt, scored)?;
+    let (log_odds, labels) = (scored.raw, scored.labels);
+    let stands_for = |row: usize| match labels[row] {
+        true => scored.weight(row) * scored.positive_weight,
+        false => scored.weight(row) / scored.negative_rate,
+    };
+    let weights: Vec<f64> = (0..labels.len()).map(stands_for).collect();
+    let loss = log_loss(log_odds, labels, Some(&weights));
+    let base_rate = base_log_odds(scored) + libm::log(scored.negative_rate);
+    let base = log_loss(&vec![base_rate; labels.len()], labels, Some(&weights));
     // A trace of ridge keeps perfectly separated rows finite and changes no digit shown otherwise.
     let rows: Vec<[f64; 2]> = log_odds.iter().map(|&x| [x, 1.0]).collect();
     let both = Logistic {

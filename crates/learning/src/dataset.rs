@@ -34,7 +34,7 @@ pub struct Range {
 }
 
 impl Range {
-    fn holds(self, time: EventTime) -> bool {
+    pub fn holds(self, time: EventTime) -> bool {
         time >= self.from && time < self.until
     }
 }
@@ -90,6 +90,8 @@ pub struct Labels {
     propensities: BTreeMap<Position, u32>,
     /// Latest time of an event.
     pub last: EventTime,
+    /// What stands behind it in the log is not looked at, whatever it has become since.
+    pub end: Position,
 }
 
 impl Labels {
@@ -100,6 +102,7 @@ impl Labels {
             declined: BTreeSet::new(),
             propensities: BTreeMap::new(),
             last: EventTime::MIN,
+            end: history.end(),
         };
         let mut records = history.iter_from(Position(0))?;
         while let Some((_, record)) = records.next_record()? {
@@ -182,7 +185,7 @@ pub fn collect(
     wanted: Wanted<'_>,
     progress: impl FnMut(u64, u64) -> ControlFlow<()>,
 ) -> Result<Rows, DatasetError> {
-    let history = History::open(place)?;
+    let history = History::open(place)?.until(wanted.labels.end);
     let found = survey(&history, wanted.range, wanted.labels)?;
     let rate = found.negative_rate(wanted.range.rows_max)?;
     let kept = gather(
@@ -261,7 +264,7 @@ pub struct Survey {
     pub unknown: u64,
     /// Where its last event lies: an older file imported after a newer one puts events of the range
     /// behind others.
-    last: Position,
+    pub(crate) last: Position,
 }
 
 /// Counts what is known of a range's events; reads the log, runs no engine.
@@ -290,7 +293,7 @@ pub fn known(
     Ok(known)
 }
 
-fn look(
+pub(crate) fn look(
     history: &History,
     range: Range,
     labels: &Labels,
@@ -318,7 +321,7 @@ fn look(
 
 impl Survey {
     /// Share of the legitimate events that may be kept beside all frauds.
-    fn negative_rate(self, rows_max: usize) -> Result<f64, DatasetError> {
+    pub(crate) fn negative_rate(self, rows_max: usize) -> Result<f64, DatasetError> {
         if self.frauds > rows_max {
             return Err(DatasetError::TooManyFrauds(self.frauds, rows_max));
         }

@@ -7,6 +7,7 @@ pub mod dataset;
 pub mod evaluate;
 pub mod fairness;
 pub mod fit;
+pub mod gate;
 pub mod metric;
 pub mod neural;
 pub mod onnx;

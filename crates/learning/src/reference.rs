@@ -14,7 +14,7 @@ use graph::{FeatureGroup, FeatureList};
 use model::artifact::{Artifact, Identity};
 use model::producer::Speaker;
 use node::channel::Rehearsal;
-use node::{Champion, History, NodeError, Place};
+use node::{Champion, History, NodeError};
 use thiserror::Error;
 
 use crate::dataset::keeps;
@@ -123,13 +123,12 @@ fn made_from(name: &str, unit: &str, sources: &[String]) -> u64 {
 
 /// Replays the log up to the end of the range. Refuses a range of less than four weeks.
 pub fn build(
-    place: &Place,
+    history: &History,
     artifact: &Artifact,
     plan: ReferencePlan,
     mut progress: impl FnMut(u64, u64) -> ControlFlow<()>,
 ) -> Result<Reference, ReferenceFault> {
-    let history = History::open(place)?;
-    let found = survey(&history, plan)?;
+    let found = survey(history, plan)?;
     let from = plan.from.max(found.last.minus(LONGEST));
     let rate = (plan.rows_max as f64 / found.events.max(1) as f64).min(1.0);
     let schema = history.schema();

@@ -12,7 +12,7 @@ use drift::{Column, Monitor, Reference, Scale, Settings};
 use event::EventTime;
 use graph::FeatureList;
 use model::artifact::Artifact;
-use node::Place;
+use node::{History, Place};
 use ringfence_learning::reference::{self, ReferenceFault, ReferencePlan};
 use ringfence_learning::watched::watch;
 use tempfile::TempDir;
@@ -35,7 +35,8 @@ fn built(
     artifact: &Artifact,
     plan: ReferencePlan,
 ) -> Result<Reference, ReferenceFault> {
-    reference::build(place, artifact, plan, |_, _| ControlFlow::Continue(()))
+    let history = History::open(place).unwrap();
+    reference::build(&history, artifact, plan, |_, _| ControlFlow::Continue(()))
 }
 
 #[test]

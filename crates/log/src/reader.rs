@@ -268,6 +268,11 @@ impl Records {
         }
     }
 
+    /// Ends before what stands from here on.
+    pub fn stop_at(&mut self, end: Position) {
+        self.end = self.end.min(end.0);
+    }
+
     /// The next record, borrowed until the following call; None at the end.
     pub fn next_record(&mut self) -> Result<Option<Record<'_>>, LogError> {
         if self.next >= self.end {

@@ -15,6 +15,8 @@ use crate::{NodeError, Place};
 pub struct History {
     reader: Reader,
     schema: Schema,
+    /// Where it ends for whoever asked for less than all of it.
+    end: Option<Position>,
 }
 
 /// What is decoded ahead of its use: batches, and what ends one.
@@ -38,7 +40,12 @@ impl History {
         let first = Position(reader.first().0);
         if first.0 > 0 {
             let schema = read_schema(place, first)?;
-            return Ok(History { reader, schema });
+            let end = None;
+            return Ok(History {
+                reader,
+                schema,
+                end,
+            });
         }
         let mut records = HistoryRecords {
             records: reader.iter_from(log::Position(0))?,
@@ -49,7 +56,12 @@ impl History {
             });
         };
         let schema = schema_of(&first)?;
-        Ok(History { reader, schema })
+        let end = None;
+        Ok(History {
+            reader,
+            schema,
+            end,
+        })
     }
 
     pub fn schema(&self) -> &Schema {
@@ -63,7 +75,14 @@ impl History {
 
     /// End of what is committed, exclusive.
     pub fn end(&self) -> Position {
-        Position(self.reader.end().0)
+        let committed = Position(self.reader.end().0);
+        self.end.map_or(committed, |end| end.min(committed))
+    }
+
+    /// The same log as if nothing stood behind a position: what is read of it does not change while the log grows.
+    pub fn until(self, end: Position) -> History {
+        let end = Some(end.min(self.end()));
+        History { end, ..self }
     }
 
     pub(crate) fn reader(&self) -> &Reader {
@@ -99,9 +118,9 @@ impl History {
         if position < first {
             return Err(NodeError::HistoryRemoved { first });
         }
-        Ok(HistoryRecords {
-            records: self.reader.iter_from(log::Position(position.0))?,
-        })
+        let mut records = self.reader.iter_from(log::Position(position.0))?;
+        records.stop_at(log::Position(self.end().0));
+        Ok(HistoryRecords { records })
     }
 
     /// Hands every record from a position on to `each`, in log order, until it breaks. Reading and decoding

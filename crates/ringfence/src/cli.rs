@@ -8,6 +8,7 @@ mod drift;
 mod evaluate;
 mod log;
 mod models;
+mod retrain;
 mod serve;
 mod study;
 mod train;
@@ -28,6 +29,7 @@ pub use drift::{Drift, DriftArgs, DriftReportArgs, DriftStudyArgs};
 pub use evaluate::{AuditPart, EvaluateArgs, LeaksArgs};
 pub use log::{BackupArgs, Log, LogArgs, RecordKind, RestoreArgs};
 pub use models::{Models, ModelsArgs};
+pub use retrain::{Retrain, RetrainArgs, RetrainRun, RetrainServer};
 pub use serve::{ServeArgs, Tenants, TenantsArgs, TokenArgs};
 pub use study::{DecayArgs, Study, StudyArgs};
 pub use train::{CalibrationName, ModelKind, TrainArgs};
@@ -39,13 +41,15 @@ pub const EXIT_FAILED: u8 = 1;
 pub const EXIT_REJECTS: u8 = 3;
 /// The audit found a leak.
 pub const EXIT_LEAK: u8 = 4;
+/// A gate does not let a candidate pass.
+pub const EXIT_GATE: u8 = 5;
 
 /// Real-time transaction-fraud decisions: one log, one live graph, one model, one binary.
 #[derive(Debug, Parser)]
 #[command(name = "ringfence", version, max_term_width = 100)]
 #[command(
     after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some input was refused,
-4 an audit found a leak.
+4 an audit found a leak, 5 a gate does not let a candidate pass.
 
 Examples:
   ringfence demo
@@ -86,6 +90,7 @@ pub enum Command {
     Init(InitArgs),
     Import(ImportArgs),
     Train(TrainArgs),
+    Retrain(RetrainArgs),
     Evaluate(EvaluateArgs),
     Leaks(LeaksArgs),
     Models(ModelsArgs),

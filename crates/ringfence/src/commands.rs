@@ -19,6 +19,7 @@ mod log;
 mod metrics;
 mod models;
 mod replay;
+pub mod retrain;
 mod rules;
 mod samples;
 mod serve;
@@ -44,6 +45,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Import(args) => import::run(cli, args),
         Command::Simulate(args) => simulate::run(cli, args),
         Command::Train(args) => train::run(cli, args),
+        Command::Retrain(args) => retrain::run(cli, args),
         Command::Evaluate(args) => evaluate::run(cli, args),
         Command::Leaks(args) => leaks::run(cli, args),
         Command::Models(args) => models::run(cli, args),

@@ -2,6 +2,7 @@
 
 mod retention;
 mod shadow;
+mod retrain;
 mod traces;
 mod units;
 mod webhooks;
@@ -28,6 +29,7 @@ use serde::Deserialize;
 use self::shadow::ShadowSection;
 use self::webhooks::WebhooksSection;
 use retention::Retention;
+use retrain::RetrainSection;
 use traces::TracesSection;
 use units::{Bytes, Time};
 
@@ -54,6 +56,7 @@ pub struct Config {
     pub tenants: Tenants,
     quota: QuotaSection,
     pub webhooks: WebhooksSection,
+    pub retrain: RetrainSection,
     pub auth: Auth,
     admin: AdminSection,
     metrics: MetricsSection,
@@ -301,6 +304,7 @@ impl Config {
         self.shadow.check()?;
         self.webhooks.check()?;
         self.traces.check()?;
+        self.retrain.check()?;
         self.admin()?;
         self.note_level()?;
         let tls = &self.tls;

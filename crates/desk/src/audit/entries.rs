@@ -227,7 +227,8 @@ fn actor(name: &str) -> String {
 
 /// The sources keep a name and not of what kind it is.
 fn kind_of(name: &str) -> ActorKind {
-    let of_model = name.starts_with("model ");
+    // A candidate of a retrain that nobody was asked about (`crates/steward`).
+    let of_model = name.starts_with("model ") || name.starts_with("retrain ");
     match name {
         COMMAND_LINE => ActorKind::Cli,
         _ if name == SYSTEM || SET_UP.contains(&name) || of_model => ActorKind::System,

@@ -81,6 +81,7 @@ pub async fn erase(call: Call) -> Result<Response<Body>, Problem> {
     let (app, name) = (call.app.clone(), call.param("name").to_owned());
     app.backtests.of(&name).iter().for_each(|job| job.cancel());
     let done = spawn_blocking(move || {
+        let _rests = app.process.steward.leave(&name)?;
         let _left = app.desk.leave(&name)?;
         if app.node.tenant(&name).is_none() {
             return Err(ManageError::Unknown(name).into());

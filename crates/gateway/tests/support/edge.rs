@@ -152,6 +152,7 @@ pub fn app(node: Arc<Node>, tell: Tell, note: fn(&Note)) -> App {
     let process = Process {
         webhooks: Arc::new(webhooks::Deliverer::start(silent(), host).unwrap()),
         notes: Arc::new(Notes::new(NoteLevel::Error, note)),
+        steward: Arc::new(steward::Steward::start(node.clone(), off(), nobody()).unwrap()),
         allocator: || None,
         meters: meters::Registry::default(),
         tracing: None,
@@ -225,4 +226,26 @@ pub fn send(address: SocketAddr, head: &str, body: &str) -> (u16, String) {
     stream.read_to_string(&mut answer).unwrap();
     let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
     (status, answer)
+}
+
+/// No retrains.
+fn off() -> steward::Settings {
+    steward::Settings {
+        enabled: false,
+        every: None,
+        cool_down: SOON,
+        rules: steward::course::Rules {
+            shadow_ms: 1,
+            shadow_max_ms: 1,
+            approval: true,
+        },
+        request: serde_json::Value::Null,
+    }
+}
+
+fn nobody() -> steward::Host {
+    steward::Host {
+        child: Box::new(|_, _, _| Err("no retrains".to_owned())),
+        tell: Box::new(|_| {}),
+    }
 }

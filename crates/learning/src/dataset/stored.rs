@@ -36,7 +36,7 @@ pub fn collect(
     wanted: Wanted<'_>,
     progress: impl FnMut(u64, u64) -> ControlFlow<()>,
 ) -> Result<(Rows, Origin), DatasetError> {
-    let history = History::open(place)?;
+    let history = History::open(place)?.until(wanted.labels.end);
     let schema = history.schema();
     let found = survey(&history, wanted.range, wanted.labels)?;
     let rate = found.negative_rate(wanted.range.rows_max)?;

@@ -59,7 +59,7 @@ fn sorted(fold: &ScoredRows, numbers: &BTreeMap<u32, usize>) -> Ranked {
     let rows = (0..fold.scores.len()).map(|row| Scored {
         score: fold.scores[row],
         fraud: fold.fraud[row],
-        weight: 1.0,
+        weight: fold.weights.get(row).copied().unwrap_or(1.0),
         block: numbers[&fold.blocks[row]] as u32,
     });
     Ranked::new(rows)

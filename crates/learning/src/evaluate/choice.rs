@@ -302,6 +302,7 @@ fn scored(samples: &Samples, fold: &Division, scores: Vec<f64>) -> ScoredRows {
             .iter()
             .map(|row| seen(row).amount_minor as f64 / per_major)
             .collect(),
+        weights: Vec::new(),
     }
 }
 

@@ -24,6 +24,8 @@ pub struct ScoredRows {
     pub trained_on: Vec<bool>,
     /// Major units.
     pub amounts: Vec<f64>,
+    /// How many events each row stands for, where a bootstrap is to know; empty: all alike.
+    pub weights: Vec<f64>,
 }
 
 /// Figures by name.
@@ -327,6 +329,7 @@ pub fn pool(folds: &[ScoredRows]) -> ScoredRows {
         all.blocks.extend(&fold.blocks);
         all.trained_on.extend(&fold.trained_on);
         all.amounts.extend(&fold.amounts);
+        all.weights.extend(&fold.weights);
     }
     all
 }

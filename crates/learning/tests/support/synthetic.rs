@@ -91,6 +91,7 @@ pub fn synthetic(rows: usize, features: usize, base: f64, seed: u64) -> Syntheti
 }
 
 /// Area under the ROC curve, ties counted half.
+#[allow(dead_code, reason = "not every test measures it")]
 pub fn auc(scores: &[f64], labels: &[bool]) -> f64 {
     let mut order: Vec<usize> = (0..scores.len()).collect();
     order.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]));

@@ -23,7 +23,9 @@ use node::node::lineup::Leave;
 use node::{History, Place};
 use serde_json::json;
 
-use super::train::{Trained, method, put_into_service, range, replay, reserve, write_model};
+use super::train::{
+    Ground, Trained, method, put_into_service, range, replay, reserve, write_model,
+};
 use crate::cli::{CalibrationName, Change, Cli, Models, ModelsArgs};
 use crate::show;
 
@@ -203,7 +205,14 @@ fn import(cli: &Cli, place: &Place, given: &Given<'_>) -> Result<()> {
     // All that can be wrong with the file is told before the replay.
     let model = lightgbm_text::read(&text).with_context(|| shown.to_string())?;
     let trees = by_name(&model, &features).with_context(|| shown.to_string())?;
-    let rows = replay(cli, place, given.range, ROWS_MAX, None, |_| Ok(()))?;
+    let rows = replay(
+        cli,
+        &Ground::whole(place),
+        given.range,
+        ROWS_MAX,
+        None,
+        |_| Ok(()),
+    )?;
     let fitted = adopt(
         trees,
         &rows,

@@ -21,7 +21,8 @@ pub fn run(cli: &Cli, args: &SamplesArgs) -> Result<ExitCode> {
     let shown = || format!("cannot write {}", args.file.display());
     // Made before the replay: a place that cannot be written to is told now.
     let file = File::create(&args.file).with_context(shown)?;
-    let rows = super::train::replay(cli, &place, range, args.rows_max, None, |_| Ok(()))?;
+    let ground = super::train::Ground::whole(&place);
+    let rows = super::train::replay(cli, &ground, range, args.rows_max, None, |_| Ok(()))?;
     write(BufWriter::new(file), &rows, &features).with_context(shown)?;
     tell(cli, &args.file, &rows, features.len())?;
     Ok(ExitCode::SUCCESS)

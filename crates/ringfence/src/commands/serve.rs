@@ -25,6 +25,7 @@ use gateway::token::{KeySource, Role, Verifier};
 use meters::Registry;
 use node::Node;
 use node::request::NotServing;
+use steward::Steward;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -34,7 +35,7 @@ use webhooks::deliverer::Host;
 
 use self::notices::Following;
 use super::init::DEFAULT_SCHEMA;
-use super::{starter, token};
+use super::{retrain, starter, token};
 use crate::cli::{Cli, ServeArgs};
 use crate::config::{Config, DEFAULTS};
 use crate::{metrics, show};
@@ -65,6 +66,7 @@ pub fn run(cli: &Cli, args: &ServeArgs) -> Result<ExitCode> {
     let exporter = tracing.as_ref().map(|tracing| tracing.exporter.clone());
     let recent = Arc::new(Recent::new());
     let webhooks = Arc::new(deliverer(&config, &node, &notes)?);
+    let steward = Arc::new(steward(cli, &config, &node, &notes)?);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.listen.threads)
         .thread_name("ringfence-http")
@@ -77,6 +79,7 @@ pub fn run(cli: &Cli, args: &ServeArgs) -> Result<ExitCode> {
     let process = Process {
         notes: notes.clone(),
         webhooks: webhooks.clone(),
+        steward: steward.clone(),
         allocator,
         meters,
         tracing,
@@ -147,6 +150,7 @@ pub fn run(cli: &Cli, args: &ServeArgs) -> Result<ExitCode> {
         server::serve(listener, router, app.clone(), tls, stopping, drain).await;
         anyhow::Ok(Instant::now())
     })?;
+    steward.stop();
     following.stop();
     desk.stop();
     // Requests in flight had their time; the owners finish what is in their boxes, and write snapshots.
@@ -179,6 +183,18 @@ fn deliverer(config: &Config, node: &Arc<Node>, notes: &Arc<Notes>) -> Result<De
         tell: Box::new(move |text| notes.tell(NoteLevel::Warning, || text)),
     };
     Ok(Deliverer::start(config.webhooks.settings(), host)?)
+}
+
+fn steward(cli: &Cli, config: &Config, node: &Arc<Node>, notes: &Arc<Notes>) -> Result<Steward> {
+    let (data, notes) = (cli.data.clone(), notes.clone());
+    let host = steward::Host {
+        child: Box::new(move |tenant, job, exam| {
+            retrain::child(&data, tenant, job, exam).map_err(|error| format!("{error:#}"))
+        }),
+        tell: Box::new(move |text| notes.tell(NoteLevel::Warning, || text.to_owned())),
+    };
+    Steward::start(node.clone(), config.retrain.settings()?, host)
+        .context("cannot start the thread that sees to retrains")
 }
 
 /// For attempts at webhooks that are on their way when all else has ended; one that is broken off is made again.

@@ -1,5 +1,6 @@
 //! `ringfence train`
 
+mod ground;
 mod hybrid;
 mod reference;
 mod rows;
@@ -8,6 +9,7 @@ mod told;
 
 use std::fs::{self, File};
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -15,6 +17,7 @@ use anyhow::{Context, Result};
 use event::{EventTime, Schema};
 use graph::FeatureList;
 use graph::sample::SampleParts;
+pub use ground::Ground;
 use learning::boost::BoostConfig;
 use learning::calibrate::Method;
 use learning::dataset::{Rows, Survey};
@@ -23,7 +26,7 @@ use log::LogOptions;
 use model::artifact::{Artifact, Identity};
 use node::champion::policy_of;
 use node::tenant::documents::Author;
-use node::{History, Journal, Place, Tenant};
+use node::{Journal, Place, Tenant};
 pub use rows::replay;
 
 use crate::cli::{CalibrationName, Cli, ModelKind, TrainArgs};
@@ -87,11 +90,29 @@ pub fn put_into_service(
 pub fn train(
     cli: &Cli,
     place: &Place,
-    (from, until): (EventTime, EventTime),
+    range: (EventTime, EventTime),
     args: &TrainArgs,
 ) -> Result<Trained> {
     let started = Instant::now();
-    let history = History::open(place)?;
+    let (fitted, rows) = learn(cli, &Ground::whole(place), range, args)?;
+    let identity = write_model(place, &fitted.artifact)?;
+    let seconds = started.elapsed().as_secs_f64();
+    Ok(Trained {
+        rows: rows.len(),
+        fitted,
+        identity,
+        seconds,
+    })
+}
+
+/// Replays and fits: the model, and the rows that it learned from.
+pub fn learn(
+    cli: &Cli,
+    ground: &Ground<'_>,
+    (from, until): (EventTime, EventTime),
+    args: &TrainArgs,
+) -> Result<(Fitted, Rows)> {
+    let history = ground.history()?;
     let config = BoostConfig {
         rounds: args.rounds,
         learning_rate: args.learning_rate,
@@ -104,7 +125,7 @@ pub fn train(
     };
     let check =
         |found: Survey| check_classes(found.frauds, found.legitimate, method(args.calibration));
-    let stage = stages::first(cli, place, (from, until), args, &config)?;
+    let stage = stages::first(cli, ground, (from, until), args, &config)?;
     let (producer, from) = match stage {
         Some((producer, boundary)) => (Some(producer), from.max(boundary)),
         None => (None, from),
@@ -114,18 +135,18 @@ pub fn train(
         ModelKind::Hybrid | ModelKind::HybridTrees => SampleParts::Full,
     };
     let what = (producer.as_ref(), parts);
-    let (rows, _) = rows::rows(cli, place, (from, until), args.rows_max, what, check)?;
+    let (rows, _) = rows::rows(cli, ground, (from, until), args.rows_max, what, check)?;
     let features = graph::FeatureList::new(history.schema());
     let plan = Plan {
         calibration: method(args.calibration),
         half_life: args.half_life,
         ..Plan::default()
     };
-    let ground = (&rows, history.schema(), &features);
+    let lesson = (&rows, history.schema(), &features);
     let mut fitted = match args.model {
-        ModelKind::Trees => trees(cli, ground, &config, plan)?,
+        ModelKind::Trees => trees(cli, lesson, &config, plan)?,
         ModelKind::Hybrid | ModelKind::HybridTrees => {
-            hybrid::hybrid(cli, place, ground, (&config, plan), args)?
+            hybrid::hybrid(cli, ground, lesson, (&config, plan), args)?
         }
     };
     fitted.artifact.producer = producer;
@@ -133,16 +154,9 @@ pub fn train(
     let followed = history.lineup()?.champion();
     fitted.artifact.header.parent = followed.map(|artifact| show::hex(&artifact));
     if !args.no_reference {
-        reference::add(cli, place, (from, until), &rows, &mut fitted)?;
+        reference::add(cli, ground, (from, until), &rows, &mut fitted)?;
     }
-    let identity = write_model(place, &fitted.artifact)?;
-    let seconds = started.elapsed().as_secs_f64();
-    Ok(Trained {
-        rows: rows.len(),
-        fitted,
-        identity,
-        seconds,
-    })
+    Ok((fitted, rows))
 }
 
 fn trees(
@@ -183,20 +197,26 @@ pub fn method(name: CalibrationName) -> Method {
 /// Writes the model under its own hash; a failure leaves no draft, and a record that names the model never
 /// becomes durable before its file's name has.
 pub fn write_model(place: &Place, artifact: &Artifact) -> Result<Identity> {
+    let draft = format!("draft-{}.model", std::process::id());
+    let draft = place.models().join(draft);
+    write_model_by(place, artifact, &draft)
+}
+
+/// The same by way of a draft elsewhere on the same disk, which a later attempt writes over.
+pub fn write_model_by(place: &Place, artifact: &Artifact, draft: &Path) -> Result<Identity> {
     let models = place.models();
     fs::create_dir_all(&models).with_context(|| format!("cannot make {}", models.display()))?;
-    let draft = models.join(format!("draft-{}.model", std::process::id()));
-    let identity = match artifact.save(&draft) {
+    let identity = match artifact.save(draft) {
         Ok(identity) => identity,
         Err(error) => {
             // Both are leftovers of the save; which of them exists depends on where it failed.
-            let _ = fs::remove_file(&draft);
+            let _ = fs::remove_file(draft);
             let _ = fs::remove_file(draft.with_extension("model.tmp"));
             return Err(error.into());
         }
     };
     let path = place.model(&identity.bytes());
-    fs::rename(&draft, &path).with_context(|| format!("cannot write {}", path.display()))?;
+    fs::rename(draft, &path).with_context(|| format!("cannot write {}", path.display()))?;
     for directory in [models.as_path(), place.root()] {
         File::open(directory)
             .and_then(|directory| directory.sync_all())

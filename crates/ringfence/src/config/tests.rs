@@ -84,6 +84,15 @@ fn what_is_wrong_in_a_file_is_named() {
         ),
         ("[webhooks]\nrows_max = 0\n", "webhooks.rows_max"),
         ("[webhooks]\npause_max = \"1s\"\n", "webhooks.first_pause"),
+        ("[retrain]\nevery = \"never\"\n", "every"),
+        ("[retrain]\nevery = \"0s\"\n", "retrain.every"),
+        ("[retrain]\nshadow = \"0s\"\n", "retrain.shadow"),
+        ("[retrain]\nshadow_max = \"1h\"\n", "retrain.shadow_max"),
+        ("[retrain]\npromote = \"always\"\n", "promote"),
+        ("[retrain]\nmemory = \"1MiB\"\n", "at least 128 MiB"),
+        ("[retrain]\nthreads = 0\n", "needs a thread"),
+        ("[retrain.gate]\nfrauds_min = 0\n", "frauds_min"),
+        ("[retrain.gate]\nap_los_max = 0.1\n", "ap_los_max"),
         (
             "[webhooks.breaker]\npause = \"0s\"\n",
             "webhooks.breaker.pause",
@@ -97,4 +106,13 @@ fn what_is_wrong_in_a_file_is_named() {
     }
     let level = load("[levels]\nlogin = \"L9\"\n").and_then(|it| it.gateway(None));
     assert!(level.is_err_and(|it| it.to_string().contains("levels.login")));
+}
+
+/// Retrains without a server have the same bounds, and the documented ones.
+#[test]
+fn the_gate_of_the_defaults_is_that_of_the_code() {
+    let request = load("").expect("the defaults").retrain.request();
+    assert_eq!(request.bounds, learning::gate::Bounds::default());
+    let wish = learning::gate::window::Wish::default();
+    assert_eq!(request.wish(wish.after), wish);
 }

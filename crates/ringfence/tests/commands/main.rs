@@ -31,6 +31,7 @@ mod log;
 mod models;
 mod onnx;
 mod refusals;
+mod retrain;
 mod simulate;
 mod study;
 mod way;

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::cases;
 use crate::client::Client;
 use crate::models;
+use crate::retrain;
 use crate::server::{Server, minute};
 
 struct Operation<'a> {
@@ -69,7 +70,7 @@ fn the_document_and_the_table_of_routes_name_the_same() {
 
 #[test]
 fn every_example_works_and_every_answer_has_its_documented_form() {
-    let server = Server::start();
+    let server = Server::with("[retrain]\nenabled = true\n");
     let document = document();
     let mut tenant = server.client();
     let webhook = webhook(&mut tenant);
@@ -90,6 +91,10 @@ fn every_example_works_and_every_answer_has_its_documented_form() {
             if operation.method != "get" && !operation.path.ends_with("/activate") {
                 target = operation.path.replace("{model}", &hash);
             }
+        }
+        if operation.path.starts_with("/v1/retrain/{id}") {
+            let id = retrain::waiting(&server).to_string();
+            target = operation.path.replace("{id}", &id);
         }
         let version =
             changed_by(&operation, &target).map(|path| cases::version(&mut tenant, &path));

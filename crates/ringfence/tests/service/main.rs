@@ -31,6 +31,7 @@ mod prometheus;
 mod quick_start;
 mod quota;
 mod retention;
+mod retrain;
 mod rules;
 mod schema;
 mod schemathesis;

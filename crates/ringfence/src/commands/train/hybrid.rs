@@ -12,8 +12,8 @@ use learning::dataset::Rows;
 use learning::fit::{Fitted, HybridPlan, Plan, Step, fit_hybrid};
 use learning::neural::config::NeuralConfig;
 use learning::neural::early_stop::Progress;
-use node::Place;
 
+use super::Ground;
 use crate::cli::{Cli, ModelKind, TrainArgs};
 use crate::show;
 
@@ -21,7 +21,7 @@ use crate::show;
 /// the model is there.
 pub fn hybrid(
     cli: &Cli,
-    place: &Place,
+    ground: &Ground<'_>,
     (rows, schema, features): (&Rows, &Schema, &FeatureList),
     (trees, plan): (&BoostConfig, Plan),
     args: &TrainArgs,
@@ -34,7 +34,7 @@ pub fn hybrid(
         seed: args.seed,
         ..NeuralConfig::default()
     };
-    let checkpoint = checkpoint(place)?;
+    let checkpoint = checkpoint(ground)?;
     let made = HybridPlan {
         trees,
         network: &network,
@@ -77,8 +77,8 @@ pub fn hybrid(
     Ok(fitted)
 }
 
-fn checkpoint(place: &Place) -> Result<PathBuf> {
-    let folder = place.root().join("training");
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+fn checkpoint(ground: &Ground<'_>) -> Result<PathBuf> {
+    let folder = &ground.folder;
+    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     Ok(folder.join("hybrid.checkpoint"))
 }

@@ -8,8 +8,8 @@ use event::EventTime;
 use learning::dataset::Rows;
 use learning::fit::Fitted;
 use learning::reference::{ReferenceFault, ReferencePlan, build};
-use node::{History, Place};
 
+use super::Ground;
 use crate::cli::Cli;
 use crate::show;
 
@@ -19,7 +19,7 @@ const ROWS_MAX: usize = 200_000;
 /// Nothing where history is too short: the model serves, and is not watched.
 pub fn add(
     cli: &Cli,
-    place: &Place,
+    ground: &Ground<'_>,
     (from, until): (EventTime, EventTime),
     rows: &Rows,
     fitted: &mut Fitted,
@@ -31,13 +31,9 @@ pub fn add(
         scores_from: rows.times[grown],
         rows_max: ROWS_MAX,
     };
-    let bar = show::bar(
-        History::open(place)?.end().0,
-        "reference",
-        "records",
-        cli.quiet,
-    );
-    let built = build(place, &fitted.artifact, plan, |done, all| {
+    let history = ground.history()?;
+    let bar = show::bar(history.end().0, "reference", "records", cli.quiet);
+    let built = build(&history, &fitted.artifact, plan, |done, all| {
         bar.set_length(all);
         bar.set_position(done);
         ControlFlow::Continue(())

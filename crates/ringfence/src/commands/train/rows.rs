@@ -9,8 +9,8 @@ use learning::dataset::stored::{self, Origin};
 use learning::dataset::{self, Labels, Range, Rows, Survey, Wanted};
 use learning::fit::{FOREVER, FitError};
 use model::producer::Producer;
-use node::{History, Place};
 
+use super::Ground;
 use crate::cli::Cli;
 use crate::show;
 
@@ -19,13 +19,13 @@ use crate::show;
 /// later training takes them from there.
 pub fn rows(
     cli: &Cli,
-    place: &Place,
+    ground: &Ground<'_>,
     (from, until): (EventTime, EventTime),
     rows_max: usize,
     (producer, parts): (Option<&Producer>, SampleParts),
     check: impl FnOnce(Survey) -> Result<(), FitError>,
 ) -> Result<(Rows, Origin)> {
-    let history = History::open(place)?;
+    let history = ground.history()?;
     let labels = Labels::read(&history, FOREVER)?;
     let range = Range {
         from,
@@ -46,8 +46,11 @@ pub fn rows(
         ControlFlow::Continue(())
     };
     let found = match parts {
-        SampleParts::Tabular => (dataset::collect(place, wanted, progress)?, Origin::Replay),
-        SampleParts::Full => stored::collect(place, wanted, progress)?,
+        SampleParts::Tabular => (
+            dataset::collect(ground.place, wanted, progress)?,
+            Origin::Replay,
+        ),
+        SampleParts::Full => stored::collect(ground.place, wanted, progress)?,
     };
     bar.finish_and_clear();
     Ok(found)
@@ -56,12 +59,12 @@ pub fn rows(
 /// Features only, from a replay.
 pub fn replay(
     cli: &Cli,
-    place: &Place,
+    ground: &Ground<'_>,
     range: (EventTime, EventTime),
     rows_max: usize,
     producer: Option<&Producer>,
     check: impl FnOnce(Survey) -> Result<(), FitError>,
 ) -> Result<Rows> {
     let what = (producer, SampleParts::Tabular);
-    Ok(rows(cli, place, range, rows_max, what, check)?.0)
+    Ok(rows(cli, ground, range, rows_max, what, check)?.0)
 }

@@ -7,22 +7,21 @@ use learning::dataset::{self, Labels, Range};
 use learning::fit::{self, FOREVER, check_classes};
 use model::artifact::TrainingWindow;
 use model::producer::Producer;
-use node::{History, Place};
 
-use super::{method, replay};
+use super::{Ground, method, replay};
 use crate::cli::{Cli, TrainArgs};
 use crate::commands::models::the_one;
 
 /// The producer, and where its model's own training may begin.
 pub fn first(
     cli: &Cli,
-    place: &Place,
+    ground: &Ground<'_>,
     (from, until): (EventTime, EventTime),
     args: &TrainArgs,
     config: &BoostConfig,
 ) -> Result<Option<(Producer, EventTime)>> {
     if let Some(model) = &args.producer_of {
-        let (hash, artifact) = the_one(place, model)?;
+        let (hash, artifact) = the_one(ground.place, model)?;
         let producer = artifact
             .producer
             .with_context(|| format!("model {} has no producer of suspicion", &hash[..12]))?;
@@ -32,7 +31,7 @@ pub fn first(
     if !args.producer {
         return Ok(None);
     }
-    let history = History::open(place)?;
+    let history = ground.history()?;
     let labels = Labels::read(&history, FOREVER)?;
     let range = Range {
         from,
@@ -44,14 +43,9 @@ pub fn first(
     let frauds = known.iter().filter(|(_, fraud)| *fraud).count();
     check_classes(frauds, known.len() - frauds, method(args.calibration))?;
     let boundary = fit::boundary(&known, args.producer_share)?;
-    let rows = replay(
-        cli,
-        place,
-        (from, boundary),
-        args.rows_max,
-        None,
-        |_| Ok(()),
-    )?;
+    let rows = replay(cli, ground, (from, boundary), args.rows_max, None, |_| {
+        Ok(())
+    })?;
     let window = TrainingWindow {
         from: rows.times[0].millis(),
         until: boundary.millis(),

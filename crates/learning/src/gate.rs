@@ -1,0 +1,84 @@
+//! Whether a candidate may follow the model that serves: both judged on the same later events.
+//!
+//! **Invariant**: a candidate passes by what is known of events later than its training and than the labels it
+//! could have had; what was not measured is told as such and passes nothing.
+
+pub mod window;
+
+pub mod exam;
+
+pub mod bounds;
+pub mod report;
+
+mod conduct;
+mod ranking;
+mod segments;
+mod too_good;
+
+use std::collections::BTreeMap;
+
+use model::artifact::Thresholds;
+
+pub use bounds::Bounds;
+pub use report::{Finding, Gate, Outcome, Report, Verdict};
+
+/// The same events as two models scored them.
+#[derive(Clone, Debug, Default)]
+pub struct Judged {
+    pub fraud: Vec<bool>,
+    /// How many events each row stands for.
+    pub weights: Vec<f64>,
+    /// What a bootstrap draws together: the account, or a ring where one is known.
+    pub blocks: Vec<u32>,
+    /// Index into `event_type_names` of each row.
+    pub event_types: Vec<u8>,
+    pub event_type_names: Vec<String>,
+    /// Row-major, one value per name.
+    pub values: Vec<f32>,
+    pub features: Vec<String>,
+    pub champion: Paper,
+    pub candidate: Paper,
+    /// What is left of each model's AP when one feature is shuffled.
+    pub shuffled: Vec<Shuffled>,
+}
+
+/// What one model made of the events.
+#[derive(Clone, Debug, Default)]
+pub struct Paper {
+    pub kind: String,
+    /// Calibrated.
+    pub log_odds: Vec<f64>,
+    pub thresholds: BTreeMap<String, Thresholds>,
+    /// Median time of a score, microseconds.
+    pub score_us: f64,
+    /// Rows of which the network said nothing: its trees did.
+    pub network_failed: u64,
+}
+
+/// Share of a model's AP, on a part of the rows, that one feature carries.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shuffled {
+    pub feature: usize,
+    pub champion: f64,
+    pub candidate: f64,
+}
+
+/// All gates, the reasons to refuse before those to wait.
+pub fn judge(judged: &Judged, bounds: &Bounds) -> Report {
+    let mut findings = vec![ranking::judge(judged, bounds)];
+    findings.extend(segments::judge(judged, bounds));
+    findings.extend(conduct::judge(judged, bounds));
+    findings.extend(too_good::judge(judged, bounds));
+    Report::new(judged, findings)
+}
+
+impl Judged {
+    pub fn frauds(&self) -> usize {
+        self.fraud.iter().filter(|fraud| **fraud).count()
+    }
+
+    fn column(&self, feature: usize) -> impl Iterator<Item = f32> {
+        let rows = self.values.chunks_exact(self.features.len().max(1));
+        rows.map(move |row| row[feature])
+    }
+}

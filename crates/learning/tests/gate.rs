@@ -1,0 +1,407 @@
+//! The gates on arrays: real models on seeded data, each failing where it should.
+
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails like the test")]
+
+#[path = "support/synthetic.rs"]
+mod synthetic;
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::OnceLock;
+
+use model::artifact::Thresholds;
+use model::fast::{FastTrees, Scratch};
+use ringfence_learning::boost::{self, BoostConfig, Dataset, Layout, Matrix};
+use ringfence_learning::gate::{
+    Bounds, Finding, Gate, Judged, Outcome, Paper, Report, Shuffled, Verdict, judge,
+};
+use synthetic::{Random, Synthetic, synthetic};
+
+/// Features of the synthetic rows, and behind them the one that a leak fills.
+const FEATURES: usize = 9;
+const LEAK: usize = FEATURES - 1;
+
+/// Trees on rows whose last column is a copy of the label, or empty.
+fn trained(labels: &[bool], data: &Synthetic, leaks: bool) -> FastTrees {
+    let values = with_leak(data, leaks);
+    let config = BoostConfig {
+        rounds: 40,
+        num_leaves: 15,
+        ..BoostConfig::default()
+    };
+    let set = Dataset {
+        features: Matrix::new(&values, data.rows, FEATURES, Layout::RowMajor).unwrap(),
+        labels,
+        weights: None,
+    };
+    let trained = boost::train(&config, &set, None, |_| ControlFlow::Continue(())).unwrap();
+    FastTrees::new(&trained.trees)
+}
+
+fn with_leak(data: &Synthetic, leaks: bool) -> Vec<f32> {
+    let rows = data.values.chunks_exact(data.features).zip(&data.labels);
+    rows.flat_map(|(row, fraud)| {
+        let copied = f32::from(u8::from(*fraud && leaks));
+        row[..LEAK].iter().copied().chain([copied])
+    })
+    .collect()
+}
+
+struct World {
+    exam: Synthetic,
+    honest: FastTrees,
+    shuffled: FastTrees,
+    leaky: FastTrees,
+}
+
+fn world() -> &'static World {
+    static WORLD: OnceLock<World> = OnceLock::new();
+    WORLD.get_or_init(|| {
+        let lesson = synthetic(12_000, LEAK, -5.0, 1);
+        let mut random = Random::new(3);
+        let mut others = lesson.labels.clone();
+        for last in (1..others.len()).rev() {
+            others.swap(last, (random.uniform() * (last + 1) as f64) as usize);
+        }
+        World {
+            honest: trained(&lesson.labels, &lesson, false),
+            shuffled: trained(&others, &lesson, false),
+            leaky: trained(&lesson.labels, &lesson, true),
+            exam: synthetic(12_000, LEAK, -5.0, 2),
+        }
+    })
+}
+
+fn paper(model: &FastTrees, values: &[f32]) -> Paper {
+    let mut scratch = Scratch::default();
+    let rows = values.chunks_exact(FEATURES);
+    Paper {
+        kind: "trees".to_owned(),
+        log_odds: rows
+            .map(|row| model.predict_raw(row, &mut scratch))
+            .collect(),
+        thresholds: BTreeMap::from(["payment", "transfer"].map(|name| {
+            let at = Thresholds {
+                challenge: 560,
+                review: 600,
+                decline: 700,
+            };
+            (name.to_owned(), at)
+        })),
+        score_us: 1.5,
+        network_failed: 0,
+    }
+}
+
+/// Two events an account; every third one is a transfer.
+fn judged(candidate: &FastTrees, leaks: bool) -> Judged {
+    let world = world();
+    let values = with_leak(&world.exam, leaks);
+    let rows = world.exam.rows;
+    Judged {
+        fraud: world.exam.labels.clone(),
+        weights: vec![1.0; rows],
+        blocks: (0..rows as u32).map(|row| row / 2).collect(),
+        event_types: (0..rows).map(|row| u8::from(row % 3 == 0)).collect(),
+        event_type_names: vec!["payment".to_owned(), "transfer".to_owned()],
+        features: (0..FEATURES).map(|at| format!("f{at}")).collect(),
+        champion: paper(&world.honest, &values),
+        candidate: paper(candidate, &values),
+        values,
+        shuffled: Vec::new(),
+    }
+}
+
+fn of(report: &Report, gate: Gate) -> Vec<&Finding> {
+    let found = report.findings.iter().filter(|it| it.gate == gate);
+    found.collect()
+}
+
+/// The gates that refuse or hold, each once.
+fn failing(report: &Report) -> Vec<Gate> {
+    let mut gates: Vec<Gate> = report.reasons().map(|it| it.gate).collect();
+    gates.dedup();
+    gates
+}
+
+#[test]
+fn an_equal_model_passes() {
+    let report = judge(&judged(&world().honest, false), &Bounds::default());
+    assert_eq!(report.verdict, Verdict::Pass, "{}", report.text());
+    assert!(report.frauds >= 200, "{}", report.frauds);
+    let ranking = of(&report, Gate::Ranking)[0];
+    assert_eq!((ranking.value, ranking.bound), (Some(0.0), Some(-0.01)));
+}
+
+#[test]
+fn a_model_of_shuffled_labels_is_refused_by_the_ranking() {
+    let report = judge(&judged(&world().shuffled, false), &Bounds::default());
+    assert_eq!(report.verdict, Verdict::Refuse);
+    let ranking = of(&report, Gate::Ranking)[0];
+    assert_eq!(ranking.outcome, Outcome::Refuse, "{}", report.text());
+    let lost = report.champion.ap - report.candidate.ap;
+    assert!(lost > 0.2, "{}", report.text());
+    // By how much: how far the interval's lower end lies below the floor.
+    assert!(ranking.by.unwrap() > lost - 0.01);
+    let worse = of(&report, Gate::Segment);
+    assert!(worse.iter().any(|it| it.outcome == Outcome::Refuse));
+}
+
+#[test]
+fn a_copy_of_the_label_is_too_good() {
+    let mut leaky = judged(&world().leaky, true);
+    leaky.shuffled = vec![
+        Shuffled {
+            feature: 0,
+            champion: 0.4,
+            candidate: 0.1,
+        },
+        Shuffled {
+            feature: LEAK,
+            champion: 0.0,
+            candidate: 0.97,
+        },
+    ];
+    let report = judge(&leaky, &Bounds::default());
+    assert_eq!(report.verdict, Verdict::Refuse);
+    let found = of(&report, Gate::TooGood);
+    let said: Vec<_> = found
+        .iter()
+        .map(|it| (it.of.as_deref(), it.outcome))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            (None, Outcome::Refuse),
+            (Some("f8"), Outcome::Refuse),
+            (Some("f8"), Outcome::Refuse),
+        ],
+        "{}",
+        report.text()
+    );
+    assert_eq!(of(&report, Gate::Ranking)[0].outcome, Outcome::Pass);
+    assert!((found[1].value.unwrap() - 1.0).abs() < 1e-12);
+}
+
+/// Whichever way round, and whether the label is told by a value or by its absence.
+#[test]
+fn a_leak_is_found_in_every_disguise() {
+    type Disguise = fn(bool) -> f32;
+    let disguises: [Disguise; 4] = [
+        |fraud| f32::from(u8::from(fraud)),
+        |fraud| f32::from(u8::from(!fraud)) * 7.0,
+        |fraud| if fraud { f32::NAN } else { 2.0 },
+        |fraud| if fraud { -3.0 } else { f32::NAN },
+    ];
+    for (at, disguise) in disguises.iter().enumerate() {
+        let mut held = judged(&world().honest, false);
+        for (row, fraud) in held.fraud.iter().enumerate() {
+            held.values[row * FEATURES + LEAK] = disguise(*fraud);
+        }
+        let report = judge(&held, &Bounds::default());
+        let found = of(&report, Gate::TooGood);
+        assert_eq!(
+            (found[1].of.as_deref(), found[1].outcome),
+            (Some("f8"), Outcome::Refuse),
+            "disguise {at}"
+        );
+    }
+}
+
+#[test]
+fn too_few_frauds_hold_and_say_how_many_are_needed() {
+    let mut few = judged(&world().honest, false);
+    let frauds = few.fraud.iter().enumerate().filter(|(_, fraud)| **fraud);
+    let late: Vec<usize> = frauds.map(|(row, _)| row).skip(150).collect();
+    late.iter().for_each(|row| few.fraud[*row] = false);
+    let report = judge(&few, &Bounds::default());
+    assert_eq!(report.verdict, Verdict::Hold, "{}", report.text());
+    assert_eq!(failing(&report), [Gate::Ranking]);
+    let ranking = of(&report, Gate::Ranking)[0];
+    assert_eq!(ranking.frauds_needed, Some(200));
+
+    let none = Judged {
+        fraud: vec![false; few.fraud.len()],
+        ..few
+    };
+    let report = judge(&none, &Bounds::default());
+    assert_eq!(report.verdict, Verdict::Hold);
+    assert_eq!(of(&report, Gate::Ranking)[0].frauds_needed, Some(200));
+}
+
+/// With a wide interval around no difference: enough frauds, and yet nothing is told.
+#[test]
+fn an_open_interval_holds_for_more_frauds_than_there_are() {
+    let mut noisy = judged(&world().honest, false);
+    let mut random = Random::new(9);
+    for log_odds in &mut noisy.candidate.log_odds {
+        *log_odds += 0.35 * random.normal();
+    }
+    let report = judge(&noisy, &Bounds::default());
+    let low = of(&report, Gate::Ranking)[0].value.unwrap();
+    let difference = report.candidate.ap - report.champion.ap;
+    let bounds = |floor: f64| Bounds {
+        ap_loss_max: -floor,
+        ..Bounds::default()
+    };
+    // At the difference itself no number of frauds would do.
+    let report = judge(&noisy, &bounds(difference));
+    let ranking = of(&report, Gate::Ranking)[0];
+    assert_eq!(ranking.outcome, Outcome::Refuse, "{}", report.text());
+    let report = judge(&noisy, &bounds((difference + low) / 2.0));
+    let ranking = of(&report, Gate::Ranking)[0];
+    assert_eq!(ranking.outcome, Outcome::Hold, "{}", report.text());
+    // Half of the width is wanted: four times the frauds.
+    let needed = ranking.frauds_needed.unwrap();
+    assert!(needed.abs_diff(4 * report.frauds) <= 1, "{needed}");
+}
+
+/// Everything else as it was, one thing wrong: that gate and no other refuses.
+#[test]
+fn each_gate_refuses_what_is_its_own() {
+    type Spoil = fn(&mut Judged);
+    let spoiled: [(&str, Gate, Spoil); 7] = [
+        ("too sure", Gate::Calibration, |it| {
+            let scaled = it.candidate.log_odds.iter_mut();
+            scaled.for_each(|it| *it = 3.0 * (*it + 2.2) - 2.2);
+            it.candidate.thresholds.clear();
+        }),
+        ("too high", Gate::Calibration, |it| {
+            it.candidate.log_odds.iter_mut().for_each(|it| *it += 1.5);
+            it.candidate.thresholds.clear();
+        }),
+        ("alerts everybody", Gate::Alerts, |it| {
+            let all = it.candidate.thresholds.values_mut();
+            all.for_each(|it| it.challenge = 300);
+        }),
+        ("alerts nobody", Gate::Alerts, |it| {
+            let all = it.candidate.thresholds.values_mut();
+            all.for_each(|it| (it.challenge, it.review, it.decline) = (1_000, 1_000, 1_000));
+        }),
+        ("slow", Gate::Latency, |it| it.candidate.score_us = 201.0),
+        ("slower than its like", Gate::Latency, |it| {
+            (it.champion.score_us, it.candidate.score_us) = (10.0, 31.0);
+        }),
+        ("hangs on a feature", Gate::TooGood, |it| {
+            it.shuffled = vec![Shuffled {
+                feature: 2,
+                champion: 0.3,
+                candidate: 0.9,
+            }];
+        }),
+    ];
+    for (name, gate, spoil) in spoiled {
+        let mut it = judged(&world().honest, false);
+        spoil(&mut it);
+        let report = judge(&it, &Bounds::default());
+        assert_eq!(failing(&report), [gate], "{name}\n{}", report.text());
+        assert_eq!(report.verdict, Verdict::Refuse, "{name}");
+        assert!(report.reasons().all(|it| it.by.unwrap() > 0.0), "{name}");
+    }
+}
+
+/// What is dearer by its kind, or no slower than nothing, is not held against it.
+#[test]
+fn latency_knows_kinds_and_trifles() {
+    let passes = |champion: (&str, f64), candidate: (&str, f64)| {
+        let mut it = judged(&world().honest, false);
+        (it.champion.kind, it.champion.score_us) = (champion.0.to_owned(), champion.1);
+        (it.candidate.kind, it.candidate.score_us) = (candidate.0.to_owned(), candidate.1);
+        judge(&it, &Bounds::default()).verdict == Verdict::Pass
+    };
+    assert!(passes(("trees", 1.0), ("hybrid", 30.0)));
+    assert!(passes(("trees", 1.0), ("trees", 19.0)));
+    assert!(!passes(("trees", 6.0), ("trees", 21.0)));
+}
+
+#[test]
+fn one_event_type_does_not_pay_for_the_others() {
+    let mut it = judged(&world().honest, false);
+    let mut random = Random::new(4);
+    for (row, event_type) in it.event_types.iter().enumerate() {
+        if *event_type == 1 {
+            it.candidate.log_odds[row] += 1.2 * random.normal();
+        }
+    }
+    let report = judge(&it, &Bounds::default());
+    let said: Vec<_> = of(&report, Gate::Segment)
+        .into_iter()
+        .map(|it| (it.of.clone().unwrap(), it.outcome))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            ("payment".to_owned(), Outcome::Pass),
+            ("transfer".to_owned(), Outcome::Refuse)
+        ],
+        "{}",
+        report.text()
+    );
+    // Below the floor of frauds it is told and not judged.
+    let bounds = Bounds {
+        segment_frauds_min: 5_000,
+        ..Bounds::default()
+    };
+    let report = judge(&it, &bounds);
+    let unjudged = of(&report, Gate::Segment);
+    assert!(unjudged.iter().all(|it| it.outcome == Outcome::Unjudged));
+}
+
+/// A row that stands for two events counts as two of them would.
+#[test]
+fn weights_count_like_copies() {
+    let mut once = judged(&world().shuffled, false);
+    let keep = 4_000;
+    let cut = |it: &mut Judged| {
+        it.fraud.truncate(keep);
+        it.weights.truncate(keep);
+        it.blocks.truncate(keep);
+        it.event_types.truncate(keep);
+        it.values.truncate(keep * FEATURES);
+        it.champion.log_odds.truncate(keep);
+        it.candidate.log_odds.truncate(keep);
+    };
+    cut(&mut once);
+    let mut twice = once.clone();
+    for row in 0..keep {
+        if row % 5 == 0 {
+            once.weights[row] = 2.0;
+            twice.fraud.push(twice.fraud[row]);
+            twice.weights.push(1.0);
+            twice.blocks.push(twice.blocks[row]);
+            twice.event_types.push(twice.event_types[row]);
+            let values = row * FEATURES..(row + 1) * FEATURES;
+            twice.values.extend_from_within(values);
+            for paper in [&mut twice.champion, &mut twice.candidate] {
+                paper.log_odds.push(paper.log_odds[row]);
+            }
+        }
+    }
+    let of = |it: &Judged| judge(it, &Bounds::default());
+    let (weighed, copied) = (of(&once), of(&twice));
+    assert_eq!(weighed.events, copied.events);
+    assert!(weighed.rows < copied.rows);
+    for (a, b) in weighed.findings.iter().zip(&copied.findings) {
+        assert_eq!((a.gate, a.outcome), (b.gate, b.outcome));
+        let (a, b) = (a.value.unwrap_or(0.0), b.value.unwrap_or(0.0));
+        assert!((a - b).abs() < 1e-6, "{a} is not {b}");
+    }
+}
+
+#[test]
+fn bounds_that_hold_nothing_are_refused() {
+    type Set = fn(&mut Bounds);
+    let wrong: [(&str, Set); 5] = [
+        ("frauds_min", |it| it.frauds_min = 0),
+        ("ap_loss_max", |it| it.ap_loss_max = 0.0),
+        ("slope_max", |it| it.slope_max = 0.4),
+        ("alerts_factor_max", |it| it.alerts_factor_max = f64::NAN),
+        ("feature_ap_max", |it| it.feature_ap_max = 1.5),
+    ];
+    for (field, set) in wrong {
+        let mut bounds = Bounds::default();
+        set(&mut bounds);
+        assert_eq!(bounds.check().unwrap_err().field, field);
+    }
+    assert_eq!(Bounds::default().check(), Ok(()));
+}

@@ -1,0 +1,221 @@
+//! Retrains of a running server: a candidate is made, watched, asked about, and serves or does not; kills in between.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use simulator::{Lines, Params};
+
+use crate::client::Client;
+use crate::server::{SOON, Server};
+
+/// With gates that a small world passes: what they refuse is tested where they are.
+const SETTINGS: &str = r#"
+[retrain]
+enabled = true
+rounds = 20
+shadow = "1s"
+shadow_max = "1h"
+memory = "1GiB"
+[retrain.gate]
+frauds_min = 10
+ap_loss_max = 0.9
+segment_loss_max = 0.9
+slope_min = 0.01
+slope_max = 50.0
+intercept_max = 9.0
+alerts_factor_max = 500.0
+ap_gain_max = 1.0
+score_us_max = 100000.0
+score_time_ratio_max = 1000.0
+feature_ap_max = 1.0
+feature_share_max = 1.0
+"#;
+
+/// A world, imported and learned from, and a server on it.
+fn served(settings: &str) -> Server {
+    let mut server = Server::set_up(settings);
+    let world = server.data().parent().unwrap().join("world");
+    let world = world.to_str().unwrap().to_owned();
+    let of = |name: &str| format!("{world}/{name}");
+    let run = |args: &[&str]| {
+        let output = server.command(args).output().unwrap();
+        assert!(output.status.success(), "{args:?} {output:?}");
+    };
+    let mut params = Params::preset("demo").unwrap();
+    (params.days, params.accounts, params.prevalence, params.seed) = (50, 450, 0.04, 11);
+    let folder = Path::new(&world);
+    simulator::write_world(&params, 1, folder, Lines::Written, |_| Ok(())).unwrap();
+    run(&[
+        "import",
+        "--schema",
+        &of("schema.toml"),
+        &of("stream.jsonl"),
+    ]);
+    let early = "2026-01-10T00:00:00Z";
+    run(&["train", "--rounds", "20", "--leaves", "7", "--until", early]);
+    server.launch();
+    server
+}
+
+fn serving(client: &mut Client) -> Value {
+    let models = client.get("/v1/models").ok();
+    let models = models["models"].as_array().unwrap();
+    models.iter().find(|it| it["serving"] == true).unwrap()["model"].clone()
+}
+
+/// Asks until the retrain stands so.
+fn until(client: &mut Client, id: &Value, status: &str) -> Value {
+    let end = Instant::now() + 3 * SOON;
+    loop {
+        let told = client.get(&format!("/v1/retrain/{id}"));
+        // One that nobody asked for begins when it is due.
+        if told.status == 404 && Instant::now() < end {
+            continue;
+        }
+        let told = told.ok();
+        if told["status"] == status {
+            return told;
+        }
+        assert!(told["outcome"].is_null(), "{status}: {told}");
+        assert!(Instant::now() < end, "{status}: {told}");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_candidate_is_made_through_a_kill_watched_and_approved() {
+    let mut server = served(SETTINGS);
+    let mut client = server.client();
+    let champion = serving(&mut client);
+    let begun = client.post("/v1/retrain", "");
+    assert_eq!(begun.status, 202, "{}", begun.text());
+    let id = begun.json()["id"].clone();
+    let again = client.post("/v1/retrain", "");
+    assert_eq!(
+        (again.status, &again.json()["code"]),
+        (409, &json!("retrain_running"))
+    );
+    assert_eq!(again.json()["detail"]["retrain"], id);
+    let early = client.post(&format!("/v1/retrain/{id}/approve"), "");
+    assert_eq!(early.json()["code"], "retrain_not_waiting");
+
+    // Killed while the child is at work: the child goes with it, the job goes on after the start.
+    let plan = server.data().join("default/retrain/000001/plan.json");
+    let end = Instant::now() + SOON;
+    while !plan.exists() {
+        assert!(Instant::now() < end);
+        thread::sleep(Duration::from_millis(2));
+    }
+    let planned = fs::read(&plan).unwrap();
+    server.kill();
+    server.launch();
+    let mut client = server.client();
+    let waits = until(&mut client, &id, "waiting_for_approval");
+    assert_eq!(fs::read(&plan).unwrap(), planned, "the window stays frozen");
+    assert_eq!(waits["plan"]["champion"], champion);
+    assert_eq!(waits["verdicts"].as_array().unwrap().len(), 2);
+    assert_eq!(serving(&mut client), champion, "nobody has said yes");
+
+    let why = client
+        .send(
+            "POST",
+            &format!("/v1/retrain/{id}/approve"),
+            &[("X-Change-Reason", "looked at it")],
+            None,
+        )
+        .unwrap();
+    assert_eq!(why.status, 200, "{}", why.text());
+    let promoted = until(&mut client, &id, "promoted");
+    assert_eq!(promoted["answer"]["why"], "looked at it");
+    assert_eq!(serving(&mut client), promoted["trained"]["model"]);
+    let scraped = server.admin().get("/metrics");
+    let told = scraped.text();
+    let counted = r#"ringfence_retrains_total{tenant="default",result="promoted"} 1"#;
+    assert!(told.contains(counted), "{told}");
+    assert!(told.contains("ringfence_model_last_retrain_timestamp_seconds{tenant=\"default\"}"));
+
+    // The next one is judged beside the model that this one became, and turned down.
+    let id = client.post("/v1/retrain", "").json()["id"].clone();
+    let waits = until(&mut client, &id, "waiting_for_approval");
+    assert_eq!(waits["plan"]["champion"], promoted["trained"]["model"]);
+    client.post(&format!("/v1/retrain/{id}/reject"), "").ok();
+    until(&mut client, &id, "rejected");
+    assert_eq!(serving(&mut client), promoted["trained"]["model"]);
+    let listed = client.get("/v1/retrain").ok();
+    let states: Vec<&Value> = listed["retrains"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| &it["status"])
+        .collect();
+    assert_eq!(states, ["rejected", "promoted"]);
+}
+
+/// Nobody asks for it, and nobody is asked.
+#[test]
+fn by_schedule_a_candidate_comes_into_service() {
+    let schedule = "every = \"1s\"\npromote = \"automatic\"\n";
+    let server = served(&SETTINGS.replace("rounds = 20\n", &format!("rounds = 20\n{schedule}")));
+    let mut client = server.client();
+    let promoted = until(&mut client, &json!(1), "promoted");
+    assert_eq!(promoted["trigger"]["kind"], "schedule");
+    assert_eq!(promoted["by"], "retrain");
+    assert_eq!(promoted["answer"], Value::Null);
+    assert_eq!(serving(&mut client), promoted["trained"]["model"]);
+    // `cool_down` is a day: the next one has not begun.
+    let listed = client.get("/v1/retrain").ok();
+    assert_eq!(listed["retrains"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_server_that_is_not_asked_to_makes_no_candidates() {
+    let server = Server::start();
+    let mut client = server.client();
+    let refused = client.post("/v1/retrain", "");
+    assert_eq!(
+        (refused.status, &refused.json()["code"]),
+        (409, &json!("retrain_off"))
+    );
+    assert_eq!(
+        client.get("/v1/retrain").ok(),
+        json!({ "enabled": false, "retrains": [] })
+    );
+    assert_eq!(client.get("/v1/retrain/1").status, 404);
+    assert_eq!(client.get("/v1/retrain/x").status, 404);
+    assert!(!server.data().join("default/retrain").exists());
+}
+
+/// A retrain of the default tenant that waits for approval, of models that are not there; its id.
+pub fn waiting(server: &Server) -> u64 {
+    let root = server.data().join("default/retrain");
+    let made = |id: u64| root.join(format!("{id:06}"));
+    let id = (1..).find(|id| !made(*id).exists()).unwrap();
+    let hash = |digit: &str| digit.repeat(64);
+    let window = json!({ "from": 0, "until": 1 });
+    let verdict = json!({ "verdict": "pass", "reasons": [], "log_end": 9, "report": {} });
+    let write = |folder: &PathBuf, name: &str, value: &Value| {
+        fs::write(folder.join(name), value.to_string()).unwrap();
+    };
+    // Whole before anybody looks: a directory without an order is none.
+    let folder = made(id);
+    fs::create_dir_all(&folder).unwrap();
+    let plan = json!({
+        "log_end": 9, "train": window, "exam": window, "train_frauds": 60, "exam_frauds": 20,
+        "champion": hash("a"), "seed": 1, "code": "ringfence",
+    });
+    let trained = json!({ "model": hash("b"), "data_digest": hash("c"), "rows": 9, "frauds": 3 });
+    write(&folder, "plan.json", &plan);
+    write(&folder, "trained.json", &trained);
+    write(&folder, "verdict-0.json", &verdict);
+    write(&folder, "verdict-1.json", &verdict);
+    write(&folder, "shadow.json", &json!({ "since": 1 }));
+    let order = json!({
+        "at": 0, "by": "ann", "why": "", "trigger": { "kind": "command" }, "attended": true,
+        "request": {},
+    });
+    write(&folder, "order.json", &order);
+    id
+}

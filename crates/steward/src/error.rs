@@ -1,0 +1,52 @@
+use std::io;
+use std::path::{Path, PathBuf};
+
+use node::request::Failed;
+use thiserror::Error;
+
+#[derive(Debug, Error)]
+pub enum StewardError {
+    #[error("cannot {what} {path}: {source}")]
+    Io {
+        what: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
+    #[error("{path} is no file of this version's: {source}")]
+    Unreadable {
+        path: PathBuf,
+        source: serde_json::Error,
+    },
+    #[error("there is no retrain {0}")]
+    Unknown(u64),
+    #[error("retrain {0} is worked on by another process")]
+    Busy(u64),
+    #[error("the clock cannot be read: {0}")]
+    Clock(String),
+    #[error("no child can be started: {0}")]
+    NoChild(String),
+    #[error("the tenant does not answer: {0}")]
+    Tenant(Failed),
+}
+
+/// Why nothing was begun or answered.
+#[derive(Debug, Error)]
+pub enum Refused {
+    #[error("this server makes no candidates (retrain.enabled)")]
+    Off,
+    #[error("retrain {0} is not over")]
+    Running(u64),
+    #[error("only a candidate that waits for approval is approved or rejected; this one is {0}")]
+    NotWaiting(&'static str),
+    #[error("the tenant is being erased")]
+    Leaving,
+    #[error(transparent)]
+    Failed(#[from] StewardError),
+}
+
+impl StewardError {
+    pub(crate) fn io(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StewardError {
+        let path = path.to_path_buf();
+        move |source| StewardError::Io { what, path, source }
+    }
+}

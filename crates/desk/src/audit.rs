@@ -1,9 +1,9 @@
-//! The audit trail of one tenant, written behind its sources: the log and casework, each durable before.
+//! The audit trail of one tenant, written behind its sources: the log, casework and webhooks, each durable before.
 //!
 //! What the trail has of a source it says itself (`Trail::last`), so that a writer that comes back writes nothing
-//! twice and leaves nothing out. A source that began anew, a log with another schema or a casework made again,
-//! counts from 0: its places here are its own plus a base, which is the place of the newest `log.base` or
-//! `casework.base` entry.
+//! twice and leaves nothing out. A source that began anew, a log with another schema or a file made again,
+//! counts from 0: its places here are its own plus a base, which is the place of the newest `log.base`,
+//! `casework.base` or `webhooks.base` entry.
 
 mod carry;
 mod cursor;
@@ -15,11 +15,12 @@ use std::time::{Duration, Instant};
 use casework::Casework;
 use event::{Position, Record};
 use node::node::TenantHandle;
-use node::{Follower, Node, NodeError};
+use node::{Follower, NodeError};
 use trail::{Head, View};
+use webhooks::WebhookError;
 
 use crate::Seat;
-use crate::desk::Tell;
+use crate::desk::{Host, Tell};
 use crate::error::Trouble;
 
 pub use carry::{Exchange, carry};
@@ -76,12 +77,12 @@ impl Auditing {
     /// Whether there may be more to do at once.
     pub fn turn(
         &mut self,
-        node: &Node,
+        host: &Host,
         seat: &Seat,
         seen: Option<&Seen>,
         casework: Option<&Casework>,
-        tell: &Tell,
     ) -> bool {
+        let tell = &host.tell;
         let tenant = &seat.tenant;
         // Not open yet, or replaying: where its log ends is not known.
         if tenant.shape().is_none() {
@@ -93,7 +94,7 @@ impl Auditing {
             counters.audit_behind.set(behind(self.at));
             return false;
         }
-        let turned = self.step(node, seat, seen, casework, tell);
+        let turned = self.step(host, seat, seen, casework);
         counters.audit_behind.set(behind(self.at));
         match turned {
             Ok(busy) => {
@@ -125,13 +126,12 @@ impl Auditing {
 
     fn step(
         &mut self,
-        node: &Node,
+        host: &Host,
         seat: &Seat,
         seen: Option<&Seen>,
         casework: Option<&Casework>,
-        tell: &Tell,
     ) -> Result<bool, Trouble> {
-        let now = node.clock().now()?;
+        let (tell, now) = (&host.tell, host.node.clock().now()?);
         let tenant = &seat.tenant;
         let open = match &mut self.open {
             Some(open) => open,
@@ -157,7 +157,15 @@ impl Auditing {
         if let Some(casework) = casework {
             busy |= open.writer.casework(casework, now)?;
         }
-        // The place for a further source: webhooks' changes have the form of casework's, but are not read yet.
+        match host.webhooks.open_used(&tenant.name, tenant.place().root()) {
+            Ok(webhooks) => {
+                let store = webhooks.as_ref().map(|it| it.store());
+                busy |= open.writer.webhooks(store, now)?;
+            }
+            // Its files are about to go, or to come back under another schema.
+            Err(WebhookError::Closed) => {}
+            Err(error) => return Err(error.into()),
+        }
         seat.counters
             .audit_entries
             .add(open.writer.entries() - before);

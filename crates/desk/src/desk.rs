@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use node::Node;
 use node::node::TenantHandle;
+use webhooks::Deliverer;
 
 use crate::round::Round;
 use crate::{DeskError, Seat};
@@ -15,14 +16,20 @@ use crate::{DeskError, Seat};
 /// Where the operator is told what fails.
 pub type Tell = Box<dyn Fn(&str) + Send + Sync>;
 
+/// Whom the thread works for.
+pub(crate) struct Host {
+    pub node: Arc<Node>,
+    pub webhooks: Arc<Deliverer>,
+    pub tell: Tell,
+}
+
 pub struct Desk {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 struct Shared {
-    node: Arc<Node>,
-    tell: Tell,
+    host: Host,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -50,10 +57,13 @@ const BUSY: Duration = Duration::from_millis(10);
 const LEFT_WITHIN: Duration = Duration::from_secs(30);
 
 impl Desk {
-    pub fn start(node: Arc<Node>, tell: Tell) -> std::io::Result<Desk> {
+    pub fn start(node: Arc<Node>, webhooks: Arc<Deliverer>, tell: Tell) -> std::io::Result<Desk> {
         let shared = Arc::new(Shared {
-            node,
-            tell,
+            host: Host {
+                node,
+                webhooks,
+                tell,
+            },
             state: Mutex::new(State::default()),
             changed: Condvar::new(),
         });
@@ -141,7 +151,7 @@ impl Shared {
                 let round = rounds
                     .entry(name.clone())
                     .or_insert_with(|| Round::new(seat.clone()));
-                busy |= round.turn(&self.node, &self.tell);
+                busy |= round.turn(&self.host);
             }
             let state = self.state();
             if !state.is_stopping {
@@ -155,7 +165,7 @@ impl Shared {
 
     /// Who has a turn now; `None`: nobody any more. What is not among them is closed.
     fn seated(&self, rounds: &mut BTreeMap<String, Round>) -> Option<Vec<Arc<Seat>>> {
-        let tenants = self.node.tenants();
+        let tenants = self.host.node.tenants();
         let mut state = self.state();
         if state.is_stopping {
             return None;

@@ -3,6 +3,7 @@ use event::Position;
 use node::NodeError;
 use thiserror::Error;
 use trail::TrailError;
+use webhooks::WebhookError;
 
 /// Why casework was not done. Nothing was changed.
 #[derive(Debug, Error)]
@@ -35,6 +36,8 @@ pub(crate) enum Trouble {
     Node(#[from] NodeError),
     #[error(transparent)]
     Trail(#[from] TrailError),
+    #[error("webhooks: {0}")]
+    Webhooks(#[from] WebhookError),
     #[error(
         "casework has seen the log up to position {}, which now ends at {}: the log was cut; without \
          casework.db it is made again from the log, and loses what analysts did", cursor.0, end.0

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use casework::Casework;
 use event::{EventTime, Position, Schema};
-use node::{Follower, Node, NodeError};
+use node::{Follower, NodeError};
 
 use crate::Seat;
 use crate::audit::{Auditing, Seen};
 use crate::delivery::Deliveries;
-use crate::desk::Tell;
+use crate::desk::{Host, Tell};
 use crate::error::Trouble;
 
 /// What the thread keeps of a tenant between turns. Owned by it alone.
@@ -63,16 +63,16 @@ impl Round {
     }
 
     /// Whether there may be more to do at once. A failure stays with this tenant.
-    pub fn turn(&mut self, node: &Node, tell: &Tell) -> bool {
+    pub fn turn(&mut self, host: &Host) -> bool {
         if self.retry.at.is_some_and(|at| Instant::now() < at) {
-            return self.auditing.turn(node, &self.seat, None, None, tell);
+            return self.auditing.turn(host, &self.seat, None, None);
         }
-        match self.step(node, tell) {
+        match self.step(host) {
             Ok(busy) => {
                 if self.retry.at.take().is_some() {
                     self.retry.pause = FIRST_PAUSE;
                     self.seat.clear_trouble();
-                    tell(&format!(
+                    (host.tell)(&format!(
                         "casework of tenant {} goes on",
                         self.seat.tenant.name
                     ));
@@ -80,8 +80,8 @@ impl Round {
                 busy
             }
             Err(trouble) => {
-                self.failed(&trouble.to_string(), tell);
-                self.auditing.turn(node, &self.seat, None, None, tell)
+                self.failed(&trouble.to_string(), &host.tell);
+                self.auditing.turn(host, &self.seat, None, None)
             }
         }
     }
@@ -101,7 +101,7 @@ impl Round {
         self.retry.pause = (self.retry.pause * 2).min(LONGEST_PAUSE);
     }
 
-    fn step(&mut self, node: &Node, tell: &Tell) -> Result<bool, Trouble> {
+    fn step(&mut self, host: &Host) -> Result<bool, Trouble> {
         let tenant = self.seat.tenant.clone();
         // Not open yet, or replaying: there is nothing to follow.
         let Some(shape) = tenant.shape() else {
@@ -114,17 +114,17 @@ impl Round {
                 // Before anything is added: whether casework was made anew is seen by its newest number.
                 let casework = Some(&open.casework);
                 self.auditing.meet();
-                self.auditing.turn(node, &self.seat, None, casework, tell);
+                self.auditing.turn(host, &self.seat, None, casework);
                 open
             }
         };
-        let (seen, mut busy) = open.follow(&self.seat, &shape.schema, tell)?;
-        let now = node.clock().now()?;
+        let (seen, mut busy) = open.follow(&self.seat, &shape.schema, &host.tell)?;
+        let now = host.node.clock().now()?;
         let (casework, seat) = (&mut open.casework, &self.seat);
         busy |= self.deliveries.turn(casework, seat, now)?;
         busy |= open.look(seat, now)?;
         let casework = Some(&open.casework);
-        busy |= self.auditing.turn(node, seat, Some(&seen), casework, tell);
+        busy |= self.auditing.turn(host, seat, Some(&seen), casework);
         Ok(busy)
     }
 }

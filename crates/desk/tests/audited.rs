@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use casework::Actor;
+use event::EventTime;
 use event::record::ConfigSection;
 use log::LogOptions;
 use node::Node;
@@ -26,6 +27,13 @@ use ringfence_desk::Desk;
 use serde_json::Value;
 use tempfile::TempDir;
 use trail::{Content, Query, Recorded, View};
+use webhooks::address::Reach;
+use webhooks::backoff::Retry;
+use webhooks::deliverer::Host;
+use webhooks::endpoint::{By, Draft, Kinds};
+use webhooks::secret::Secret;
+use webhooks::settings::AtOnce;
+use webhooks::{Deliverer, Settings};
 
 const SCHEMA: &str = include_str!("../../../schemas/default.toml");
 const SOON: Duration = Duration::from_secs(60);
@@ -35,6 +43,7 @@ type Told = Arc<Mutex<Vec<String>>>;
 
 struct Served {
     node: Arc<Node>,
+    webhooks: Arc<Deliverer>,
     desk: Desk,
     told: Told,
 }
@@ -77,6 +86,41 @@ fn settings() -> NodeSettings {
     }
 }
 
+/// Delivers nothing within a test.
+fn deliverer() -> Arc<Deliverer> {
+    let settings = Settings {
+        reach: Reach::default(),
+        authorities: None,
+        connect: SOON,
+        attempt: SOON,
+        retry: Retry {
+            first: SOON,
+            max: SOON,
+            attempts_max: 1,
+            give_up_after: SOON,
+        },
+        breaker: webhooks::breaker::BreakerSettings {
+            failures: 1,
+            pause: SOON,
+            pause_max: SOON,
+        },
+        at_once: AtOnce {
+            endpoint: 1,
+            tenant: 1,
+            all: 1,
+        },
+        endpoints_max: 10,
+        data_bytes_max: 1,
+        rows_max: 1,
+        keep: SOON,
+    };
+    let host = Host {
+        clock: Box::new(|| EventTime::MIN),
+        tell: Box::new(|text| panic!("{text}")),
+    };
+    Arc::new(Deliverer::start(settings, host).unwrap())
+}
+
 fn serve(dir: &Path) -> Served {
     let node = Node::open(dir, settings()).unwrap();
     if node.tenant("acme").is_none() {
@@ -87,8 +131,14 @@ fn serve(dir: &Path) -> Served {
         let told = told.clone();
         Box::new(move |text: &str| told.lock().unwrap().push(text.to_owned()))
     };
-    let desk = Desk::start(node.clone(), tell).unwrap();
-    let served = Served { node, desk, told };
+    let webhooks = deliverer();
+    let desk = Desk::start(node.clone(), webhooks.clone(), tell).unwrap();
+    let served = Served {
+        node,
+        webhooks,
+        desk,
+        told,
+    };
     wait(|| served.tenant().status().is_none());
     served
 }
@@ -140,6 +190,22 @@ impl Served {
         .unwrap();
     }
 
+    fn hooks(&self) -> Arc<webhooks::deliverer::Tenant> {
+        let tenant = self.tenant();
+        let opened = self.webhooks.open("acme", tenant.place().root());
+        opened.unwrap()
+    }
+
+    /// An endpoint at this address.
+    fn endpoint(&self, url: &str) -> (String, Secret) {
+        let secret = Secret::generate().unwrap();
+        let made = self
+            .hooks()
+            .store()
+            .create(&draft(url), &secret, &by("new"));
+        (made.unwrap().id, secret)
+    }
+
     /// Waits until so many entries are there, and nothing more comes.
     fn wait_for(&self, entries: u64) {
         let seat = self.desk.seat(&self.tenant()).unwrap();
@@ -152,6 +218,24 @@ impl Served {
     fn end(self) {
         self.desk.stop();
         assert!(self.node.drain(SOON));
+        self.webhooks.stop(SOON);
+    }
+}
+
+fn draft(url: &str) -> Draft {
+    Draft {
+        url: url.to_owned(),
+        kinds: Kinds::Every,
+        description: String::new(),
+        enabled: true,
+    }
+}
+
+fn by(why: &str) -> By {
+    By {
+        actor: "eve".to_owned(),
+        why: why.to_owned(),
+        at: EventTime::from_millis(1_767_607_200_000),
     }
 }
 
@@ -288,4 +372,93 @@ fn casework_that_was_removed_is_told_and_followed_from_its_beginning() {
     );
     let rest: BTreeSet<&str> = actions(&entries)[4..].iter().copied().collect();
     assert_eq!(rest, BTreeSet::from(["rates.set", "settings.changed"]));
+}
+
+#[test]
+fn changes_of_webhooks_are_told_once_each_over_restarts_and_without_their_secrets() {
+    let dir = TempDir::new().unwrap();
+    let served = serve(dir.path());
+    let (id, first) = served.endpoint("https://a.example.org/in");
+    served.wait_for(2);
+    served.end();
+
+    // Made, but not told of before the end.
+    let served = serve(dir.path());
+    let store = served.hooks();
+    let store = store.store();
+    store
+        .change(&id, &draft("https://b.example.org/in"), &by("moved"))
+        .unwrap();
+    let second = Secret::generate().unwrap();
+    let made = store.add_secret(&id, &second, &by("rotation")).unwrap();
+    served.end();
+
+    let served = serve(dir.path());
+    served.wait_for(4);
+    served.hooks().store().remove(&id, &by("gone")).unwrap();
+    served.wait_for(5);
+    served.end();
+
+    let entries = all(dir.path());
+    let told: Vec<_> = entries[1..]
+        .iter()
+        .map(|it| {
+            (
+                it.action.as_str(),
+                it.target.as_str(),
+                it.why.as_str(),
+                it.actor.as_str(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("webhook.endpoint.created", id.as_str(), "new", "eve"),
+            ("webhook.endpoint.changed", id.as_str(), "moved", "eve"),
+            ("webhook.secret.added", made.id.as_str(), "rotation", "eve"),
+            ("webhook.endpoint.removed", id.as_str(), "gone", "eve"),
+        ]
+    );
+    let url = |content: &Content| match content {
+        Content::Value(value) => value["url"].as_str().map(str::to_owned),
+        _ => None,
+    };
+    let changed = &entries[2];
+    assert_eq!(
+        url(&changed.before).as_deref(),
+        Some("https://a.example.org/in")
+    );
+    assert_eq!(
+        url(&changed.after).as_deref(),
+        Some("https://b.example.org/in")
+    );
+    assert_eq!(changed.at, by("").at.millis());
+    let trail = fs::read_to_string(dir.path().join("acme/trail/00000000000000000001.jsonl"));
+    let trail = trail.unwrap();
+    for secret in [first, second] {
+        assert!(!trail.contains(secret.reveal().trim_start_matches("whsec_")));
+    }
+}
+
+#[test]
+fn webhooks_whose_file_was_removed_are_told_as_new_ones() {
+    let dir = TempDir::new().unwrap();
+    let served = serve(dir.path());
+    served.endpoint("https://a.example.org/in");
+    served.endpoint("https://b.example.org/in");
+    served.wait_for(3);
+    served.end();
+    fs::remove_file(dir.path().join("acme/webhooks.db")).unwrap();
+
+    let served = serve(dir.path());
+    served.wait_for(4);
+    served.endpoint("https://c.example.org/in");
+    served.wait_for(5);
+    served.end();
+    let entries = all(dir.path());
+    assert_eq!(
+        actions(&entries)[3..],
+        ["webhooks.anew", "webhook.endpoint.created"]
+    );
 }

@@ -8,6 +8,7 @@ mod manifest;
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use log::LogOptions;
@@ -15,7 +16,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::history::History;
-use crate::place::{CASEWORK, TRAIL, hex};
+use crate::place::{CASEWORK, TRAIL, WEBHOOKS, hex};
 use crate::{NodeError, Place, Recovered, Tenant};
 
 pub use manifest::{Entry, Manifest};
@@ -65,12 +66,14 @@ pub struct Beside<'a> {
     /// A copy of the tenant's casework that was finished before this begins: what it has seen of the log is in
     /// the log that is copied then.
     pub casework: Option<&'a Path>,
-    /// Of the audit trail, as [`trail_files`] told them before the casework was copied.
+    /// The same of its webhooks.
+    pub webhooks: Option<&'a Path>,
+    /// Of the audit trail, as [`trail_files`] told them before those two were copied.
     pub trail: &'a [(PathBuf, u64)],
 }
 
 /// Segments of the audit trail and how long they are by now: up to there they do not change any more, and what they
-/// tell of is in log and casework that are copied later.
+/// tell of is in log, casework and webhooks that are copied later.
 pub fn trail_files(place: &Place) -> Result<Vec<(PathBuf, u64)>, NodeError> {
     let folder = place.trail();
     let mut files = Vec::new();
@@ -143,7 +146,8 @@ fn copy(
     let kept = kept.into_iter().filter(|(path, _)| path.exists());
     let config = beside.config.map(|path| (path, CONFIG));
     let casework = beside.casework.map(|path| (path, CASEWORK));
-    for (path, name) in kept.chain(config).chain(casework) {
+    let webhooks = beside.webhooks.map(|path| (path, WEBHOOKS));
+    for (path, name) in kept.chain(config).chain(casework).chain(webhooks) {
         let bytes = fs::metadata(path).map_err(io("read", path))?.len();
         sources.push((path.to_path_buf(), name.to_owned(), bytes));
     }
@@ -206,13 +210,20 @@ fn files_in(folder: &Path) -> Result<Vec<PathBuf>, NodeError> {
     Ok(files)
 }
 
-/// Copies the first `bytes` of a file, durably; their SHA-256.
+/// Copies the first `bytes` of a file, durably and for those who may read it; their SHA-256.
 fn copy_file(from: &Path, to: &Path, bytes: u64) -> Result<[u8; 32], NodeError> {
     let source = File::open(from).map_err(io("read", from))?;
     if let Some(folder) = to.parent() {
         fs::create_dir_all(folder).map_err(io("create", folder))?;
     }
-    let mut target = File::create(to).map_err(io("create", to))?;
+    let mode = source.metadata().map_err(io("read", from))?.mode();
+    let mut target = File::options();
+    let target = target
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(mode & 0o777);
+    let mut target = target.open(to).map_err(io("create", to))?;
     let mut source = source.take(bytes);
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 20];

@@ -8,6 +8,7 @@ use crate::NodeError;
 
 /// Of the file in a tenant's directory, and in a copy of one.
 pub const CASEWORK: &str = "casework.db";
+pub const WEBHOOKS: &str = "webhooks.db";
 pub const TRAIL: &str = "trail";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +73,11 @@ impl Place {
     /// What people do with alerts; made by whoever keeps it, beside the log.
     pub fn casework(&self) -> PathBuf {
         self.root.join(CASEWORK)
+    }
+
+    /// Whom to tell what happens; made by whoever tells them, beside the log.
+    pub fn webhooks(&self) -> PathBuf {
+        self.root.join(WEBHOOKS)
     }
 
     /// Who changed what; made by whoever keeps it, beside the log.

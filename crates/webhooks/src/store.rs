@@ -5,6 +5,7 @@
 //! again. SIGKILL loses neither.
 
 pub mod changes;
+pub mod copy;
 pub mod deliveries;
 mod endpoints;
 pub mod outbox;

@@ -1,5 +1,5 @@
-//! A tenant without events gets another schema, and with it a new log: the trail goes along, and casework where it
-//! fits the new schema.
+//! A tenant without events gets another schema, and with it a new log: the trail and webhooks go along, and casework
+//! where it fits the new schema.
 
 use std::fs::{self, File};
 use std::io;
@@ -11,6 +11,7 @@ use node::tenant::documents::Author;
 use node::{History, NodeError, Place};
 use serde_json::json;
 use trail::{ActorKind, Entry, Source};
+use webhooks::store::copy;
 
 use super::writer::{LOG_BASE, Writer};
 use crate::error::Trouble;
@@ -71,6 +72,10 @@ fn carried(exchange: &Exchange) -> Result<(), Trouble> {
         } else {
             writer.casework_anew(now)?;
         }
+    }
+    if old.webhooks().exists() {
+        // Nothing in it is of a schema; its changes go on as they are numbered.
+        copy::copy_for_new_log(&old.webhooks(), &new.webhooks())?;
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use event::{EventTime, Record};
 use serde_json::{Map, Value, json};
 use trail::{ACTOR_BYTES_MAX, ActorKind, CONTENT_BYTES_MAX, Entry, Source, TARGET_BYTES_MAX};
 use trail::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, WHY_BYTES_MAX};
+use webhooks::store::changes::Change;
 
 /// The last document of each section, by its name: what a change replaces.
 pub(crate) type Bodies = BTreeMap<String, String>;
@@ -16,6 +17,7 @@ pub(crate) type Bodies = BTreeMap<String, String>;
 /// Where entries come from.
 pub(crate) const LOG: &str = "log";
 pub(crate) const CASEWORK: &str = "casework";
+pub(crate) const WEBHOOKS: &str = "webhooks";
 
 /// Who sets a tenant up, and who changes one that no server has open.
 const SET_UP: [&str; 2] = ["init", "starter model"];
@@ -167,6 +169,24 @@ pub(crate) fn of_change(change: &Changed, place: u64) -> Entry {
         why: clipped(change.why.as_deref().unwrap_or_default(), WHY_BYTES_MAX),
         source: Source {
             name: CASEWORK.to_owned(),
+            seq: place,
+        },
+    }
+}
+
+/// Endpoints and secrets of webhooks; a secret is told by its id alone.
+pub(crate) fn of_webhook(change: &Change, place: u64) -> Entry {
+    Entry {
+        at: change.at.millis(),
+        actor: actor(&change.actor),
+        actor_kind: kind_of(&change.actor),
+        action: format!("webhook.{}", change.action),
+        target: clipped(&change.target, TARGET_BYTES_MAX),
+        before: change.before.as_deref().map(read),
+        after: change.after.as_deref().map(read),
+        why: clipped(&change.why, WHY_BYTES_MAX),
+        source: Source {
+            name: WEBHOOKS.to_owned(),
             seq: place,
         },
     }

@@ -1,21 +1,42 @@
 //! The trail and where it stands in its sources.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use casework::Casework;
 use event::{EventTime, Position, Record};
 use serde_json::json;
 use trail::{Entry, Options, Trail, TrailError};
+use webhooks::Store;
 
 use super::Written;
 use super::cursor::{self, Cursor};
-use super::entries::{self, Bodies, CASEWORK, LOG, noticed};
+use super::entries::{self, Bodies, CASEWORK, LOG, WEBHOOKS, noticed};
 use crate::error::Trouble;
 
-/// Sources whose places say from where those of the log, of casework are counted.
+/// The source whose places say from where those of the log are counted.
 pub(super) const LOG_BASE: &str = "log.base";
-const CASEWORK_BASE: &str = "casework.base";
-/// Changes of casework that are read at once.
+
+/// A source that is a file of numbered changes; one that was made anew numbers them from 1 again.
+struct Numbered {
+    name: &'static str,
+    /// The source whose places say from where its own are counted.
+    base: &'static str,
+    /// What is told when it was made anew.
+    anew: &'static str,
+}
+
+const OF_CASEWORK: Numbered = Numbered {
+    name: CASEWORK,
+    base: "casework.base",
+    anew: "casework.anew",
+};
+const OF_WEBHOOKS: Numbered = Numbered {
+    name: WEBHOOKS,
+    base: "webhooks.base",
+    anew: "webhooks.anew",
+};
+/// Changes that are read at once.
 const CHANGES: usize = 512;
 
 pub(super) struct Writer {
@@ -24,8 +45,8 @@ pub(super) struct Writer {
     base: u64,
     next: Position,
     bodies: Bodies,
-    /// Whether this casework is known to be the one the trail has followed.
-    has_met: bool,
+    /// Files that are known to be those the trail has followed.
+    met: BTreeSet<&'static str>,
 }
 
 impl Writer {
@@ -49,7 +70,7 @@ impl Writer {
             trail,
             next: Position(0),
             bodies: Bodies::new(),
-            has_met: false,
+            met: BTreeSet::new(),
         };
         let seen = writer.trail.last(LOG).filter(|it| *it >= writer.base);
         if let Some(seen) = seen.filter(|seen| *seen >= writer.base + end.0) {
@@ -130,33 +151,62 @@ impl Writer {
 
     /// The next casework may be another one.
     pub fn forget_casework(&mut self) {
-        self.has_met = false;
+        self.met.remove(OF_CASEWORK.name);
     }
 
     /// What casework has that the trail has not; whether there may be more.
     pub fn casework(&mut self, casework: &Casework, now: EventTime) -> Result<bool, Trouble> {
-        let mut base = self.trail.last(CASEWORK_BASE).unwrap_or(0);
-        let last = self.trail.last(CASEWORK);
-        let mut after = last.filter(|last| *last > base).map_or(0, |it| it - base);
-        if !self.has_met && (casework.last_change()? as u64) < after {
-            base = self.casework_anew(now)?;
-            after = 0;
-        }
-        self.has_met = true;
+        let newest = || Ok(casework.last_change()? as u64);
+        let (base, after) = self.from_where(&OF_CASEWORK, newest, now)?;
         let changes = casework.changes_after(after as i64, CHANGES)?;
-        let found: Vec<Entry> = changes
-            .iter()
-            .map(|change| entries::of_change(change, base + change.seq as u64))
-            .collect();
-        self.append(&found)?;
-        Ok(found.len() == CHANGES)
+        let found = changes.iter();
+        let found = found.map(|change| entries::of_change(change, base + change.seq as u64));
+        self.append(&found.collect::<Vec<_>>())?;
+        Ok(changes.len() == CHANGES)
     }
 
-    /// Casework was made anew: from now on its numbers count from above all that were.
+    /// The same of webhooks; `None`: the tenant has had none.
+    pub fn webhooks(&mut self, webhooks: Option<&Store>, now: EventTime) -> Result<bool, Trouble> {
+        let newest = || Ok(webhooks.map_or(Ok(0), Store::last_change)?);
+        let (base, after) = self.from_where(&OF_WEBHOOKS, newest, now)?;
+        let Some(webhooks) = webhooks else {
+            // A file that comes later may be another one.
+            self.met.remove(OF_WEBHOOKS.name);
+            return Ok(false);
+        };
+        let changes = webhooks.changes_after(after, CHANGES)?;
+        let found = changes.iter();
+        let found = found.map(|change| entries::of_webhook(change, base + change.seq));
+        self.append(&found.collect::<Vec<_>>())?;
+        Ok(changes.len() == CHANGES)
+    }
+
+    /// What the source's numbers are counted from, and the last one that the trail has.
+    fn from_where(
+        &mut self,
+        source: &Numbered,
+        newest: impl FnOnce() -> Result<u64, Trouble>,
+        now: EventTime,
+    ) -> Result<(u64, u64), Trouble> {
+        let base = self.trail.last(source.base).unwrap_or(0);
+        let last = self.trail.last(source.name);
+        let after = last.filter(|last| *last > base).map_or(0, |it| it - base);
+        if !self.met.contains(source.name) && newest()? < after {
+            return Ok((self.anew(source, now)?, 0));
+        }
+        self.met.insert(source.name);
+        Ok((base, after))
+    }
+
     pub fn casework_anew(&mut self, now: EventTime) -> Result<u64, Trouble> {
-        let held = self.trail.last(CASEWORK_BASE).unwrap_or(0);
-        let base = self.trail.last(CASEWORK).unwrap_or(0).max(held) + 1;
-        let anew = noticed("casework.anew", now, json!({}), (CASEWORK_BASE, base));
+        self.anew(&OF_CASEWORK, now)
+    }
+
+    /// A source was made anew: from now on its numbers count from above all that were.
+    fn anew(&mut self, source: &Numbered, now: EventTime) -> Result<u64, Trouble> {
+        let held = self.trail.last(source.base).unwrap_or(0);
+        let base = self.trail.last(source.name).unwrap_or(0).max(held) + 1;
+        let anew = noticed(source.anew, now, json!({}), (source.base, base));
         self.append(&[anew])?;
         Ok(base)
     }

@@ -80,6 +80,7 @@ pub async fn set_schema(call: Call) -> Result<Response<Body>, Problem> {
         let _left = app.desk.leave(&name)?;
         let furnish = |new: &Place| {
             (app.schemas.furnish)(new)?;
+            app.process.webhooks.bar(&name);
             carry(&Exchange {
                 tenant: &name,
                 old: &old,
@@ -89,6 +90,7 @@ pub async fn set_schema(call: Call) -> Result<Response<Body>, Problem> {
             })
         };
         let set = app.node.set_schema(&name, &given.schema, furnish, deadline);
+        app.process.webhooks.admit(&name);
         set.map_err(Problem::from)
     });
     let set = set.await.map_err(Problem::internal)??;

@@ -159,7 +159,7 @@ pub fn app(node: Arc<Node>, tell: Tell, note: fn(&Note)) -> App {
         recent: Arc::default(),
     };
     let verifier = Verifier::new(tokens, Keys::secret(SECRET).unwrap());
-    let desk = Desk::start(node.clone(), tell).unwrap();
+    let desk = Desk::start(node.clone(), process.webhooks.clone(), tell).unwrap();
     App::new(node, Arc::new(desk), verifier, settings, schemas, process)
 }
 

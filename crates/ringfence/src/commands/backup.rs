@@ -2,15 +2,16 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use log::LogOptions;
-use node::Place;
 use node::backup::{self, Beside};
+use node::place::{CASEWORK, WEBHOOKS};
 use serde_json::json;
 use tempfile::TempDir;
+use webhooks::store::copy;
 
 use crate::cli::{BackupArgs, Cli, RestoreArgs};
 use crate::show;
@@ -19,12 +20,17 @@ pub fn take(cli: &Cli, args: &BackupArgs) -> Result<ExitCode> {
     let place = super::place(cli)?;
     let bar = show::bar(0, "backup", "bytes", cli.quiet);
     let to = args.to.as_path();
-    // Before casework, and that before the log: what one has seen of the other is in what is copied after it.
+    // Before casework and webhooks, and those before the log: what one has seen of another is in what is copied
+    // after it.
     let trail = backup::trail_files(&place)?;
-    let casework = casework_of(&place, to)?;
+    let home = beside(to)?;
+    let (casework, webhooks) = (home.path().join(CASEWORK), home.path().join(WEBHOOKS));
+    let has_casework = copied(&place.casework(), |from| casework::copy(from, &casework))?;
+    let has_webhooks = copied(&place.webhooks(), |from| copy::copy(from, &webhooks))?;
     let beside = Beside {
         config: args.config.as_deref(),
-        casework: casework.as_ref().map(|(_, file)| file.as_path()),
+        casework: has_casework.then_some(casework.as_path()),
+        webhooks: has_webhooks.then_some(webhooks.as_path()),
         trail: &trail,
     };
     let manifest = backup::take(&place, &cli.tenant, to, beside, |done, total| {
@@ -55,20 +61,25 @@ pub fn take(cli: &Cli, args: &BackupArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A copy of the tenant's casework in a directory of its own beside the backup, where it has any.
-fn casework_of(place: &Place, to: &Path) -> Result<Option<(TempDir, PathBuf)>> {
-    let from = place.casework();
-    if !from.exists() {
-        return Ok(None);
-    }
+/// A directory for copies that are finished before the backup begins, on its disk.
+fn beside(to: &Path) -> Result<TempDir> {
     let parent = to.parent().filter(|parent| !parent.as_os_str().is_empty());
     let parent = parent.unwrap_or(Path::new("."));
     fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
-    let home = TempDir::with_prefix_in(".casework-", parent)
-        .with_context(|| format!("cannot write in {}", parent.display()))?;
-    let file = home.path().join("casework.db");
-    casework::copy(&from, &file).with_context(|| format!("cannot copy {}", from.display()))?;
-    Ok(Some((home, file)))
+    TempDir::with_prefix_in(".backup-", parent)
+        .with_context(|| format!("cannot write in {}", parent.display()))
+}
+
+/// Whether there was such a file to be copied.
+fn copied<E>(from: &Path, copy: impl FnOnce(&Path) -> Result<(), E>) -> Result<bool>
+where
+    Result<(), E>: Context<(), E>,
+{
+    if !from.exists() {
+        return Ok(false);
+    }
+    copy(from).with_context(|| format!("cannot copy {}", from.display()))?;
+    Ok(true)
 }
 
 pub fn restore(cli: &Cli, args: &RestoreArgs) -> Result<ExitCode> {

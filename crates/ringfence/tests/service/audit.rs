@@ -2,6 +2,7 @@
 //! shows.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -336,4 +337,89 @@ fn a_backup_takes_the_trail_along_and_an_erasure_its_files() {
     let erased = erased.unwrap().ok();
     assert_eq!(erased["left"], 0);
     assert!(!trail.exists());
+}
+
+#[test]
+fn webhooks_are_audited_over_kills_and_come_along_in_a_backup_with_their_secrets_closed() {
+    let mut server = Server::start();
+    let (mut secrets, mut ids) = (Vec::new(), Vec::new());
+    for round in 0..4_u64 {
+        let mut client = server.client();
+        let url = format!("https://hooks.example.org/{round}");
+        let body = json!({ "url": url, "kinds": ["label.recorded"] });
+        let made = client.post("/v1/webhooks", &body.to_string());
+        assert_eq!(made.status, 201, "{}", made.text());
+        let made = made.json();
+        secrets.push(made["secret"].as_str().unwrap().to_owned());
+        let id = made["webhook"]["id"].as_str().unwrap().to_owned();
+        let path = format!("/v1/webhooks/{id}/secrets");
+        let added = client.post(&path, "{}").json();
+        secrets.push(added["secret"].as_str().unwrap().to_owned());
+        ids.push(id);
+        thread::sleep(Duration::from_millis(round * 41 % 120));
+        server.kill();
+        server.launch();
+    }
+    let mut client = server.client();
+    let told = |client: &mut Client, action: &str| -> Vec<Value> {
+        let end = Instant::now() + SOON;
+        loop {
+            let found = entries(client, &format!("&action={action}"));
+            if found.len() >= 4 {
+                return found.iter().map(|it| it["target"].clone()).collect();
+            }
+            assert!(Instant::now() < end, "{action}: {found:?}");
+            thread::sleep(Duration::from_millis(10));
+        }
+    };
+    assert_eq!(told(&mut client, "webhook.endpoint.created"), ids);
+    assert_eq!(told(&mut client, "webhook.secret.added").len(), 4);
+
+    let home = tempfile::TempDir::new().unwrap();
+    let to = home.path().join("copy");
+    let run = |server: &Server, args: &[&str]| {
+        let output = server.command(args).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    };
+    run(&server, &["backup", "--to", to.to_str().unwrap()]);
+    let mut other = Server::set_up("");
+    run(&other, &["restore", "--from", to.to_str().unwrap()]);
+    for file in [
+        to.join("webhooks.db"),
+        other.data().join("default/webhooks.db"),
+    ] {
+        let mode = fs::metadata(&file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", file.display());
+    }
+    other.launch();
+    let mut restored = other.client();
+    let kept = restored.get("/v1/webhooks").ok();
+    let kept = kept["webhooks"].as_array().unwrap().iter();
+    assert_eq!(kept.map(|it| it["id"].clone()).collect::<Vec<_>>(), ids);
+    let path = format!("/v1/webhooks/{}", ids[0]);
+    restored.send("DELETE", &path, &[], None).unwrap().ok();
+    let all = until(&mut restored, "webhook.endpoint.removed");
+    assert_eq!(all.last().unwrap()["target"], ids[0]);
+    let anew = all.iter().filter(|it| it["action"] == "webhooks.anew");
+    assert_eq!(anew.count(), 0, "they go on");
+
+    // Another schema of an empty tenant takes them along too.
+    let default = include_str!("../../../../schemas/default.toml");
+    let other = default.replacen("horizon = \"180d\"", "horizon = \"170d\"", 1);
+    let body = json!({ "schema": other }).to_string();
+    put(&mut restored, "/v1/schema", "application/json", "", &body);
+    let kept = restored.get("/v1/webhooks").ok();
+    assert_eq!(kept["webhooks"].as_array().unwrap().len(), 3);
+    let path = format!("/v1/webhooks/{}", ids[1]);
+    restored.send("DELETE", &path, &[], None).unwrap().ok();
+    let end = Instant::now() + SOON;
+    while entries(&mut restored, "&action=webhook.endpoint.removed").len() < 2 {
+        assert!(Instant::now() < end);
+        thread::sleep(Duration::from_millis(10));
+    }
+    let export = command(&server, &["export"]).1;
+    for secret in &secrets {
+        let key = secret.trim_start_matches("whsec_");
+        assert!(!export.contains(key), "a secret is in the trail");
+    }
 }

@@ -34,6 +34,15 @@ impl Store {
             Ok(rows.collect::<Result<_, _>>()?)
         })
     }
+
+    /// Number of the newest change there ever was; 0: none.
+    pub fn last_change(&self) -> Result<u64, WebhookError> {
+        self.read(|it| {
+            let sql = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'changes'";
+            let last: i64 = it.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+            Ok(last as u64)
+        })
+    }
 }
 
 fn change(row: &Row<'_>) -> rusqlite::Result<Change> {

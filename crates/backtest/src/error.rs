@@ -38,6 +38,18 @@ pub enum BacktestError {
 }
 
 impl BacktestError {
+    /// The field of the request that is wrong, where it is one.
+    pub fn field(&self) -> Option<String> {
+        match self {
+            BacktestError::Config(error) => error.field(),
+            BacktestError::Window { .. } | BacktestError::Empty { .. } => Some("from".to_owned()),
+            BacktestError::TooMany(_) => Some("until".to_owned()),
+            BacktestError::Cost { field, .. } => Some(format!("costs.{field}")),
+            BacktestError::Budget(_) => Some("alerts_per_day".to_owned()),
+            BacktestError::Node(_) | BacktestError::NoScores | BacktestError::Cancelled => None,
+        }
+    }
+
     /// Stable machine-readable code.
     pub fn code(&self) -> &'static str {
         match self {

@@ -60,10 +60,6 @@ impl Shelf {
         }
     }
 
-    pub fn parse(text: &str) -> Option<Shelf> {
-        Shelf::ALL.into_iter().find(|it| it.name() == text)
-    }
-
     fn condition(self) -> &'static str {
         match self {
             Shelf::Queue => "status = 'open' AND (snoozed_until IS NULL OR snoozed_until <= ?1)",

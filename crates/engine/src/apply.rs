@@ -11,6 +11,7 @@ use rules::RuleSet;
 use crate::decide::{Facts, Judge};
 use crate::lineup::Lineup;
 use crate::policy::{NoScore, Policy, Scored};
+use crate::read_rules::ReadRules;
 
 /// What a record did, for the shell to act on.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +42,9 @@ pub struct Engine {
     pub(crate) rates: RateTable,
     pub(crate) rates_version: u32,
     pub(crate) rules_body: String,
+    /// Read for what comes next; no state, it saves time.
+    pub(crate) read_rules: Option<ReadRules>,
+    pub(crate) rules_read: u64,
     pub(crate) lists_version: u32,
     pub(crate) judge: Judge,
     /// By event time.
@@ -67,6 +71,8 @@ impl Engine {
             rates: RateTable::default(),
             rates_version: 0,
             rules_body: String::new(),
+            read_rules: None,
+            rules_read: 0,
             lists_version: 0,
             newest_event: None,
             lineup: Lineup::default(),

@@ -1,5 +1,7 @@
 //! Sections of configuration: checked before they are written, applied when they are read.
 
+use std::sync::Arc;
+
 use event::rates::{RateTable, RatesError};
 use event::record::{Config, ConfigSection};
 use event::{Currency, EventTime, Schema};
@@ -10,6 +12,7 @@ use thiserror::Error;
 use crate::apply::{Effect, Engine};
 use crate::inputs::Field;
 use crate::policy::{Policy, PolicyError};
+use crate::read_rules::ReadRules;
 
 /// Why a section was refused; nothing was changed.
 #[derive(Clone, Debug, Error, PartialEq)]
@@ -73,6 +76,26 @@ impl ConfigError {
             ConfigError::SchemaText(_) => "schema",
         }
     }
+
+    /// The field that is wrong, by its path in what was handed in. Rules tell theirs by line and column, items of a
+    /// list by their number.
+    pub fn field(&self) -> Option<String> {
+        let plain = |field: &str| Some(field.to_owned());
+        match self {
+            ConfigError::Policy(error) => Some(error.field()),
+            ConfigError::Rates(error) => Some(error.field()),
+            ConfigError::Rules(_) | ConfigError::Lists(ListsError::Items(_)) => None,
+            ConfigError::RulesList { .. } | ConfigError::RulesListForm { .. } => {
+                plain("rules.when")
+            }
+            ConfigError::ListChange(error) => error.field().map(str::to_owned),
+            ConfigError::Lists(error) => Some(error.field().to_owned()),
+            ConfigError::ListField { .. } => plain("on"),
+            ConfigError::ListForm { .. } => plain("form"),
+            ConfigError::ListInUse { .. } => plain("list"),
+            ConfigError::Schema { .. } | ConfigError::SchemaText(_) => plain("schema"),
+        }
+    }
 }
 
 /// A section that has been read and holds.
@@ -80,7 +103,7 @@ enum Ready {
     Schema,
     Policy(Policy),
     Rates(RateTable),
-    Rules(RuleSet),
+    Rules(Arc<RuleSet>),
     Lists(Change),
 }
 
@@ -115,15 +138,31 @@ impl Engine {
 
     /// Whether a section would be taken at this time.
     pub fn check_config(
-        &self,
+        &mut self,
         section: ConfigSection,
         body: &str,
         at: EventTime,
     ) -> Result<(), ConfigError> {
         match self.read_config(section, body)? {
             Ready::Lists(change) => Ok(self.judge.lists.check(&change, at.millis())?),
+            Ready::Rules(rules) => {
+                rules.refuse_unknown_values()?;
+                // What follows at once is that they are set.
+                self.read_rules = Some(ReadRules::of(body, self.graph.schema(), rules));
+                Ok(())
+            }
             _ => Ok(()),
         }
+    }
+
+    /// Rules that need not be read when their text is set or checked.
+    pub fn hand_over(&mut self, read: ReadRules) {
+        self.read_rules = Some(read);
+    }
+
+    /// How many sets this engine has read itself.
+    pub fn rules_read(&self) -> u64 {
+        self.rules_read
     }
 
     pub(crate) fn configure(&mut self, config: &Config) -> Effect {
@@ -153,6 +192,7 @@ impl Engine {
             }
             Ready::Rules(rules) => {
                 self.judge.set_rules(rules);
+                self.read_rules = None;
                 self.rules_body = config.body.clone();
                 self.judge.rules_version = version;
             }
@@ -166,14 +206,13 @@ impl Engine {
         Ok(())
     }
 
-    fn read_config(&self, section: ConfigSection, body: &str) -> Result<Ready, ConfigError> {
-        let schema = self.graph.schema();
+    fn read_config(&mut self, section: ConfigSection, body: &str) -> Result<Ready, ConfigError> {
         Ok(match section {
             ConfigSection::Schema => {
-                check_schema(schema, body)?;
+                check_schema(self.graph.schema(), body)?;
                 Ready::Schema
             }
-            ConfigSection::Policy => Ready::Policy(Policy::parse(body, schema)?),
+            ConfigSection::Policy => Ready::Policy(Policy::parse(body, self.graph.schema())?),
             ConfigSection::Rates => Ready::Rates(RateTable::parse(body)?),
             ConfigSection::Rules => Ready::Rules(self.read_rules(body)?),
             ConfigSection::Lists => Ready::Lists(self.read_change(body)?),
@@ -181,8 +220,15 @@ impl Engine {
     }
 
     /// A rule set that could be in force now.
-    pub fn read_rules(&self, body: &str) -> Result<RuleSet, ConfigError> {
-        let rules = self.judge.read_rules(body)?;
+    fn read_rules(&mut self, body: &str) -> Result<Arc<RuleSet>, ConfigError> {
+        let held = self.read_rules.as_ref();
+        let rules = match held.filter(|it| it.is_of(body, self.graph.schema())) {
+            Some(read) => read.rules.clone(),
+            None => {
+                self.rules_read += 1;
+                Arc::new(self.judge.read_rules(body)?)
+            }
+        };
         for (list, sought) in rules.lists_sought() {
             let Some(definition) = self.judge.lists().definition(list) else {
                 let all = self.judge.lists().definitions();

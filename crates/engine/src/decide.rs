@@ -123,8 +123,8 @@ impl Judge {
     }
 
     /// Other rules from here on.
-    pub fn set_rules(&mut self, rules: RuleSet) {
-        self.rules = Arc::new(rules);
+    pub fn set_rules(&mut self, rules: impl Into<Arc<RuleSet>>) {
+        self.rules = rules.into();
         self.runs.tallies.clear();
     }
 

@@ -4,9 +4,13 @@
 //! The share is logged as each decision's propensity, by which training weighs it. The draw is a function of
 //! the event's id and a secret, so that a replay draws the same and nobody outside can tell which id passes.
 
+use std::ops::Range;
+
 use event::{Event, EventId};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 use crate::policy::PolicyError;
 
@@ -29,6 +33,56 @@ pub(crate) struct RandomApproveFile {
 /// A larger share is no probe any more but an open door.
 pub const SHARE_MAX: f64 = 0.1;
 pub const SECRET_BYTES: std::ops::RangeInclusive<usize> = 16..=128;
+
+/// What stands for the secret where a policy is shown to whom it is not told.
+pub const HIDDEN: &str = "(hidden)";
+const _: () = assert!(
+    HIDDEN.len() < *SECRET_BYTES.start(),
+    "no secret is taken for it"
+);
+
+/// A policy's text as everybody may see it.
+pub fn hidden(policy: &str) -> String {
+    match secret_of(policy) {
+        None => policy.to_owned(),
+        Some(at) => format!("{}{HIDDEN:?}{}", &policy[..at.start], &policy[at.end..]),
+    }
+}
+
+/// A policy that was shown so and comes back, with the secret of the one in force.
+pub fn revealed(policy: &str, held: &str) -> Result<String, PolicyError> {
+    let Some(at) = secret_of(policy).filter(|at| is_hidden(&policy[at.clone()])) else {
+        return Ok(policy.to_owned());
+    };
+    let Some(kept) = secret_of(held) else {
+        return Err(PolicyError::RandomApprove {
+            field: "random_approve.secret".to_owned(),
+            must: "told: the policy in force has none that could be kept".to_owned(),
+        });
+    };
+    let (before, after) = (&policy[..at.start], &policy[at.end..]);
+    Ok(format!("{before}{}{after}", &held[kept]))
+}
+
+/// As JSON became TOML it may have other quotes.
+fn is_hidden(literal: &str) -> bool {
+    literal.trim_matches(['"', '\'']) == HIDDEN
+}
+
+/// Where the secret's literal stands, quotes and all. `None`: there is none, or the text is no policy.
+fn secret_of(policy: &str) -> Option<Range<usize>> {
+    let document = DeTable::parse(policy).ok()?;
+    let draw = field(document.get_ref(), "random_approve")?;
+    let DeValue::Table(draw) = draw.get_ref() else {
+        return None;
+    };
+    Some(field(draw, "secret")?.span())
+}
+
+fn field<'t, 'd>(table: &'t DeTable<'d>, name: &str) -> Option<&'t Spanned<DeValue<'d>>> {
+    let found = table.iter().find(|(key, _)| key.get_ref() == name);
+    found.map(|(_, value)| value)
+}
 
 impl RandomApprove {
     pub(crate) fn check(file: RandomApproveFile) -> Result<RandomApprove, PolicyError> {

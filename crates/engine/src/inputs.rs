@@ -5,7 +5,7 @@ use event::schema::{Domain, Part, TEXT_BYTES_MAX};
 use event::{AttributeIx, EntityId, Event, EventId, RoleIx, Schema};
 use graph::FeatureList;
 use lists::Probe;
-use rules::{Slot, Type, VariableIx, Vocabulary};
+use rules::{Slot, Type, Values, VariableIx, Vocabulary};
 
 /// Where a variable's value comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +63,8 @@ impl Inputs {
             meanings: Vec::new(),
         };
         inputs.add_fields();
+        let types = schema.event_types.iter().map(|it| it.name.clone());
+        inputs.declare("event_type", Values::These(types.collect()));
         for (role, ix) in schema.roles.iter().zip(0..) {
             let meaning = format!("id of the {}", role.name);
             let of = text(EntityId::MAX_BYTES);
@@ -134,9 +136,13 @@ impl Inputs {
             let meaning = format!("attribute {}", attribute.name);
             // Under its own name where that is free and no word of the language.
             let plain = self.add(&attribute.name, of, true, source, meaning.clone());
+            let mut name = attribute.name.clone();
             if !plain {
-                let name = format!("attributes.{}", attribute.name);
+                name = format!("attributes.{}", attribute.name);
                 self.add(&name, of, true, source, meaning);
+            }
+            if matches!(attribute.domain, Domain::Categorical { .. }) {
+                self.declare(&name, Values::Untold);
             }
         }
     }
@@ -188,6 +194,12 @@ impl Inputs {
             self.meanings.push(meaning);
         }
         added
+    }
+
+    fn declare(&mut self, name: &str, values: Values) {
+        if let Some(ix) = self.vocabulary.find(name) {
+            self.vocabulary.declare(ix, values);
+        }
     }
 
     pub fn explained(&self) -> Vec<Explained> {

@@ -13,12 +13,14 @@ pub mod inputs;
 pub mod lineup;
 pub mod policy;
 
+mod read_rules;
 mod snapshot;
 
 pub use apply::{Effect, Engine};
 pub use config::ConfigError;
 pub use lineup::Lineup;
 pub use policy::{NoScore, Policy, PolicyError, Scored};
+pub use read_rules::ReadRules;
 pub use snapshot::RestoreError;
 
 /// Changes when the same log would lead to another state.

@@ -47,8 +47,8 @@ pub enum NoScore {
 
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum PolicyError {
-    #[error("policy is not valid TOML: {0}")]
-    Toml(String),
+    #[error("policy is not valid TOML: {message}")]
+    Toml { field: String, message: String },
     #[error(
         "{field}: thresholds must be 0..=1000 (1001: never) and challenge <= review <= decline, got {got}"
     )]
@@ -101,8 +101,7 @@ impl Default for Policy {
 
 impl Policy {
     pub fn parse(text: &str, schema: &Schema) -> Result<Policy, PolicyError> {
-        let file: PolicyFile = toml::from_str(text)
-            .map_err(|error| PolicyError::Toml(error.to_string().trim().to_owned()))?;
+        let file = read(text)?;
         let fallback = match file.fallback {
             None => DecisionKind::Review,
             Some(name) => {
@@ -145,6 +144,38 @@ impl Policy {
 
     pub fn random_approve(&self) -> Option<&RandomApprove> {
         self.random_approve.as_ref()
+    }
+}
+
+/// The document, or which of its fields is wrong.
+fn read(text: &str) -> Result<PolicyFile, PolicyError> {
+    let refused = |field: String, error: &toml::de::Error| PolicyError::Toml {
+        field,
+        message: error.to_string().trim().to_owned(),
+    };
+    let document = toml::Deserializer::parse(text);
+    let document = document.map_err(|error| refused("policy".to_owned(), &error))?;
+    serde_path_to_error::deserialize(document).map_err(|error| {
+        let path = error.path().to_string();
+        let field = if path == "." {
+            "policy".to_owned()
+        } else {
+            path
+        };
+        refused(field, error.inner())
+    })
+}
+
+impl PolicyError {
+    /// Its path in the document; `policy` where it is the whole.
+    pub fn field(&self) -> String {
+        match self {
+            PolicyError::Toml { field, .. }
+            | PolicyError::Order { field, .. }
+            | PolicyError::RandomApprove { field, .. } => field.clone(),
+            PolicyError::EventType { value, .. } => format!("event_types.{value}"),
+            PolicyError::Fallback { .. } => "fallback".to_owned(),
+        }
     }
 }
 

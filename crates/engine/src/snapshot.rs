@@ -103,6 +103,8 @@ impl Engine {
             rates: RateTable::parse(&rates.body).map_err(|_| malformed("rates"))?,
             rates_version: rates.version,
             rules_body: rules.body,
+            read_rules: None,
+            rules_read: 0,
             lists_version,
             newest_event: (has_event != 0).then_some(newest),
             judge,

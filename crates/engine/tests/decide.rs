@@ -12,7 +12,7 @@ use event::{Event, EventTime, Position, Schema};
 use graph::Sample;
 use graph::sample::SampleParts;
 use lists::{Change, Definition, Effect, Form, NewItem, Value};
-use ringfence_engine::{ConfigError, Effect as Done, Engine, NoScore, Scored};
+use ringfence_engine::{ConfigError, Effect as Done, Engine, NoScore, ReadRules, Scored};
 
 const POLICY: &str = "[thresholds]\nchallenge = 300\nreview = 600\ndecline = 900\n";
 const NOW: &str = "2026-03-01T12:00:00Z";
@@ -477,4 +477,61 @@ fn rules_in_shadow_crowd_out_no_rule_with_effect() {
     assert_eq!(decided.findings.rules.len(), 61);
     assert_eq!(decided.findings.rules[0].rule, "last");
     assert_eq!(decided.findings.rules[0].alert, Some(Severity::High));
+}
+
+#[test]
+fn a_value_that_never_comes_is_refused_of_whom_hands_it_in_and_run_where_the_log_has_it() {
+    let mut world = World::new();
+    let rules = |when: &str| {
+        format!(
+            "[[rules]]\nid = \"a\"\nstatus = \"active\"\ndecision = \"review\"\nwhen = '{when}'\n"
+        )
+    };
+    for (when, code) in [
+        (r#"event_type == "paymnt""#, "unknown_value"),
+        (r#"!(event_type in ["payment", "gift"])"#, "unknown_value"),
+        (r#""gift" != event_type"#, "unknown_value"),
+    ] {
+        let Err(ConfigError::Rules(error)) = world.set(ConfigSection::Rules, &rules(when)) else {
+            panic!("{when} was taken")
+        };
+        assert_eq!(error.problems.len(), 1, "{error}");
+        assert_eq!(error.problems[0].cause.code(), code, "{error}");
+        assert!(error.problems[0].in_expression.is_some());
+    }
+    assert_eq!(world.engine.version_of(ConfigSection::Rules), 0);
+    world
+        .set(
+            ConfigSection::Rules,
+            &rules(r#"event_type in ["payment", "login"]"#),
+        )
+        .unwrap();
+
+    let features = world.engine.features().clone();
+    let read = |when: &str| ReadRules::read(rules(when), &world.schema, &features);
+    let open = read(r#"channel == "mobil" && event_type == "payment""#).unwrap();
+    let warnings: Vec<String> = open.warnings().map(ToString::to_string).collect();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(
+        warnings[0].contains("whether channel is ever \"mobil\""),
+        "{warnings:?}"
+    );
+    assert!(read(r#"event_type == "gift""#).is_err());
+
+    // An older log may hold one: it decides by it as it did.
+    let config = Config {
+        at: EventTime::parse_iso("2026-03-01T00:00:00Z").unwrap(),
+        section: ConfigSection::Rules,
+        version: 2,
+        author: "ann".into(),
+        why: Default::default(),
+        body: rules(r#"event_type != "gift""#),
+    };
+    let effect = world
+        .engine
+        .apply(Position(world.next), &Record::Config(config));
+    world.next += 1;
+    assert_eq!(effect, Done::Configured(ConfigSection::Rules, 2));
+    let decided = world.decide("e1", "", Err(NoScore::NoModel));
+    assert_eq!(decided.source, DecisionSource::Rule);
 }

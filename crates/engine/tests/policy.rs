@@ -10,6 +10,7 @@ use event::record::{
 };
 use event::{Event, EventTime, Position, RoleIx, Schema};
 use graph::Sample;
+use ringfence_engine::exploration::{hidden, revealed};
 use ringfence_engine::{Effect, Engine, NoScore, Policy, Scored};
 
 fn schema() -> Schema {
@@ -140,30 +141,97 @@ fn without_a_score_the_decision_is_a_named_fallback() {
 fn a_broken_policy_is_refused_with_the_field() {
     let schema = schema();
     let good = "[thresholds]\nchallenge = 1\nreview = 2\ndecline = 3\n";
-    for (text, wanted) in [
-        ("", "missing field `thresholds`"),
+    let draw =
+        |text: &str| format!("{good}[random_approve]\nshare = 0.01\namount_max = 9.0\n{text}");
+    for (text, wanted, field) in [
+        ("", "missing field `thresholds`", "policy"),
+        ("[thresholds", "TOML", "policy"),
         (
             "[thresholds]\nchallenge = 3\nreview = 2\ndecline = 4\n",
             "thresholds: thresholds must be",
+            "thresholds",
         ),
         (
             "[thresholds]\nchallenge = 1\nreview = 2\ndecline = 1002\n",
             "got 1 / 2 / 1002",
+            "thresholds",
         ),
-        (&format!("fallback = \"pass\"\n{good}"), "got \"pass\""),
+        (
+            "[thresholds]\nchallenge = 1\nreview = \"2\"\ndecline = 3\n",
+            "invalid type",
+            "thresholds.review",
+        ),
+        (
+            &format!("fallback = \"pass\"\n{good}"),
+            "got \"pass\"",
+            "fallback",
+        ),
         (
             &format!("{good}[event_types.gift]\nchallenge = 1\nreview = 2\ndecline = 3\n"),
             "unknown event type \"gift\"",
+            "event_types.gift",
         ),
         (
             &format!("{good}[event_types.login]\nchallenge = 9\nreview = 2\ndecline = 3\n"),
             "event_types.login: thresholds",
+            "event_types.login",
         ),
-        (&format!("extra = 1\n{good}"), "unknown field `extra`"),
+        (
+            &format!("extra = 1\n{good}"),
+            "unknown field `extra`",
+            "extra",
+        ),
+        (
+            &draw("secret = \"short\"\n"),
+            "random_approve.secret must be of 16 to 128 bytes",
+            "random_approve.secret",
+        ),
+        (
+            &draw("secret = 7\n"),
+            "invalid type",
+            "random_approve.secret",
+        ),
     ] {
-        let error = Policy::parse(text, &schema).unwrap_err().to_string();
+        let error = Policy::parse(text, &schema).unwrap_err();
+        assert_eq!(error.field(), field, "{error}");
+        let error = error.to_string();
         assert!(error.contains(wanted), "{error:?} does not say {wanted:?}");
     }
+}
+
+#[test]
+fn a_shown_policy_has_no_secret_and_keeps_it_when_it_comes_back() {
+    const SECRET: &str = "0123456789abcdef";
+    let policy = |secret: &str| {
+        format!(
+            "# ours\n[thresholds]\nchallenge = 1\nreview = 2\ndecline = 3\n\n[random_approve] # a few\nshare = 0.01\nsecret = {secret}  # kept\namount_max = 9.0\n"
+        )
+    };
+    let inline = "random_approve = { secret = 'a#b\"c-0123456789', share = 0.1 }\n";
+    for (whole, literal) in [
+        (policy(&format!("{SECRET:?}")), format!("{SECRET:?}")),
+        (
+            policy(&format!("'''{SECRET}'''")),
+            format!("'''{SECRET}'''"),
+        ),
+        (inline.to_owned(), "'a#b\"c-0123456789'".to_owned()),
+    ] {
+        let shown = hidden(&whole);
+        assert_eq!(shown, whole.replace(&literal, "\"(hidden)\""));
+        assert_eq!(revealed(&shown, &whole).unwrap(), whole);
+        let json = shown.replace("\"(hidden)\"", "'(hidden)'");
+        assert_eq!(revealed(&json, &whole).unwrap(), whole);
+    }
+    // A new secret is one, and without the draw there is nothing to hide.
+    let other = policy("\"fedcba9876543210\"");
+    assert_eq!(
+        revealed(&other, &policy("\"0123456789abcdef\"")).unwrap(),
+        other
+    );
+    let plain = "[thresholds]\nchallenge = 1\nreview = 2\ndecline = 3\n";
+    assert_eq!(hidden(plain), plain);
+    let refused = revealed(&hidden(&other), plain).unwrap_err();
+    assert_eq!(refused.field(), "random_approve.secret");
 }
 
 #[test]

@@ -21,15 +21,41 @@ pub enum RatesError {
     Currency(String),
     #[error("rates.{currency} must be between 1e-6 and 1e6, got {value}")]
     Range { currency: String, value: f64 },
+    #[error("rates.{currency} must be a number, got {found}")]
+    Number {
+        currency: String,
+        found: &'static str,
+    },
+}
+
+impl RatesError {
+    /// Its path; `rates` where it is the whole document.
+    pub fn field(&self) -> String {
+        match self {
+            RatesError::Toml(_) => "rates".to_owned(),
+            RatesError::Currency(currency)
+            | RatesError::Range { currency, .. }
+            | RatesError::Number { currency, .. } => format!("rates.{currency}"),
+        }
+    }
 }
 
 impl RateTable {
     /// Parses lines such as `USD = 0.92`.
     pub fn parse(text: &str) -> Result<RateTable, RatesError> {
-        let file: BTreeMap<String, f64> =
+        let file: BTreeMap<String, toml::Value> =
             toml::from_str(text).map_err(|e| RatesError::Toml(e.to_string().trim().to_owned()))?;
         let mut rates = Vec::with_capacity(file.len());
         for (code, value) in file {
+            let value = match &value {
+                toml::Value::Float(value) => *value,
+                toml::Value::Integer(value) => *value as f64,
+                other => {
+                    let found = other.type_str();
+                    let currency = code;
+                    return Err(RatesError::Number { currency, found });
+                }
+            };
             let currency =
                 Currency::parse(&code).map_err(|_| RatesError::Currency(code.clone()))?;
             if !(1e-6..=1e6).contains(&value) {

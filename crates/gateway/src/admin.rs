@@ -15,6 +15,7 @@ use tokio::runtime::Handle;
 use tokio::time::sleep;
 
 use crate::app::Call;
+use crate::given;
 use crate::notes::NoteLevel;
 use crate::problem::Problem;
 use crate::query::Query;
@@ -105,6 +106,7 @@ fn queue(tenant: &TenantHandle) -> Value {
         "bytes": bytes,
         "bytes_max": limits.bytes_max,
         "refused": refused,
+        "rules_read": counters.rules_read.get(),
         "expired": counters.expired.get(),
         "abandoned": counters.abandoned.get(),
         "owner": progress(tenant.owner()),
@@ -170,8 +172,7 @@ async fn log_level(call: Call) -> Result<Response<Body>, Problem> {
 
 async fn set_log_level(call: Call) -> Result<Response<Body>, Problem> {
     Query::parse(call.uri.query(), &[])?;
-    let given: NewLevel = serde_json::from_slice(&call.body)
-        .map_err(|error| Problem::bad("not_json", format!("the body is no level: {error}")))?;
+    let given: NewLevel = given::read(&call.body, "level")?;
     let level = NoteLevel::parse(&given.level)
         .ok_or_else(|| Problem::bad("level_name", "level must be error, warning, info or debug"))?;
     call.app.process.notes.set_level(level);

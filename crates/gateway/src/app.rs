@@ -52,6 +52,8 @@ pub struct App {
     traces: Traces,
     /// Model files and CSV are large: one is read at a time.
     pub uploads: Arc<Semaphore>,
+    /// So are sets of rules, which take long.
+    pub readers: Arc<Semaphore>,
     draining: AtomicBool,
 }
 
@@ -119,6 +121,7 @@ impl App {
             backtests: Backtests::default(),
             traces: Traces::new(),
             uploads: Arc::new(Semaphore::new(1)),
+            readers: Arc::new(Semaphore::new(1)),
             draining: AtomicBool::new(false),
         }
     }

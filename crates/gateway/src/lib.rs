@@ -11,6 +11,7 @@ pub mod routes;
 pub mod backtests;
 
 pub mod gate;
+pub mod given;
 pub mod problem;
 pub mod query;
 pub mod render;

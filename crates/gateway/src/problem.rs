@@ -219,26 +219,30 @@ fn refused(error: NodeError) -> Problem {
     }
 }
 
+/// A problem of rules with its place.
+pub fn problem_value(problem: &rules::Problem) -> Value {
+    let within = problem.in_expression;
+    json!({
+        "rule": problem.rule,
+        "line": problem.place.line,
+        "column": problem.place.column,
+        "line_of_when": within.map(|place| place.line),
+        "column_of_when": within.map(|place| place.column),
+        "code": problem.cause.code(),
+        "message": problem.cause.to_string(),
+    })
+}
+
 fn refused_config(code: &'static str, message: String, error: &ConfigError) -> Problem {
+    let field = json!({ "field": error.field() });
     match error {
         ConfigError::Rules(error) => {
-            let problems = error.problems.iter().map(|it| {
-                let within = it.in_expression;
-                json!({
-                    "rule": it.rule,
-                    "line": it.place.line,
-                    "column": it.place.column,
-                    "line_of_when": within.map(|place| place.line),
-                    "column_of_when": within.map(|place| place.column),
-                    "code": it.cause.code(),
-                    "message": it.cause.to_string(),
-                })
-            });
+            let problems = error.problems.iter().map(problem_value);
             let detail = json!({ "problems": problems.collect::<Vec<_>>() });
             Problem::bad(code, message).with_detail(detail)
         }
         ConfigError::Lists(ListsError::Unknown { .. }) => {
-            Problem::new(StatusCode::NOT_FOUND, code, message)
+            Problem::new(StatusCode::NOT_FOUND, code, message).with_detail(field)
         }
         ConfigError::Lists(ListsError::Items(faults)) => {
             let items = faults.iter().map(|fault| {
@@ -252,8 +256,8 @@ fn refused_config(code: &'static str, message: String, error: &ConfigError) -> P
             Problem::bad(code, message).with_detail(detail)
         }
         ConfigError::ListInUse { .. } | ConfigError::Lists(ListsError::Exists { .. }) => {
-            Problem::new(StatusCode::CONFLICT, code, message)
+            Problem::new(StatusCode::CONFLICT, code, message).with_detail(field)
         }
-        _ => Problem::bad(code, message),
+        _ => Problem::bad(code, message).with_detail(field),
     }
 }

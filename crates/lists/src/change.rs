@@ -66,6 +66,19 @@ pub enum ChangeError {
     NotCanonical { line: usize, expected: String },
 }
 
+impl ChangeError {
+    /// What of a change is wrong, where it is one thing.
+    pub fn field(&self) -> Option<&'static str> {
+        match self {
+            ChangeError::TooLong { .. } | ChangeError::ItemCount { .. } => Some("items"),
+            ChangeError::Field { field, .. } => Some(field),
+            ChangeError::Line { .. }
+            | ChangeError::Version { .. }
+            | ChangeError::NotCanonical { .. } => None,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Verb {

@@ -107,6 +107,20 @@ impl ListsError {
     }
 }
 
+impl ListsError {
+    /// What of the request is wrong; items have theirs each.
+    pub fn field(&self) -> &'static str {
+        match self {
+            ListsError::Name { field, .. } => field,
+            ListsError::Exists { .. } | ListsError::Unknown { .. } | ListsError::TooManyLists => {
+                "list"
+            }
+            ListsError::FormFixed { .. } => "form",
+            ListsError::TooManyItems { .. } | ListsError::Items(_) => "items",
+        }
+    }
+}
+
 impl ItemError {
     /// Stable, for an API and for a report of rejects.
     pub fn code(&self) -> &'static str {

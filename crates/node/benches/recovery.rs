@@ -1,5 +1,5 @@
 //! Recovery: how fast the tail of a log becomes state again, what a snapshot saves, and what one that is made beside
-//! a tenant costs those who wait for its answers.
+//! a tenant costs those who wait for its answers; and how fast whoever follows the log reads it.
 //!
 //! `cargo bench -p ringfence-node --bench recovery -- 300000` names the number of events. Each has four
 //! to six entities of `schemas/default.toml`; one in fifty gets a fraud label. Files lie under the target
@@ -16,7 +16,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use event::json::{Line, parse_line};
-use event::{Event, Record, Schema};
+use event::{Event, Position, Record, Schema};
 use log::LogOptions;
 use ringfence_node::breaker::BreakerSettings;
 use ringfence_node::clock::Clock;
@@ -143,6 +143,7 @@ fn main() {
         "snapshot + {} records: open in {seconds:.2} s",
         recovered.replayed
     );
+    followed(&root);
     beside(&root, events);
     std::fs::remove_dir_all(&root).unwrap();
 }
@@ -186,6 +187,30 @@ fn settings(snapshot_records: u64) -> NodeSettings {
             log: LogOptions::default(),
         },
     }
+}
+
+/// The whole log as desk and webhooks take it, and one record at a time, as they come when nothing else does.
+fn followed(root: &Path) {
+    let node = Node::open(root, settings(u64::MAX / 2)).unwrap();
+    let tenant = node.tenant("bench").unwrap();
+    while tenant.status().is_some() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let most = tenant.committed().0;
+    for (batch, most) in [(1024, most), (1, most.min(20_000))] {
+        let mut follower = tenant.follower(Position(0));
+        let started = Instant::now();
+        let mut records = 0;
+        while records < most {
+            records += follower.next_batch(batch).unwrap().len() as u64;
+        }
+        let seconds = started.elapsed().as_secs_f64();
+        println!(
+            "followed by batches of {batch}: {records} records in {seconds:.2} s = {:.0} records/s",
+            records as f64 / seconds
+        );
+    }
+    assert!(node.drain(LONG));
 }
 
 /// The longest answers, with no snapshot under way and while one is made, and what a copy of the state on the

@@ -52,6 +52,8 @@ pub struct Counters {
     pub switch_pause_us_max: Count,
     /// From the call to the switch, of those that had no channel to wait for, microseconds.
     pub swap_us_max: Count,
+    /// Rule sets that the owner has read itself: those of its log, when it was opened, and no other.
+    pub rules_read: Count,
     /// What is held, and what may be.
     pub entities: Count,
     pub entities_max: Count,

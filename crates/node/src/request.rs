@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use engine::Lineup;
+use engine::{Lineup, ReadRules};
 use event::json::{LabelLine, OutcomeLine};
 use event::record::ConfigSection;
 use event::{Event, EventId, EventTime, KindIx, Position};
@@ -39,11 +39,21 @@ pub enum Request {
         /// Only if the section still has this version.
         expected: Option<u32>,
     },
+    /// The same of rules that whoever asks has read: it takes long, and the owner must not.
+    SetRules {
+        rules: Box<ReadRules>,
+        author: Author,
+        expected: Option<u32>,
+    },
     Document(ConfigSection),
     /// Whether a section would be taken.
     Check {
         section: ConfigSection,
         body: String,
+        at: EventTime,
+    },
+    CheckRules {
+        rules: Box<ReadRules>,
         at: EventTime,
     },
     /// The rules in force, and what became of each.
@@ -145,6 +155,7 @@ impl Request {
                 | Request::Label(..)
                 | Request::Outcome(..)
                 | Request::SetDocument { .. }
+                | Request::SetRules { .. }
                 | Request::Activate(_)
                 | Request::Move(..)
         )
@@ -157,7 +168,10 @@ impl Request {
         match self {
             Request::Decide { event, .. } | Request::Ingest(event) => Some(&mut event.received_at),
             Request::Label(_, at) | Request::Outcome(_, at) | Request::Check { at, .. } => Some(at),
-            Request::SetDocument { author, .. } => Some(&mut author.at),
+            Request::CheckRules { at, .. } => Some(at),
+            Request::SetDocument { author, .. } | Request::SetRules { author, .. } => {
+                Some(&mut author.at)
+            }
             _ => None,
         }
     }

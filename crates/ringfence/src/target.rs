@@ -1,6 +1,7 @@
 //! Where a change of configuration goes: a tenant's directory that no server has open, or a running server.
 
 use anyhow::{Context, Result, bail};
+use engine::ReadRules;
 use event::record::ConfigSection;
 use lists::{Change, Definition, Written, is_name};
 use node::Tenant;
@@ -69,15 +70,32 @@ impl Target {
         }
     }
 
-    pub fn check_rules(&self, text: &str) -> Result<()> {
+    /// The rules in force with what became of each; `None` without a server, which counts.
+    pub fn rule_counts(&self) -> Result<Option<Vec<Value>>> {
+        match self {
+            Target::Stopped(..) => Ok(None),
+            Target::Running(remote) => {
+                let told = remote.get(&path(ConfigSection::Rules))?;
+                Ok(Some(told["rules"].as_array().cloned().unwrap_or_default()))
+            }
+        }
+    }
+
+    /// What cannot be checked of rules that would be taken.
+    pub fn check_rules(&mut self, text: &str) -> Result<Vec<String>> {
         match self {
             Target::Stopped(tenant, _) => {
-                Ok(tenant.check_document(ConfigSection::Rules, text, node::clock::now()?)?)
+                let (schema, features) = (tenant.schema(), tenant.engine().features());
+                let read = ReadRules::read(text.to_owned(), schema, features)?;
+                let warnings = read.warnings().map(ToString::to_string).collect();
+                tenant.check_rules(read, node::clock::now()?)?;
+                Ok(warnings)
             }
             Target::Running(remote) => {
                 let body = text.as_bytes();
-                remote.send(Method::POST, "/v1/rules/validate", TOML, body)?;
-                Ok(())
+                let told = remote.send(Method::POST, "/v1/rules/validate", TOML, body)?;
+                let warnings = told["warnings"].as_array().into_iter().flatten();
+                Ok(warnings.map(warning).collect())
             }
         }
     }
@@ -139,6 +157,13 @@ impl Target {
             Target::Running(remote) => send_change(remote, change),
         }
     }
+}
+
+/// As the library writes one.
+fn warning(told: &Value) -> String {
+    let text = |name: &str| told[name].as_str().unwrap_or_default().to_owned();
+    let (line, rule, message) = (&told["line"], text("rule"), text("message"));
+    format!("line {line}, rule {rule:?}: {message}")
 }
 
 fn path(section: ConfigSection) -> String {

@@ -9,7 +9,7 @@ pub use context::{LISTS_MAX, PATTERNS_MAX, Sought};
 use crate::parse::{Kind, Node, Operator};
 use crate::problem::{Cause, Fault, PROBLEMS_PER_RULE_MAX, shown};
 use crate::program::{BoolExpr, MillisExpr, NumberExpr, TextExpr};
-use crate::vocabulary::{Type, nearest};
+use crate::vocabulary::{Type, Values, nearest};
 
 pub(crate) use context::Context;
 
@@ -287,6 +287,10 @@ impl Checker<'_, '_> {
                 Typed::Bool(BoolExpr::Numbers(operator, Box::new([left, right])))
             }
             (Typed::Text(left), Typed::Text(right)) if !arithmetic => {
+                if equality {
+                    self.weigh(&two[0], &two[1]);
+                    self.weigh(&two[1], &two[0]);
+                }
                 let compared = text_bytes(&left).min(text_bytes(&right));
                 self.spend(compared / COMPARED_PER_UNIT, at)?;
                 Typed::Bool(BoolExpr::Texts(operator, Box::new([left, right])))
@@ -335,10 +339,49 @@ impl Checker<'_, '_> {
         })
     }
 
+    /// Whether the variable `name` can be what it is compared with. A text that it never is makes a rule that never
+    /// holds, or always: the document has no fault, and its author has one.
+    fn weigh(&mut self, name: &Node, literal: &Node) {
+        let Some(Constant::Text(value)) = self.constant(literal) else {
+            return;
+        };
+        let Kind::Name(name) = &name.kind else {
+            return;
+        };
+        let bound = self.bound.iter().any(|(it, _)| it == name);
+        let Some(ix) = self.context.vocabulary.find(name).filter(|_| !bound) else {
+            return;
+        };
+        let variable = shown(name);
+        let cause = match &self.context.vocabulary.variable(ix).values {
+            Values::Any => return,
+            Values::These(known) if known.contains(&value) => return,
+            Values::These(known) => Cause::UnknownValue {
+                variable,
+                nearest: nearest(&value, known.iter().map(String::as_str)),
+                value: shown(&value),
+            },
+            Values::Untold => Cause::UncheckedValue {
+                variable,
+                value: shown(&value),
+            },
+        };
+        let doubt = Fault::new(literal.at, cause);
+        let doubts = &mut self.context.doubts;
+        if doubts.len() < PROBLEMS_PER_RULE_MAX && !doubts.contains(&doubt) {
+            doubts.push(doubt);
+        }
+    }
+
     /// `value in [constant, ...]`.
     fn in_list(&mut self, value: &Node, list: &Node) -> Checked<Typed> {
         let typed = self.typed(value);
         let elements = self.constants(list)?;
+        if let Kind::List(written) = &list.kind {
+            written
+                .iter()
+                .for_each(|element| self.weigh(value, element));
+        }
         let steps = elements.len().max(1).ilog2() + 1;
         // For the room they take: a body unrolled a thousand times holds a thousand lists.
         self.spend(elements.len() as u32 / ELEMENTS_PER_UNIT, list.at)?;

@@ -81,17 +81,22 @@ impl<'d> Problems<'d> {
 
     /// At a byte of an expression.
     pub fn within(&mut self, rule: Option<&str>, when: &When, at: usize, cause: Cause) {
-        if !self.takes_more() {
-            return;
+        if self.takes_more() {
+            let problem = self.placed(rule, when, at, cause);
+            self.list.push(problem);
         }
+    }
+
+    /// One of an expression with its place, and not among them.
+    pub fn placed(&self, rule: Option<&str>, when: &When, at: usize, cause: Cause) -> Problem {
         let raw = self.document.get(when.span.clone()).unwrap_or_default();
         let place = Place::of(self.document, when.span.start + raw_offset(raw, at));
-        self.list.push(Problem {
+        Problem {
             rule: rule.map(str::to_owned),
             place,
             in_expression: Some(Place::of(&when.source, at)),
             cause,
-        });
+        }
     }
 
     pub fn line_of(&self, at: usize) -> u32 {

@@ -34,5 +34,5 @@ pub use set::{
     TagSet, Verdict,
 };
 pub use vocabulary::{
-    NAME_BYTES_MAX, Type, VARIABLES_MAX, Variable, VariableIx, Vocabulary, VocabularyError,
+    NAME_BYTES_MAX, Type, VARIABLES_MAX, Values, Variable, VariableIx, Vocabulary, VocabularyError,
 };

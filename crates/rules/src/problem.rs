@@ -149,6 +149,16 @@ pub enum Cause {
         construct: String,
         instead: &'static str,
     },
+    #[error("{variable} is never {value:?}{}", did_you_mean(nearest))]
+    UnknownValue {
+        variable: String,
+        value: String,
+        nearest: Option<String>,
+    },
+    #[error(
+        "whether {variable} is ever {value:?} cannot be checked: the schema does not say its values"
+    )]
+    UncheckedValue { variable: String, value: String },
     #[error("bad pattern: {0}")]
     BadPattern(String),
     #[error("{of} costs {cost}, more than {max}")]
@@ -177,6 +187,8 @@ impl Cause {
             Cause::Arguments { .. } => "wrong_arguments",
             Cause::WrongType { .. } | Cause::Operands { .. } => "wrong_type",
             Cause::Unsupported { .. } => "unsupported",
+            Cause::UnknownValue { .. } => "unknown_value",
+            Cause::UncheckedValue { .. } => "unchecked_value",
             Cause::BadPattern(_) => "bad_pattern",
             Cause::OverCost { .. } => "over_cost",
         }

@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use crate::check::{Compiled, Context, Sought, compile};
 use crate::document::{Problems, Written, read};
 use crate::parse::parse;
-use crate::problem::{Cause, RuleSetError};
+use crate::problem::{Cause, PROBLEMS_MAX, Problem, RuleSetError};
 use crate::program::{BoolExpr, ErrorKind, Key, ListIx, Run, Slot, Stop};
 use crate::vocabulary::{VariableIx, Vocabulary};
 
@@ -101,6 +101,7 @@ pub struct RuleSet {
     sought: Vec<Sought>,
     tags: Vec<String>,
     cost: u32,
+    doubts: Vec<Problem>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,6 +174,26 @@ impl RuleSet {
         }
         problems.into_result()?;
         Ok(building.finish())
+    }
+
+    /// Literals that their variables never have: whoever hands rules in is refused for them. A set that stands in a
+    /// log is run as it is, so that it decides what it decided.
+    pub fn refuse_unknown_values(&self) -> Result<(), RuleSetError> {
+        let unknown = |it: &&Problem| matches!(it.cause, Cause::UnknownValue { .. });
+        let problems: Vec<Problem> = self.doubts.iter().filter(unknown).cloned().collect();
+        match problems.is_empty() {
+            true => Ok(()),
+            false => Err(RuleSetError {
+                problems,
+                cut: false,
+            }),
+        }
+    }
+
+    /// What cannot be checked; at most [`PROBLEMS_MAX`].
+    pub fn warnings(&self) -> impl Iterator<Item = &Problem> {
+        let unchecked = |it: &&Problem| matches!(it.cause, Cause::UncheckedValue { .. });
+        self.doubts.iter().filter(unchecked)
     }
 
     /// In the order of the document, drafts too.
@@ -290,6 +311,12 @@ impl Building<'_> {
         let compiled = parse(&when.source)
             .map_err(|fault| vec![fault])
             .and_then(|node| compile(&node, context));
+        for doubt in std::mem::take(&mut context.doubts) {
+            if self.set.doubts.len() < PROBLEMS_MAX {
+                let doubt = problems.placed(id, &when, doubt.at, doubt.cause);
+                self.set.doubts.push(doubt);
+            }
+        }
         let Compiled { expression, cost } = match compiled {
             Ok(compiled) => compiled,
             Err(faults) => {

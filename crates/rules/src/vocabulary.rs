@@ -44,12 +44,23 @@ impl fmt::Display for Type {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct VariableIx(pub u16);
 
+/// Which texts a variable can have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Values {
+    Any,
+    /// Of a fixed set that nobody has written down: a literal that none of them is goes unseen.
+    Untold,
+    /// These and no other.
+    These(Vec<String>),
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Variable {
     pub name: String,
     pub of: Type,
     /// May be missing from an event. `has(name)` asks; naming it elsewhere is then an outcome of its own.
     pub optional: bool,
+    pub values: Values,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -107,8 +118,14 @@ impl Vocabulary {
             name: owned(),
             of,
             optional,
+            values: Values::Any,
         });
         Ok(ix)
+    }
+
+    /// What a text can be, for literals that are compared with it.
+    pub fn declare(&mut self, ix: VariableIx, values: Values) {
+        self.variables[usize::from(ix.0)].values = values;
     }
 
     pub fn find(&self, name: &str) -> Option<VariableIx> {

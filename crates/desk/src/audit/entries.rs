@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use casework::changes::{Changed, SYSTEM};
 use event::record::{Activation, Config, ConfigSection, Label, LabelSource, ServingPart};
 use event::{EventTime, Record};
+use node::tenant::documents::shown;
 use serde_json::{Map, Value, json};
 use trail::{ACTOR_BYTES_MAX, ActorKind, CONTENT_BYTES_MAX, Entry, Source, TARGET_BYTES_MAX};
 use trail::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, WHY_BYTES_MAX};
@@ -47,8 +48,11 @@ fn of_config(config: &Config, bodies: &mut Bodies, source: Source) -> Entry {
             (format!("lists.{verb}"), list, None, change)
         }
         _ => {
-            let before = bodies.insert(section.to_owned(), config.body.clone());
-            let after = Value::String(config.body.clone());
+            let after = shown(config.section, &config.body).into_owned();
+            let before = bodies.insert(section.to_owned(), after.clone());
+            // A cursor of an earlier version may hold it whole.
+            let before = before.map(|it| shown(config.section, &it).into_owned());
+            let after = Value::String(after);
             let target = section.to_owned();
             let before = before.map(Value::String);
             (format!("{section}.set"), target, before, after)

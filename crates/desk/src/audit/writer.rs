@@ -130,8 +130,11 @@ impl Writer {
     /// Retention has let go of what comes before `first`.
     pub fn gap(&mut self, first: Position, now: EventTime) -> Result<(), Trouble> {
         let place = (first.0 + self.base).saturating_sub(1);
-        if self.trail.last(LOG).is_none_or(|last| place > last) {
-            let gone = json!({ "from": self.next.0, "to": first.0 });
+        let last = self.trail.last(LOG);
+        if last.is_none_or(|last| place > last) {
+            // What the trail has an entry of was read, whatever the cursor says.
+            let has = last.map_or(0, |last| (last + 1).saturating_sub(self.base));
+            let gone = json!({ "from": self.next.0.max(has), "to": first.0 });
             self.append(&[noticed("log.gap", now, gone, (LOG, place))])?;
         }
         self.next = first;
@@ -157,7 +160,7 @@ impl Writer {
     /// What casework has that the trail has not; whether there may be more.
     pub fn casework(&mut self, casework: &Casework, now: EventTime) -> Result<bool, Trouble> {
         let newest = || Ok(casework.last_change()? as u64);
-        let (base, after) = self.from_where(&OF_CASEWORK, newest, now)?;
+        let (base, after) = self.reached(&OF_CASEWORK, newest, now)?;
         let changes = casework.changes_after(after as i64, CHANGES)?;
         let found = changes.iter();
         let found = found.map(|change| entries::of_change(change, base + change.seq as u64));
@@ -168,7 +171,7 @@ impl Writer {
     /// The same of webhooks; `None`: the tenant has had none.
     pub fn webhooks(&mut self, webhooks: Option<&Store>, now: EventTime) -> Result<bool, Trouble> {
         let newest = || Ok(webhooks.map_or(Ok(0), Store::last_change)?);
-        let (base, after) = self.from_where(&OF_WEBHOOKS, newest, now)?;
+        let (base, after) = self.reached(&OF_WEBHOOKS, newest, now)?;
         let Some(webhooks) = webhooks else {
             // A file that comes later may be another one.
             self.met.remove(OF_WEBHOOKS.name);
@@ -182,7 +185,7 @@ impl Writer {
     }
 
     /// What the source's numbers are counted from, and the last one that the trail has.
-    fn from_where(
+    fn reached(
         &mut self,
         source: &Numbered,
         newest: impl FnOnce() -> Result<u64, Trouble>,

@@ -29,7 +29,7 @@ pub async fn list(call: Call) -> Result<Response<Body>, Problem> {
         }
     };
     let filter = AlertFilter {
-        status: word(&query, "status", AlertStatus::parse)?,
+        status: word(&query, "status", &AlertStatus::ALL, AlertStatus::name)?,
         case: maybe_number(&query, "case")?,
         event_id: query.get("event_id").map(str::to_owned),
         entity,
@@ -73,17 +73,21 @@ pub fn wrong_cursor() -> Problem {
 }
 
 /// A word of a closed vocabulary.
-pub fn word<T>(
+pub fn word<T: Copy>(
     query: &Query,
     name: &str,
-    parse: impl Fn(&str) -> Option<T>,
+    all: &[T],
+    word_of: impl Fn(T) -> &'static str,
 ) -> Result<Option<T>, Problem> {
     let Some(text) = query.get(name) else {
         return Ok(None);
     };
-    let word = parse(text);
-    word.map(Some)
-        .ok_or_else(|| Problem::bad("parameter_format", format!("{name} is none of its words")))
+    let found = all.iter().find(|it| word_of(**it) == text);
+    found.map(|it| Some(*it)).ok_or_else(|| {
+        let words: Vec<&str> = all.iter().map(|it| word_of(*it)).collect();
+        let message = format!("{name} must be one of {}", words.join(", "));
+        Problem::bad("parameter_format", message).with_detail(json!({ "field": name }))
+    })
 }
 
 pub fn maybe_number(query: &Query, name: &str) -> Result<Option<i64>, Problem> {

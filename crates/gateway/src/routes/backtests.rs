@@ -5,16 +5,19 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use backtest::{Costs, Plan, Rulebook};
+use engine::{ConfigError, exploration};
 use event::record::ConfigSection;
 use event::{EventTime, Span};
 use node::node::TenantHandle;
-use node::request::{Answer, Request};
+use node::request::{Answer, Failed, Request};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::decisions::ask;
+use super::rules;
 use crate::app::Call;
 use crate::backtests::{Job, NotStarted, Task};
+use crate::given;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::render::json_body;
@@ -51,27 +54,25 @@ pub async fn start(call: Call) -> Result<Response<Body>, Problem> {
     let samples = asked.samples.unwrap_or(SAMPLES);
     if samples > SAMPLES_MAX {
         let message = format!("samples must be at most {SAMPLES_MAX}");
-        return Err(Problem::bad("samples", message));
+        let detail = json!({ "field": "samples" });
+        return Err(Problem::bad("samples", message).with_detail(detail));
     }
     let mut plan = plan(&call, &asked).await?;
     plan.samples = samples;
     let tenant = call.admitted.tenant()?;
     // Refused here, with its places, rather than in the job.
-    for (section, text) in [
-        (ConfigSection::Rules, &asked.rules),
-        (ConfigSection::Policy, &asked.policy),
-    ] {
-        if let Some(text) = text {
-            let body = text.clone();
-            let at = call.app.node.clock().now().map_err(Problem::internal)?;
-            ask(&call, tenant, Request::Check { section, body, at }).await?;
-        }
+    let at = call.app.node.clock().now().map_err(Problem::internal)?;
+    if let Some(text) = asked.rules {
+        let rules = Box::new(rules::read(&call, text.clone()).await?);
+        ask(&call, tenant, Request::CheckRules { rules, at }).await?;
+        plan.candidate.rules = text;
     }
-    if let Some(rules) = asked.rules {
-        plan.candidate.rules = rules;
-    }
-    if let Some(policy) = asked.policy {
-        plan.candidate.policy = policy;
+    if let Some(text) = asked.policy {
+        let (section, body) = (ConfigSection::Policy, text.clone());
+        ask(&call, tenant, Request::Check { section, body, at }).await?;
+        let held = &plan.current.policy;
+        let whole = exploration::revealed(&text, held).map_err(ConfigError::from);
+        plan.candidate.policy = whole.map_err(|it| Failed::Refused(it.into()))?;
     }
     started(&call, Task::Backtest(Box::new(plan)))
 }
@@ -143,8 +144,9 @@ fn started(call: &Call, task: Task) -> Result<Response<Body>, Problem> {
 }
 
 pub fn begin(call: &Call, task: Task) -> Result<Arc<Job>, Problem> {
-    task.check()
-        .map_err(|error| Problem::bad(error.code(), error.to_string()))?;
+    task.check().map_err(|error| {
+        Problem::bad(error.code(), error.to_string()).with_detail(json!({ "field": error.field() }))
+    })?;
     let tenant = call.admitted.tenant()?;
     let job = call
         .app
@@ -214,8 +216,5 @@ pub fn time(field: &str, text: &str) -> Result<EventTime, Problem> {
 }
 
 fn read(call: &Call) -> Result<Asked, Problem> {
-    serde_json::from_slice(&call.body).map_err(|error| {
-        let message = format!("the body is not what this route takes: {error}");
-        Problem::bad("not_json", message)
-    })
+    given::read(&call.body, "backtest or wish for advice")
 }

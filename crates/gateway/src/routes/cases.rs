@@ -37,7 +37,7 @@ pub async fn queue(call: Call) -> Result<Response<Body>, Problem> {
     let limit = query.number("limit", PAGE, PAGE_MAX)? as usize;
     let text = |name: &str| query.get(name).map(str::to_owned);
     let filter = QueueFilter {
-        shelf: word(&query, "shelf", Shelf::parse)?.unwrap_or_default(),
+        shelf: word(&query, "shelf", &Shelf::ALL, Shelf::name)?.unwrap_or_default(),
         skill: text("skill"),
         tag: text("tag"),
         person: text("person"),

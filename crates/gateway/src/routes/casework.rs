@@ -15,6 +15,7 @@ use tokio::task::spawn_blocking;
 use super::decisions::author;
 use super::documents::{changed_by, expected};
 use crate::app::Call;
+use crate::given;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::render::json_body;
@@ -99,8 +100,7 @@ pub fn body<T: DeserializeOwned>(call: &Call) -> Result<T, Problem> {
     } else {
         &call.body
     };
-    serde_json::from_slice(bytes)
-        .map_err(|error| Problem::bad("not_json", format!("the body does not fit: {error}")))
+    given::read(bytes, "action or setting of this route")
 }
 
 /// A path's number.

@@ -14,6 +14,7 @@ use tokio::task::spawn_blocking;
 use super::decisions::shape;
 use super::documents::changed_by;
 use crate::app::Call;
+use crate::given;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::render::json_body;
@@ -70,8 +71,7 @@ struct NewSchema {
 
 pub async fn set_schema(call: Call) -> Result<Response<Body>, Problem> {
     Query::parse(call.uri.query(), &[])?;
-    let given: NewSchema = serde_json::from_slice(&call.body)
-        .map_err(|error| Problem::bad("not_json", format!("the body is no schema: {error}")))?;
+    let given: NewSchema = given::read(&call.body, "schema")?;
     let (app, name) = (call.app.clone(), call.admitted.tenant()?.name.clone());
     let (deadline, author) = (call.admitted.deadline, changed_by(&call)?);
     let old = call.admitted.tenant()?.place().clone();

@@ -175,7 +175,8 @@ pub async fn ask(call: &Call, tenant: &TenantHandle, request: Request) -> Result
     /// What a question weighs in the queue: its few strings.
     const QUESTION_BYTES: usize = 256;
     // A question that goes before a large body does not carry it.
-    let carries = request.writes() || matches!(request, Request::Check { .. });
+    let carries =
+        request.writes() || matches!(request, Request::Check { .. } | Request::CheckRules { .. });
     let bytes = QUESTION_BYTES + if carries { call.body.len() } else { 0 };
     let level = call.admitted.level();
     answer(call.hand_over(tenant, request, bytes, level)?).await

@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use event::record::{Config, ConfigSection};
 use node::request::{Answer, Request};
-use node::tenant::documents::{Author, Document};
+use node::tenant::documents::{Author, Document, shown};
 use serde_json::{Value, json};
 
 use super::decisions::{ask, author};
@@ -13,6 +13,7 @@ use crate::app::Call;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::render::json_body;
+use crate::token::Role;
 
 /// Why something is changed, for the audit trail.
 pub const REASON: &str = "x-change-reason";
@@ -36,10 +37,8 @@ pub async fn set_rates(call: Call) -> Result<Response<Body>, Problem> {
 async fn show(call: Call, section: ConfigSection) -> Result<Response<Body>, Problem> {
     Query::parse(call.uri.query(), &[])?;
     let tenant = call.admitted.tenant()?;
-    told(
-        section,
-        ask(&call, tenant, Request::Document(section)).await?,
-    )
+    let answer = ask(&call, tenant, Request::Document(section)).await?;
+    told(&call, section, answer)
 }
 
 async fn set(call: Call, section: ConfigSection) -> Result<Response<Body>, Problem> {
@@ -51,7 +50,8 @@ async fn set(call: Call, section: ConfigSection) -> Result<Response<Body>, Probl
         author: changed_by(&call)?,
         expected: expected(&call)?,
     };
-    told(section, ask(&call, tenant, request).await?)
+    let answer = ask(&call, tenant, request).await?;
+    told(&call, section, answer)
 }
 
 /// The log keeps documents as their owners write them in files, in TOML.
@@ -108,13 +108,18 @@ pub fn expected(call: &Call) -> Result<Option<u32>, Problem> {
     }
 }
 
-fn told(section: ConfigSection, answer: Answer) -> Result<Response<Body>, Problem> {
+fn told(call: &Call, section: ConfigSection, answer: Answer) -> Result<Response<Body>, Problem> {
     let Answer::Document(document) = answer else {
         return Err(Problem::internal(
             "the owner gave the answer to another request",
         ));
     };
     let Document { version, body } = document;
+    let claims = call.admitted.claims.as_ref();
+    let body = match claims.is_some_and(|it| it.may(Role::Admin)) {
+        true => body,
+        false => shown(section, &body).into_owned(),
+    };
     // Empty before one is set: the built-in default decides.
     let read: Option<toml::Table> = match body.as_str() {
         "" => None,

@@ -19,6 +19,7 @@ use tokio::task::spawn_blocking;
 use super::decisions::{answer, ask};
 use super::documents::changed_by;
 use crate::app::Call;
+use crate::given;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::render::json_body;
@@ -202,9 +203,10 @@ fn post(
     author: Author,
     deadline: Instant,
 ) -> Result<Pending, Problem> {
-    let body = change
-        .encode()
-        .map_err(|error| Problem::bad("list_change", error.to_string()))?;
+    let body = change.encode().map_err(|error| {
+        let detail = json!({ "field": error.field() });
+        Problem::bad("list_change", error.to_string()).with_detail(detail)
+    })?;
     let bytes = body.len();
     let request = Request::SetDocument {
         section: ConfigSection::Lists,
@@ -251,10 +253,7 @@ fn shown(item: &Item<'_>) -> Value {
 }
 
 fn read<T: serde::de::DeserializeOwned>(call: &Call) -> Result<T, Problem> {
-    serde_json::from_slice(&call.body).map_err(|error| {
-        let message = format!("the body is not what this route takes: {error}");
-        Problem::bad("not_json", message)
-    })
+    given::read(&call.body, "list or change of one")
 }
 
 fn cursor(text: &str) -> Result<usize, Problem> {

@@ -2,17 +2,18 @@
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
-use engine::inputs;
-use event::record::ConfigSection;
-use node::request::{Answer, Request};
+use engine::{ReadRules, inputs};
+use node::NodeError;
+use node::request::{Answer, Failed, Request};
 use node::tenant::documents::{Document, RulesView};
 use serde_json::{Value, json};
+use tokio::task::spawn_blocking;
 
 use super::casework;
 use super::decisions::{ask, shape};
 use super::documents::{as_json, changed_by, document, expected};
 use crate::app::Call;
-use crate::problem::Problem;
+use crate::problem::{Problem, problem_value};
 use crate::query::Query;
 use crate::render::json_body;
 
@@ -24,9 +25,8 @@ pub async fn show(call: Call) -> Result<Response<Body>, Problem> {
 pub async fn set(call: Call) -> Result<Response<Body>, Problem> {
     Query::parse(call.uri.query(), &[])?;
     let tenant = call.admitted.tenant()?;
-    let request = Request::SetDocument {
-        section: ConfigSection::Rules,
-        body: document(&call)?,
+    let request = Request::SetRules {
+        rules: Box::new(read(&call, document(&call)?).await?),
         author: changed_by(&call)?,
         expected: expected(&call)?,
     };
@@ -42,13 +42,33 @@ pub async fn set(call: Call) -> Result<Response<Body>, Problem> {
 pub async fn validate(call: Call) -> Result<Response<Body>, Problem> {
     Query::parse(call.uri.query(), &[])?;
     let tenant = call.admitted.tenant()?;
-    let request = Request::Check {
-        section: ConfigSection::Rules,
-        body: document(&call)?,
+    let rules = read(&call, document(&call)?).await?;
+    let warnings: Vec<Value> = rules.warnings().map(problem_value).collect();
+    let request = Request::CheckRules {
+        rules: Box::new(rules),
         at: call.app.node.clock().now().map_err(Problem::internal)?,
     };
     ask(&call, tenant, request).await?;
-    Ok(json_body(StatusCode::OK, &json!({ "valid": true })))
+    let body = json!({ "valid": true, "warnings": warnings });
+    Ok(json_body(StatusCode::OK, &body))
+}
+
+/// Reads rules apart from the threads that speak HTTP and from the tenant's own: a large set takes long.
+pub async fn read(call: &Call, body: String) -> Result<ReadRules, Problem> {
+    if body.len() > event::codec::BODY_BYTES_MAX {
+        let (field, max, got) = ("document", event::codec::BODY_BYTES_MAX, body.len());
+        return Err(Failed::Refused(NodeError::TooLong { field, max, got }).into());
+    }
+    let tenant = call.admitted.tenant()?.clone();
+    let turn = call.app.readers.clone().acquire_owned().await;
+    let turn = turn.map_err(Problem::internal)?;
+    let read = spawn_blocking(move || {
+        let _turn = turn;
+        let shape = shape(&tenant)?;
+        let read = ReadRules::read(body, &shape.schema, &shape.features);
+        read.map_err(|error| Problem::from(Failed::Refused(error.into())))
+    });
+    read.await.map_err(Problem::internal)?
 }
 
 /// What rules may name.

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
 use crate::app::Call;
+use crate::given;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::render::json_body;
@@ -44,8 +45,7 @@ fn row(tenant: &TenantHandle) -> Value {
 
 pub async fn create(call: Call) -> Result<Response<Body>, Problem> {
     Query::parse(call.uri.query(), &[])?;
-    let given: NewTenant = serde_json::from_slice(&call.body)
-        .map_err(|error| Problem::bad("not_json", format!("the body is no tenant: {error}")))?;
+    let given: NewTenant = given::read(&call.body, "tenant")?;
     let app = call.app.clone();
     let made = spawn_blocking(move || {
         let schema = given.schema.as_deref().unwrap_or(&app.schemas.default);

@@ -22,6 +22,7 @@ use webhooks::{Deliverer, WebhookError};
 
 use super::documents::changed_by;
 use crate::app::Call;
+use crate::given;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::render::json_body;
@@ -236,8 +237,7 @@ fn serving(call: &Call, writes: bool) -> Result<(), Problem> {
 }
 
 fn read<T: DeserializeOwned>(call: &Call, what: &str) -> Result<T, Problem> {
-    serde_json::from_slice(&call.body)
-        .map_err(|error| Problem::bad("not_json", format!("the body is no {what}: {error}")))
+    given::read(&call.body, what)
 }
 
 /// Who changes something, when, and why.

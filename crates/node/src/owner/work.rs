@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use event::Position;
+use event::record::ConfigSection;
 
 use super::progress::Doing;
 use super::{Fsync, Left, Owner, Timed, Waiting};
@@ -64,6 +65,7 @@ impl Owner {
         if let Some(timeline) = &timed.timeline {
             timeline.mark(Step::Recorded);
         }
+        counters.rules_read.set(tenant.engine().rules_read());
         match answered {
             Ok(mut answer) => {
                 let paused = switches.then(|| now.elapsed());
@@ -194,9 +196,21 @@ fn answer(tenant: &mut Tenant, request: Request, urgency: Urgency) -> Result<Ans
             tenant.set_document(section, &body, &author, expected)?;
             Answer::Document(tenant.document(section))
         }
+        Request::SetRules {
+            rules,
+            author,
+            expected,
+        } => {
+            tenant.set_rules(*rules, &author, expected)?;
+            Answer::Document(tenant.document(ConfigSection::Rules))
+        }
         Request::Document(section) => Answer::Document(tenant.document(section)),
         Request::Check { section, body, at } => {
             tenant.check_document(section, &body, at)?;
+            Answer::Good
+        }
+        Request::CheckRules { rules, at } => {
+            tenant.check_rules(*rules, at)?;
             Answer::Good
         }
         Request::Rules => Answer::Rules(Box::new(tenant.rules())),
@@ -204,9 +218,7 @@ fn answer(tenant: &mut Tenant, request: Request, urgency: Urgency) -> Result<Ans
         Request::Serving => Answer::Serving(tenant.serving()),
         Request::Activate(ready) => {
             let position = tenant.enter_service(*ready)?;
-            let policy_version = tenant
-                .engine()
-                .version_of(event::record::ConfigSection::Policy);
+            let policy_version = tenant.engine().version_of(ConfigSection::Policy);
             Answer::Activated {
                 position,
                 policy_version,

@@ -1,7 +1,10 @@
 //! What people set a tenant to: policy, rules, lists, rates; each change a record of the log.
 
+use std::borrow::Cow;
+
 use compact_str::CompactString;
 use engine::decide::RuleTally;
+use engine::{ConfigError, ReadRules, exploration};
 use event::record::{Config, ConfigSection, Record};
 use event::{EventTime, Position};
 use lists::Lists;
@@ -56,6 +59,15 @@ pub struct ListsView {
     pub lists: Lists,
 }
 
+/// A section's text as everybody may see it who may see the section: a policy without the secret of its draw, which
+/// tells whose declines will pass.
+pub fn shown(section: ConfigSection, body: &str) -> Cow<'_, str> {
+    match section {
+        ConfigSection::Policy => exploration::hidden(body).into(),
+        _ => body.into(),
+    }
+}
+
 impl Tenant {
     /// Sets a section, in force for the next event; refused with nothing changed when it does not hold against
     /// the schema. With `expected` only if the section still has that version.
@@ -86,6 +98,7 @@ impl Tenant {
             });
         }
         let at = author.at.max(self.journal.newest());
+        let body = &*self.whole(section, body)?;
         self.engine.check_config(section, body, at)?;
         self.check_room_for_report()?;
         let config = Config {
@@ -101,13 +114,42 @@ impl Tenant {
 
     /// Whether a section would be taken; nothing is changed.
     pub fn check_document(
-        &self,
+        &mut self,
         section: ConfigSection,
         body: &str,
         at: EventTime,
     ) -> Result<(), NodeError> {
         let at = at.max(self.journal.newest());
-        Ok(self.engine.check_config(section, body, at)?)
+        let body = self.whole(section, body)?;
+        Ok(self.engine.check_config(section, &body, at)?)
+    }
+
+    /// [`Tenant::set_document`] of rules that were read elsewhere.
+    pub fn set_rules(
+        &mut self,
+        rules: ReadRules,
+        author: &Author,
+        expected: Option<u32>,
+    ) -> Result<Position, NodeError> {
+        let body = rules.body().to_owned();
+        self.engine.hand_over(rules);
+        self.set_document(ConfigSection::Rules, &body, author, expected)
+    }
+
+    /// [`Tenant::check_document`] of rules that were read elsewhere.
+    pub fn check_rules(&mut self, rules: ReadRules, at: EventTime) -> Result<(), NodeError> {
+        let body = rules.body().to_owned();
+        self.engine.hand_over(rules);
+        self.check_document(ConfigSection::Rules, &body, at)
+    }
+
+    /// A policy that was [`shown`] and comes back keeps its secret.
+    fn whole<'b>(&self, section: ConfigSection, body: &'b str) -> Result<Cow<'b, str>, NodeError> {
+        if section != ConfigSection::Policy {
+            return Ok(body.into());
+        }
+        let whole = exploration::revealed(body, self.engine.body_of(section));
+        Ok(whole.map_err(ConfigError::from)?.into())
     }
 
     pub fn rules(&self) -> RulesView {

@@ -13,6 +13,7 @@ mod follower;
 mod models;
 mod quota;
 mod retention;
+mod rules;
 mod schema;
 mod snapshots;
 mod tenants;

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use event::record::ConfigSection;
 use lists::{Change, Definition, Written};
+use node::tenant::documents::shown;
 use serde_json::{Value, json};
 
 use crate::cli::{ApplyArgs, Cli};
@@ -39,7 +40,7 @@ pub fn run(cli: &Cli, args: &ApplyArgs) -> Result<ExitCode> {
     let (steps, left) = plan(&args.folder, &target)?;
     let told: Vec<Value> = steps.iter().map(Step::value).collect();
     if args.yes {
-        check(&target, &steps)?;
+        check(&mut target, &steps)?;
         for (done, step) in steps.iter().enumerate() {
             let taken = step.take(&mut target);
             taken.with_context(|| format!("{done} of {} changes are made; then", steps.len()))?;
@@ -65,7 +66,7 @@ pub fn run(cli: &Cli, args: &ApplyArgs) -> Result<ExitCode> {
 }
 
 /// Refuses rules before anything is changed; rules that need a list of the plan are refused at their turn.
-fn check(target: &Target, steps: &[Step]) -> Result<()> {
+fn check(target: &mut Target, steps: &[Step]) -> Result<()> {
     let makes_list = |step: &Step| matches!(step, Step::List { is_new: true, .. });
     if steps.iter().any(makes_list) {
         return Ok(());
@@ -77,7 +78,9 @@ fn check(target: &Target, steps: &[Step]) -> Result<()> {
             ..
         } = step
         {
-            target.check_rules(text).context("rules.toml")?;
+            for warning in target.check_rules(text).context("rules.toml")? {
+                show::warning(&warning);
+            }
         }
     }
     Ok(())
@@ -115,7 +118,9 @@ fn plan(folder: &Path, target: &Target) -> Result<(Vec<Step>, Vec<String>)> {
         };
         found = true;
         let held = target.document(section)?;
-        if held.text != text {
+        // A secret that is not shown is taken for the same.
+        let same = held.text == text || held.text == shown(section, &text);
+        if !same {
             steps.push(Step::Document {
                 section,
                 text,
@@ -161,7 +166,7 @@ impl Step {
                 version,
             } => json!({
                 "section": section.name(), "from_version": version,
-                "diff": diff(held, text).collect::<Vec<_>>(),
+                "diff": diff(*section, held, text).collect::<Vec<_>>(),
             }),
         }
     }
@@ -184,7 +189,7 @@ impl Step {
                     section.name(),
                     version + 1
                 )?;
-                diff(held, text).try_for_each(|line| writeln!(out, "  {line}"))
+                diff(*section, held, text).try_for_each(|line| writeln!(out, "  {line}"))
             }
         }
     }
@@ -214,9 +219,10 @@ fn verb(is_new: bool) -> &'static str {
     if is_new { "create" } else { "alter" }
 }
 
-/// Lines that go, and lines that come.
-fn diff(held: &str, wanted: &str) -> impl Iterator<Item = String> {
-    let diff = similar::TextDiff::from_lines(held, wanted);
+/// Lines that go, and lines that come; a plan is shown around, so without a secret.
+fn diff(section: ConfigSection, held: &str, wanted: &str) -> impl Iterator<Item = String> {
+    let (held, wanted) = (shown(section, held), shown(section, wanted));
+    let diff = similar::TextDiff::from_lines(held.as_ref(), wanted.as_ref());
     let lines: Vec<String> = diff
         .iter_all_changes()
         .filter_map(|line| {

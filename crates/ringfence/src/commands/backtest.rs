@@ -4,11 +4,11 @@ use std::fs;
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::process::ExitCode;
-use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use backtest::{Costs, Plan, Progress, Rulebook};
+use engine::exploration;
 use event::record::ConfigSection;
 use event::{EventTime, Span};
 use indicatif::ProgressBar;
@@ -16,6 +16,8 @@ use learning::evaluate::html::page::Page;
 use learning::evaluate::html::plot::{Kind, Plot, Series};
 use node::Tenant;
 use serde_json::{Map, Value, json};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
 use ureq::http::Method;
 
 use crate::cli::{AdviseArgs, BacktestArgs, Cli, WindowArgs};
@@ -33,7 +35,7 @@ pub fn run(cli: &Cli, args: &BacktestArgs) -> Result<ExitCode> {
         bail!("nothing to try: give --rules or --policy");
     }
     let report = match Target::open(cli, &args.change)? {
-        Target::Stopped(tenant, _) => {
+        Target::Stopped(mut tenant, _) => {
             let mut plan = plan(&tenant, &args.window)?;
             plan.samples = args.samples;
             if let Some(rules) = rules {
@@ -41,7 +43,7 @@ pub fn run(cli: &Cli, args: &BacktestArgs) -> Result<ExitCode> {
                 plan.candidate.rules = rules;
             }
             if let Some(policy) = policy {
-                plan.candidate.policy = policy;
+                plan.candidate.policy = exploration::revealed(&policy, &plan.current.policy)?;
             }
             let place = tenant.place().clone();
             // A reader needs no lock, and two states no memory.
@@ -193,8 +195,16 @@ fn window_body(window: &WindowArgs) -> Result<Map<String, Value>> {
     Ok(body)
 }
 
-/// Starts it on the server, and shows how far it is until it is done.
+/// Starts it on the server, and shows how far it is until it is done. Whoever interrupts this ends it there too: it
+/// would go on for minutes, and others wait behind it.
 fn wait(cli: &Cli, remote: &Remote, path: &str, body: &Map<String, Value>) -> Result<Value> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let mut interrupt = {
+        let _within = runtime.enter();
+        signal(SignalKind::interrupt())?
+    };
     let body = json!(body).to_string();
     let mut job = remote.send(Method::POST, path, "application/json", body.as_bytes())?;
     let bar = show::bar(0, "backtest", "records", cli.quiet);
@@ -202,12 +212,17 @@ fn wait(cli: &Cli, remote: &Remote, path: &str, body: &Map<String, Value>) -> Re
     while job["status"] == "running" || job["status"] == "waiting" {
         bar.set_length(job["records_total"].as_u64().unwrap_or(0));
         bar.set_position(job["records"].as_u64().unwrap_or(0));
-        thread::sleep(LOOK_EVERY);
+        let look = async { timeout(LOOK_EVERY, interrupt.recv()).await };
+        if runtime.block_on(look).is_ok() {
+            job = remote.delete(&path)?;
+            break;
+        }
         job = remote.get(&path)?;
     }
     bar.finish_and_clear();
     match job["status"].as_str() {
         Some("done") => Ok(job["report"].take()),
+        Some("running" | "waiting") => bail!("interrupted: the backtest is cancelled"),
         Some("failed") => bail!("{}: {}", job["error"]["code"], job["error"]["message"]),
         _ => bail!("the backtest was cancelled"),
     }

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use engine::inputs;
 use event::record::ConfigSection;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::{Cli, Policy, PolicyArgs, Rules, RulesArgs};
 use crate::show;
@@ -19,11 +19,12 @@ pub fn run(cli: &Cli, args: &RulesArgs) -> Result<ExitCode> {
     match &args.what {
         Rules::Show => tell(cli, &Target::open(cli, &args.change)?, section)?,
         Rules::Check { file } => {
-            let target = Target::open(cli, &args.change)?;
-            target.check_rules(&read(file)?)?;
+            let mut target = Target::open(cli, &args.change)?;
+            let warnings = target.check_rules(&read(file)?)?;
             if cli.json {
-                show::json(&json!({ "valid": true }))?;
+                show::json(&json!({ "valid": true, "warnings": warnings }))?;
             } else {
+                warnings.iter().for_each(|warning| show::warning(warning));
                 writeln!(
                     show::out(),
                     "{}: these rules can be put into force",
@@ -49,14 +50,43 @@ pub fn policy(cli: &Cli, args: &PolicyArgs) -> Result<ExitCode> {
 
 fn tell(cli: &Cli, target: &Target, section: ConfigSection) -> Result<()> {
     let held = target.document(section)?;
+    let counts = match section {
+        ConfigSection::Rules => target.rule_counts()?,
+        _ => None,
+    };
     if cli.json {
-        let value = json!({ "version": held.version, "text": held.text });
+        let mut value = json!({ "version": held.version, "text": held.text });
+        if let Some(counts) = counts {
+            value["rules"] = json!(counts);
+        }
         return Ok(show::json(&value)?);
     }
     let mut out = show::out();
     writeln!(out, "# {} version {}", section.name(), held.version)?;
+    for rule in counts.iter().flatten() {
+        writeln!(out, "# {}", counted(rule))?;
+    }
     write!(out, "{}", held.text)?;
     Ok(())
+}
+
+/// What became of a rule: by the log in this version of the rules, and what lacked a variable since the start.
+fn counted(rule: &Value) -> String {
+    let (counts, live) = (&rule["counts"], &rule["live"]);
+    let number = |value: &Value| value.as_u64().unwrap_or(0);
+    let held = match live.is_null() {
+        true => number(&counts["matched"]),
+        false => number(&live["matched"]) + number(&live["shadow"]),
+    };
+    let known = number(&live["frauds"]) + number(&live["legitimate"]);
+    let precision = match live["precision"].as_f64() {
+        None => "no label yet".to_owned(),
+        Some(share) => format!("precision {:.1} % of {known} known", share * 100.0),
+    };
+    let text = |name: &str| rule[name].as_str().unwrap_or_default().to_owned();
+    let errors = number(&live["errors"]).max(number(&counts["errors"]));
+    let (id, status, missing) = (text("id"), text("status"), number(&counts["missing"]));
+    format!("{id} ({status}): held {held}, {precision}; {errors} errors, {missing} missing")
 }
 
 fn set(cli: &Cli, target: &mut Target, section: ConfigSection, file: &Path) -> Result<()> {

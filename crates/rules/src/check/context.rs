@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::pattern::Pattern;
-use crate::problem::Cause;
+use crate::problem::{Cause, Fault};
 use crate::program::ListIx;
 use crate::vocabulary::{VariableIx, Vocabulary};
 
@@ -31,6 +31,8 @@ pub(crate) struct Context<'v> {
     pub sought: Vec<Sought>,
     patterns: BTreeMap<String, Arc<Pattern>>,
     patterns_tried: usize,
+    /// Literals of the expression at hand that its variables never have, or that nobody can check.
+    pub doubts: Vec<Fault>,
 }
 
 impl<'v> Context<'v> {
@@ -43,6 +45,7 @@ impl<'v> Context<'v> {
             sought: Vec::new(),
             patterns: BTreeMap::new(),
             patterns_tried: 0,
+            doubts: Vec::new(),
         }
     }
 

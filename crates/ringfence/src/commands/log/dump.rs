@@ -7,6 +7,7 @@ use event::json::event_value;
 use event::record::{Channel, Decision, Label, Outcome, Record};
 use event::{Position, Schema};
 use graph::FeatureList;
+use node::tenant::documents::shown;
 use node::{History, Place};
 use serde_json::{Value, json};
 
@@ -56,7 +57,7 @@ fn record_value(record: &Record, schema: &Schema, features: &FeatureList) -> Val
             "version": config.version,
             "author": config.author.as_str(),
             "why": config.why.as_str(),
-            "body": config.body,
+            "body": shown(config.section, &config.body),
         }),
         Record::Activation(activation) => {
             let hex = |bytes: &[u8; 32]| show::hex(bytes);

@@ -1,0 +1,99 @@
+//! Rules are read by whoever hands them in: the owner goes on deciding.
+
+use std::fmt::Write;
+
+use engine::ReadRules;
+use event::EventTime;
+use event::record::ConfigSection;
+use ringfence_node::node::TenantHandle;
+use ringfence_node::request::{Answer, Request};
+use ringfence_node::tenant::documents::Author;
+
+use crate::desk::{Desk, ask, decide, payment};
+
+/// As many as a set may have, each with a pattern or a list of words.
+fn large() -> String {
+    let mut text = String::new();
+    for at in 0..200 {
+        let when = match at % 4 {
+            0 => format!("account.id.matches(\"x{at}[0-9]{{8}}$\")"),
+            _ => format!("amount > {at} && merchant.id in [\"m{at}\", \"n{at}\"]"),
+        };
+        write!(
+            text,
+            "[[rules]]\nid = \"r{at}\"\nstatus = \"active\"\nscore_add = 1\nwhen = '{when}'\n"
+        )
+        .unwrap();
+    }
+    text
+}
+
+fn read(tenant: &TenantHandle, text: &str) -> Box<ReadRules> {
+    let shape = tenant.shape().unwrap();
+    Box::new(ReadRules::read(text.to_owned(), &shape.schema, &shape.features).unwrap())
+}
+
+#[test]
+fn an_owner_reads_no_rules_that_come_read() {
+    let mut desk = Desk::new();
+    let tenant = desk.tenant("acme");
+    decide(&tenant, payment(1)).unwrap();
+    let owner_read = || tenant.counters().rules_read.get();
+    assert_eq!(owner_read(), 0);
+    let (text, author) = (large(), Author::from("ann"));
+    let rules = read(&tenant, &text);
+    let at = EventTime::MIN;
+    assert!(matches!(
+        ask(&tenant, Request::CheckRules { rules, at }),
+        Ok(Answer::Good)
+    ));
+    for version in 1..=3 {
+        let rules = read(&tenant, &format!("{text}# {version}\n"));
+        let (author, expected) = (author.clone(), Some(version - 1));
+        let set = Request::SetRules {
+            rules,
+            author,
+            expected,
+        };
+        let Ok(Answer::Document(document)) = ask(&tenant, set) else {
+            panic!("refused")
+        };
+        assert_eq!(document.version, version);
+        assert!(document.body.ends_with(&format!("# {version}\n")));
+    }
+    assert_eq!(
+        decide(&tenant, payment(2)).unwrap().decision.rules_version,
+        3
+    );
+    assert_eq!(owner_read(), 0);
+    // What is handed in as a text it has to read, once.
+    let set = Request::SetDocument {
+        section: ConfigSection::Rules,
+        body: text.clone(),
+        author: author.clone(),
+        expected: None,
+    };
+    ask(&tenant, set).unwrap();
+    assert_eq!(owner_read(), 1);
+    // Rules that were read and refused are not taken for the next ones.
+    let (rules, expected) = (read(&tenant, "rules = []\n"), Some(9));
+    let refused = Request::SetRules {
+        rules,
+        author,
+        expected,
+    };
+    assert!(ask(&tenant, refused).is_err());
+    let Ok(Answer::Document(held)) = ask(&tenant, Request::Document(ConfigSection::Rules)) else {
+        panic!("no document")
+    };
+    assert_eq!((held.version, &held.body), (4, &text));
+    let last = decide(&tenant, payment(3)).unwrap().decision.rules_version;
+    assert_eq!(last, 4);
+    drop(tenant);
+    desk.restart();
+    let tenant = desk.tenant("acme");
+    assert_eq!(
+        decide(&tenant, payment(4)).unwrap().decision.rules_version,
+        4
+    );
+}

@@ -36,7 +36,8 @@ fn tenant(dir: &TempDir) -> (Place, Artifact) {
         rows_max: 200_000,
     };
     let go_on = |_, _| ControlFlow::Continue(());
-    let made = reference::build(&place, &artifact, plan, go_on).unwrap();
+    let history = node::History::open(&place).unwrap();
+    let made = reference::build(&history, &artifact, plan, go_on).unwrap();
     artifact.reference = Some(made.encode().unwrap());
     let draft = place.models().join("draft");
     let identity = artifact.save(&draft).unwrap().bytes();

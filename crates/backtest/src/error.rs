@@ -46,7 +46,11 @@ impl BacktestError {
             BacktestError::TooMany(_) => Some("until".to_owned()),
             BacktestError::Cost { field, .. } => Some(format!("costs.{field}")),
             BacktestError::Budget(_) => Some("alerts_per_day".to_owned()),
-            BacktestError::Node(_) | BacktestError::NoScores | BacktestError::Cancelled => None,
+            BacktestError::TooManyModels { .. } => Some("models".to_owned()),
+            BacktestError::Node(_)
+            | BacktestError::NoScores
+            | BacktestError::NoModel
+            | BacktestError::Cancelled => None,
         }
     }
 

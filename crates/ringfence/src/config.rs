@@ -1,8 +1,8 @@
 //! The configuration of `ringfence serve`: `default.toml`, and over it the operator's file.
 
 mod retention;
-mod shadow;
 mod retrain;
+mod shadow;
 mod traces;
 mod units;
 mod webhooks;

@@ -21,7 +21,7 @@ use super::too_good::ranked_alone;
 use super::{Judged, Paper, Shuffled};
 use crate::boost::average_precision;
 use crate::dataset::{self, DatasetError, Labels, keeps};
-use crate::evaluate::draws::Draws;
+use compare::draws::Draws;
 
 /// What is judged, by whom.
 #[derive(Clone, Copy)]

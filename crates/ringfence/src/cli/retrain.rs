@@ -32,7 +32,7 @@ pub struct RetrainArgs {
 
 #[derive(Debug, Args)]
 pub struct RetrainRun {
-    /// The server's configuration, of which [retrain] is read; the defaults without it.
+    /// The server's configuration, of which `[retrain]` is read; the defaults without it.
     #[arg(long, value_name = "FILE", conflicts_with = "to")]
     pub config: Option<PathBuf>,
     /// How long the learned window is (90d).

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use event::{Currency, Position};
 use rusqlite::backup::{Backup, StepResult};
-use rusqlite::{Connection, OpenFlags, OptionalExtension, ToSql, Transaction, TransactionBehavior};
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags, OptionalExtension, ToSql, Transaction, TransactionBehavior,
+};
 
 use crate::error::CaseworkError;
 use crate::settings::Settings;
@@ -41,7 +43,7 @@ impl Casework {
         let mut db = Connection::open(path)?;
         db.busy_timeout(BUSY)?;
         db.set_prepared_statement_cache_capacity(STATEMENTS);
-        db.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
+        into_wal(&db)?;
         // A disposition is acknowledged: it must survive a power loss as well as a kill.
         db.pragma_update(None, "synchronous", "full")?;
         db.pragma_update(None, "foreign_keys", true)?;
@@ -151,6 +153,22 @@ pub(crate) fn to_json(
 pub(crate) fn unreadable(what: &'static str, error: &dyn std::fmt::Display) -> CaseworkError {
     let detail = error.to_string();
     CaseworkError::Unreadable { what, detail }
+}
+
+/// A new file that several open at once: SQLite refuses this change at once where it could wait for another's.
+fn into_wal(db: &Connection) -> Result<(), CaseworkError> {
+    let mut tries = BUSY.as_millis() / AGAIN.as_millis();
+    loop {
+        match db.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(())) {
+            Err(error)
+                if tries > 0 && error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) =>
+            {
+                tries -= 1;
+                std::thread::sleep(AGAIN);
+            }
+            changed => return Ok(changed?),
+        }
+    }
 }
 
 fn migrate(db: &mut Connection, base: Currency) -> Result<(), CaseworkError> {

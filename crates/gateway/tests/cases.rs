@@ -310,7 +310,7 @@ fn a_change_names_the_version_it_has_seen_and_refusals_name_their_field() {
             json!({ "words": "x" }),
             400,
             "not_json",
-            json!(null),
+            json!({ "field": "words" }),
         ),
         (
             &ann,

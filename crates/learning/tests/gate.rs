@@ -124,6 +124,22 @@ fn failing(report: &Report) -> Vec<Gate> {
     gates
 }
 
+/// Only the events before the fraud after so many.
+fn until_fraud(mut judged: Judged, frauds: usize) -> Judged {
+    let rows = judged.fraud.iter().enumerate();
+    let mut rows = rows.filter(|(_, fraud)| **fraud).map(|(row, _)| row);
+    let end = rows.nth(frauds).unwrap();
+    judged.fraud.truncate(end);
+    judged.weights.truncate(end);
+    judged.blocks.truncate(end);
+    judged.event_types.truncate(end);
+    judged.values.truncate(end * FEATURES);
+    for paper in [&mut judged.champion, &mut judged.candidate] {
+        paper.log_odds.truncate(end);
+    }
+    judged
+}
+
 #[test]
 fn an_equal_model_passes() {
     let report = judge(&judged(&world().honest, false), &Bounds::default());
@@ -210,10 +226,7 @@ fn a_leak_is_found_in_every_disguise() {
 
 #[test]
 fn too_few_frauds_hold_and_say_how_many_are_needed() {
-    let mut few = judged(&world().honest, false);
-    let frauds = few.fraud.iter().enumerate().filter(|(_, fraud)| **fraud);
-    let late: Vec<usize> = frauds.map(|(row, _)| row).skip(150).collect();
-    late.iter().for_each(|row| few.fraud[*row] = false);
+    let few = until_fraud(judged(&world().honest, false), 150);
     let report = judge(&few, &Bounds::default());
     assert_eq!(report.verdict, Verdict::Hold, "{}", report.text());
     assert_eq!(failing(&report), [Gate::Ranking]);

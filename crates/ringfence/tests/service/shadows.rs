@@ -155,7 +155,7 @@ fn close(side: &Value, precision_and_recall: (f64, f64)) {
         );
         let (low, high) = (&side[name]["low"], &side[name]["high"]);
         assert!(
-            low.as_f64().unwrap() < got && high.as_f64().unwrap() > got,
+            low.as_f64().unwrap() <= got && high.as_f64().unwrap() >= got,
             "{side}"
         );
     }
@@ -169,19 +169,20 @@ fn a_comparison_says_what_counting_log_and_labels_says() {
         let lines: Vec<String> = numbers.map(|at| payment(at).to_string()).collect();
         client.post_lines("/v1/decisions:batch", &lines.join("\n"));
     };
-    // Thresholds in the middle of what each says of these payments.
+    // Thresholds in the middle of what the champion says of these payments, and lower for its shadow: with both in the
+    // middle two models of one order would never disagree at some hours of the day.
     let probe = sharper();
     assert_eq!(upload(&mut client, &probe).status, 201);
     shadow(&mut client, &identity(&probe));
     decide(&mut client, 0..100);
     until("scores", || held(&server, &identity(&probe)).len() == 100);
-    let middle = |mut scores: Vec<u16>| {
+    let part_below = |mut scores: Vec<u16>, part: usize| {
         scores.sort_unstable();
-        scores[scores.len() / 2]
+        scores[scores.len() / part]
     };
-    let of_champion = middle(log(&server).values().map(|it| it.1.score).collect());
+    let of_champion = part_below(log(&server).values().map(|it| it.1.score).collect(), 2);
     let probed = held(&server, &identity(&probe));
-    let of_shadow = middle(probed.iter().map(|it| it.score).collect());
+    let of_shadow = part_below(probed.iter().map(|it| it.score).collect(), 4);
     let ended = format!("/v1/models/{}/shadow", identity(&probe));
     client.send("DELETE", &ended, &[], None).unwrap().ok();
     let sharp = variant(|it| {

@@ -9,10 +9,12 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 
-use drift::{Monitor, Reference};
+use drift::{Kind, Monitor, Reference};
 use event::{EventTime, Span};
 use model::artifact::Artifact;
+use node::watch::{Helper, Told};
 use node::{Place, Tenant};
 use ringfence_learning::reference::{self, ReferencePlan};
 use ringfence_learning::watched::watch;
@@ -164,4 +166,37 @@ fn what_is_not_committed_is_in_no_statistic() {
     assert_eq!(rows(&running), 0);
     running.commit().unwrap();
     assert_eq!(rows(&running), 30);
+}
+
+/// Amounts in another unit: an alert, and it is counted as one of its kind, with the time that it took.
+#[test]
+fn an_alert_is_counted_where_the_owner_says() {
+    let dir = TempDir::new().unwrap();
+    let (place, _) = tenant(&dir);
+    let mut running = open(&place);
+    let told = Arc::new(Told::default());
+    let (thread, _woken) = channel();
+    running.watch_with(Helper {
+        thread,
+        told: told.clone(),
+    });
+    let schema = running.schema().clone();
+    for number in FIRST..FIRST + PER_DAY {
+        let (mut event, _) = transfers::transfer(number, &schema);
+        event.amount.as_mut().unwrap().minor *= 100;
+        running.decide(event).unwrap();
+        if number.is_multiple_of(50) {
+            running.commit().unwrap();
+        }
+    }
+    let kinds = running.watch().unwrap().read(|monitor| {
+        let alerts = monitor.alerts();
+        alerts.map(|it| it.reading.kind).collect::<Vec<_>>()
+    });
+    assert!(kinds.contains(&Kind::Unit), "{kinds:?}");
+    for (kind, counted) in Kind::ALL.iter().zip(&told.alerts) {
+        let alerts = kinds.iter().filter(|it| *it == kind).count();
+        assert_eq!(counted.get(), alerts as u64, "{kind:?}");
+    }
+    assert_eq!(told.response.count(), kinds.len() as u64);
 }

@@ -1,5 +1,7 @@
 //! What a tenant counts while it serves; read by whoever shows metrics.
 
+use std::sync::Arc;
+
 use event::record::{Decision, DecisionKind, DecisionSource, degraded};
 use meters::Histogram;
 use meters::histogram::{Delay, Latency, Number, Size, Stage};
@@ -9,6 +11,7 @@ pub use meters::Count;
 use crate::Champion;
 use crate::guard::Guard;
 use crate::timeline::{Step, Timeline};
+use crate::watch::Told;
 
 /// Steps that the metrics tell.
 pub const TIMED: [Step; 6] = [
@@ -54,6 +57,8 @@ pub struct Counters {
     pub swap_us_max: Count,
     /// Rule sets that the owner has read itself: those of its log, when it was opened, and no other.
     pub rules_read: Count,
+    /// Of the watches over drift.
+    pub drift: Arc<Told>,
     /// What is held, and what may be.
     pub entities: Count,
     pub entities_max: Count,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use drift::Kind;
 use event::record::{DecisionKind, DecisionSource, degraded};
 use meters::row::{self, Group, TENANT};
 use meters::{Exposition, Family, Row};
@@ -147,6 +148,17 @@ static SHADOW_TIME: Family = Family::histogram(
 )
 .seconds()
 .by(SHADOW);
+static DRIFT_ALERTS: Family = Family::counter(
+    "ringfence_drift_alerts_total",
+    "Alerts of the watch over drift, by what was found.",
+)
+.by(&["tenant", "kind"]);
+static DRIFT_RESPONSE: Family = Family::histogram(
+    "ringfence_drift_alert_response_seconds",
+    "From the commit of the record that closed a window to the alert of it.",
+)
+.seconds()
+.by(TENANT);
 static CLOCK_JUMPS: Family = Family::counter(
     "ringfence_clock_jumps_total",
     "Jumps of this machine's clock.",
@@ -178,6 +190,7 @@ pub fn families() -> Vec<&'static Family> {
     all.extend(row::families(TABLE));
     all.extend(row::families(SHADOWS));
     all.extend([&SHADOW_SCORED, &SHADOW_FAILED, &SHADOW_FAULTS, &SHADOW_TIME]);
+    all.extend([&DRIFT_ALERTS, &DRIFT_RESPONSE]);
     all.extend([&CLOCK_JUMPS, &CLOCK_DOUBTED]);
     all
 }
@@ -226,6 +239,21 @@ pub fn write(out: &mut Exposition, tenants: &[Handles]) {
     let mut series = out.family(&LABEL_DELAY);
     for (name, members) in &groups {
         series.histogram(&[name], members.iter().map(|it| &it.label_delay));
+    }
+    drift(out, &groups);
+}
+
+fn drift(out: &mut Exposition, groups: &[Group<'_, Counters>]) {
+    let mut series = out.family(&DRIFT_ALERTS);
+    for (name, members) in groups {
+        for (at, kind) in Kind::ALL.iter().enumerate() {
+            let value = sum(members, |it| &it.drift.alerts[at]);
+            series.value(&[name, kind.name()], value);
+        }
+    }
+    let mut series = out.family(&DRIFT_RESPONSE);
+    for (name, members) in groups {
+        series.histogram(&[name], members.iter().map(|it| &it.drift.response));
     }
 }
 

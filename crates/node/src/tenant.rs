@@ -12,7 +12,6 @@ mod watching;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
 
 use engine::{ENGINE_SEMANTICS, Engine};
 use event::json::{LabelLine, OutcomeLine};
@@ -27,7 +26,7 @@ use crate::quota::Room;
 use crate::recovery::{self, Recovered};
 use crate::timeline::{Step, Timeline};
 use crate::watch::replayed::Replayed;
-use crate::watch::{Watch, Watched};
+use crate::watch::{Helper, Watch};
 use crate::{Accepted, Champion, Journal, NodeError, Place};
 
 /// A decision and where its event lies.
@@ -55,7 +54,7 @@ pub struct Tenant {
     challenger_guard: Option<Guard>,
     shadows: Option<shadows::Shadows>,
     watch: Option<Watch>,
-    watch_thread: Option<Sender<Arc<Watched>>>,
+    watch_helper: Option<Helper>,
     pub(crate) room: Option<Room>,
 }
 
@@ -109,7 +108,7 @@ impl Tenant {
             challenger_guard: None,
             shadows: None,
             watch: watched.finish(end),
-            watch_thread: None,
+            watch_helper: None,
             room: None,
         };
         if let Some(artifact) = tenant.engine.champion()

@@ -11,7 +11,7 @@ pub(crate) mod replayed;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use drift::column::of_probability;
@@ -37,16 +37,24 @@ pub struct Watched {
     queue: Mutex<VecDeque<Batch>>,
     /// Whether the thread has been told.
     is_woken: AtomicBool,
-    pub told: Told,
+    /// Nobody counts for a tenant without an owner.
+    told: OnceLock<Arc<Told>>,
 }
 
-/// What a watch counts.
+/// What the watches of a tenant count, one model's after the other's.
 #[derive(Debug, Default)]
 pub struct Told {
     /// By kind, in the order of `Kind::ALL`.
     pub alerts: [Count; Kind::ALL.len()],
     /// From the commit of the record that closed a window to its alert.
     pub response: Histogram<Latency>,
+}
+
+/// Who works for a watch, and where it is counted what came of it.
+#[derive(Clone, Debug)]
+pub struct Helper {
+    pub thread: Sender<Arc<Watched>>,
+    pub told: Arc<Told>,
 }
 
 /// Committed rows and ticks, up to a position.
@@ -97,7 +105,7 @@ impl Watch {
             monitor: Mutex::new(monitor),
             queue: Mutex::new(VecDeque::new()),
             is_woken: AtomicBool::new(false),
-            told: Told::default(),
+            told: OnceLock::new(),
         };
         Watch {
             beside: Arc::new(beside),
@@ -107,9 +115,10 @@ impl Watch {
         }
     }
 
-    /// From now on the owner waits for nothing here; without a thread it does the work itself.
-    pub fn work_on(&mut self, thread: Option<Sender<Arc<Watched>>>) {
-        self.thread = thread;
+    /// From now on the owner waits for nothing here; without a helper it does the work itself.
+    pub fn work_with(&mut self, helper: Helper) {
+        self.beside.told.get_or_init(|| helper.told);
+        self.thread = Some(helper.thread);
     }
 
     pub fn beside(&self) -> &Arc<Watched> {
@@ -234,10 +243,15 @@ impl Watched {
         }
         monitor.go_on_from(batch.next);
         for alert in monitor.take_alerts() {
-            let kind = Kind::ALL.iter().position(|it| *it == alert.reading.kind);
-            self.told.alerts[kind.unwrap_or(0)].add(1);
+            let Some(told) = self.told.get() else {
+                continue;
+            };
+            let kind = Kind::ALL.iter().zip(&told.alerts);
+            if let Some((_, count)) = kind.into_iter().find(|(it, _)| **it == alert.reading.kind) {
+                count.add(1);
+            }
             if let Some(committed_at) = batch.committed_at {
-                self.told.response.add_time(committed_at.elapsed());
+                told.response.add_time(committed_at.elapsed());
             }
         }
     }

@@ -14,6 +14,7 @@ use crate::journal::behind::is_disk_failure;
 use crate::mailbox::{Found, Wanted};
 use crate::quota::Room;
 use crate::request::{Failed, NotServing};
+use crate::watch::Helper;
 use crate::{NodeError, Place, Tenant};
 
 const RETRY_MAX: Duration = Duration::from_secs(60);
@@ -106,7 +107,10 @@ impl Owner {
             schema: tenant.schema().clone(),
             features: tenant.engine().features().clone(),
         });
-        tenant.watch_on(Some(self.background.watches()));
+        tenant.watch_with(Helper {
+            thread: self.background.watches(),
+            told: self.shared.counters.drift.clone(),
+        });
         self.shared.set_watch(tenant.watch().cloned());
         self.tenant = Some(tenant);
         Ok(())

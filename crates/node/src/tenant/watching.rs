@@ -1,13 +1,12 @@
 //! The tenant's end of the watch over drift.
 
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
 
 use event::Position;
 
 use super::Tenant;
 use crate::Champion;
-use crate::watch::{Watch, Watched};
+use crate::watch::{Helper, Watch, Watched};
 
 impl Tenant {
     /// `None`: the model that serves has no reference.
@@ -15,12 +14,12 @@ impl Tenant {
         self.watch.as_ref().map(Watch::beside)
     }
 
-    /// Has the work done by a thread; without one the tenant does it at each commit.
-    pub fn watch_on(&mut self, thread: Option<Sender<Arc<Watched>>>) {
-        self.watch_thread = thread.clone();
+    /// Has the work done by a thread; without it the tenant does it at each commit.
+    pub fn watch_with(&mut self, helper: Helper) {
         if let Some(watch) = &mut self.watch {
-            watch.work_on(thread);
+            watch.work_with(helper.clone());
         }
+        self.watch_helper = Some(helper);
     }
 
     pub(super) fn watch_up_to(&mut self, committed: Position) {
@@ -34,7 +33,9 @@ impl Tenant {
         let place = &self.place;
         self.watch = champion.reference().map(|reference| {
             let mut watch = Watch::begin(place, champion.artifact(), reference, next);
-            watch.work_on(self.watch_thread.clone());
+            if let Some(helper) = &self.watch_helper {
+                watch.work_with(helper.clone());
+            }
             watch
         });
     }

@@ -203,10 +203,16 @@ impl Drop for Server {
     }
 }
 
-/// A time so many minutes after a moment 30 days ago; the same moment for the whole test.
+/// A time so many minutes after the beginning of a week some 30 days ago: at every hour at which the tests run, events
+/// have the same hour of the week, which models look at.
 pub fn minute(number: i64) -> String {
     static START: OnceLock<EventTime> = OnceLock::new();
-    let start = START.get_or_init(|| node::clock::now().unwrap().minus(Span::days(30)));
+    let start = START.get_or_init(|| {
+        let month_ago = node::clock::now().unwrap().minus(Span::days(30));
+        month_ago.minus(Span::from_millis(
+            month_ago.millis() % Span::days(7).millis(),
+        ))
+    });
     EventTime::from_millis(start.millis() + number * 60_000).to_string()
 }
 

@@ -11,10 +11,10 @@ CREATE TABLE waiting_labels (
     status TEXT NOT NULL CHECK (status IN ('waiting', 'due', 'accepted', 'refused', 'expired')),
     next_at INTEGER NOT NULL,
     attempts INTEGER NOT NULL,
-    refusal TEXT
+    refusal TEXT,
+    UNIQUE (event_id, verdict, source, label_timestamp)
 ) STRICT;
 CREATE INDEX waiting_of_event ON waiting_labels (event_id) WHERE status = 'waiting';
-CREATE INDEX waiting_due_of_event ON waiting_labels (event_id, id) WHERE status = 'due';
 CREATE INDEX waiting_due ON waiting_labels (next_at, id) WHERE status = 'due';
 CREATE INDEX waiting_by_status ON waiting_labels (status, id);
 

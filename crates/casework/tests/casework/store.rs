@@ -1,4 +1,6 @@
-use event::Currency;
+use event::json::LabelLine;
+use event::record::{LabelSource, Verdict};
+use event::{Currency, EventId};
 use ringfence_casework::{Action, Casework, CaseworkError, copy as copy_of};
 
 use crate::bench::{Desk, Log, ann, at, dump, open, transfer};
@@ -74,4 +76,44 @@ fn a_new_file_is_made_by_one_of_many_who_open_it() {
             scope.spawn(|| assert_eq!(open(&path).cursor().unwrap().0, 0));
         }
     });
+}
+
+#[test]
+fn a_file_of_the_second_version_takes_a_label_that_is_repeated() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("casework.db");
+    let db = rusqlite::Connection::open(&path).unwrap();
+    for step in [
+        include_str!("../../src/store/schema_1.sql"),
+        include_str!("../../src/store/schema_2.sql"),
+    ] {
+        db.execute_batch(step).unwrap();
+    }
+    let kept = "INSERT INTO meta (key, value) VALUES ('base_currency', 'EUR'), ('labels_waiting', 2);
+        INSERT INTO waiting_labels (id, event_id, verdict, source, reason, confidence, label_timestamp,
+            received_at, status, next_at, attempts)
+        VALUES (7, 'e', 'fraud', 'chargeback', '', 100, 5, 6, 'waiting', 6, 0),
+            (9, 'e', 'legitimate', 'chargeback', '', 100, 5, 8, 'waiting', 8, 0),
+            (11, 'e', 'legitimate', 'analyst', '', 100, 5, 8, 'refused', 8, 0);
+        DELETE FROM waiting_labels WHERE id = 11;";
+    db.execute_batch(kept).unwrap();
+    db.pragma_update(None, "user_version", 2).unwrap();
+    drop(db);
+
+    let mut casework = open(&path);
+    let again = LabelLine {
+        event_id: EventId::parse("event_id", "e").unwrap(),
+        verdict: Verdict::Fraud,
+        source: LabelSource::Chargeback,
+        reason: String::new(),
+        confidence_percent: 100,
+        label_timestamp: event::EventTime::from_millis(5),
+    };
+    assert!(casework.keep_label(&again, at(0)).unwrap());
+    let waiting = casework.waiting_labels(Some("waiting"), None, 10).unwrap();
+    let held: Vec<_> = waiting.iter().map(|it| (it.id, &*it.label)).collect();
+    assert_eq!(held, [(12, "fraud"), (9, "legitimate"), (7, "fraud")]);
+    casework.event_is_here(&again.event_id).unwrap();
+    let due = casework.arrived(at(1), 10).unwrap();
+    assert_eq!(due[0].id, 7, "the oldest first");
 }

@@ -8,6 +8,7 @@
 mod carry;
 mod cursor;
 mod entries;
+mod pause;
 mod writer;
 
 use std::time::{Duration, Instant};
@@ -24,6 +25,7 @@ use crate::desk::{Host, Tell};
 use crate::error::Trouble;
 
 pub use carry::{Exchange, carry};
+use pause::Pause;
 use writer::Writer;
 
 /// What there is of a trail for whoever reads it.
@@ -46,8 +48,9 @@ pub(crate) struct Seen {
 #[derive(Default)]
 pub(crate) struct Auditing {
     open: Option<Open>,
-    retry: Option<(Instant, Duration)>,
-    trouble: Option<String>,
+    pause: Pause,
+    /// Of webhooks alone, while their file cannot be read: log and casework go on.
+    webhooks: Pause,
     at: Position,
 }
 
@@ -60,8 +63,6 @@ struct Open {
 }
 
 const BATCH: usize = 1024;
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// A start reads at most what came in between.
 const SAVE_EVERY: Duration = Duration::from_secs(10);
 const SAVE_RECORDS: u64 = 100_000;
@@ -90,7 +91,7 @@ impl Auditing {
         }
         let behind = |at: Position| tenant.committed().0.saturating_sub(at.0);
         let counters = &seat.counters;
-        if self.retry.is_some_and(|(at, _)| Instant::now() < at) {
+        if self.pause.lasts() {
             counters.audit_behind.set(behind(self.at));
             return false;
         }
@@ -98,8 +99,7 @@ impl Auditing {
         counters.audit_behind.set(behind(self.at));
         match turned {
             Ok(busy) => {
-                if self.retry.take().is_some() {
-                    self.trouble = None;
+                if self.pause.end() {
                     tell(&format!(
                         "the audit trail of tenant {} goes on",
                         tenant.name
@@ -110,15 +110,11 @@ impl Auditing {
             Err(trouble) => {
                 counters.audit_failures.add(1);
                 let trouble = trouble.to_string();
-                if self.trouble.as_ref() != Some(&trouble) {
+                if self.pause.begin(&trouble) {
                     tell(&format!("audit trail of tenant {}: {trouble}", tenant.name));
-                    self.trouble = Some(trouble);
                 }
                 // A failed write leaves it unknown what is on disk: opening it again finds out.
                 self.open = None;
-                let pause = self.retry.map_or(FIRST_PAUSE, |(_, pause)| pause);
-                let next = (pause * 2).min(LONGEST_PAUSE);
-                self.retry = Some((Instant::now() + pause, next));
                 false
             }
         }
@@ -157,15 +153,7 @@ impl Auditing {
         if let Some(casework) = casework {
             busy |= open.writer.casework(casework, now)?;
         }
-        match host.webhooks.open_used(&tenant.name, tenant.place().root()) {
-            Ok(webhooks) => {
-                let store = webhooks.as_ref().map(|it| it.store());
-                busy |= open.writer.webhooks(store, now)?;
-            }
-            // Its files are about to go, or to come back under another schema.
-            Err(WebhookError::Closed) => {}
-            Err(error) => return Err(error.into()),
-        }
+        busy |= open.webhooks(&mut self.webhooks, host, seat, now)?;
         seat.counters
             .audit_entries
             .add(open.writer.entries() - before);
@@ -214,6 +202,47 @@ impl Open {
         };
         self.writer.records(&batch)?;
         Ok(self.writer.next() < end)
+    }
+
+    /// A file that cannot be read holds up nothing but what is in it.
+    fn webhooks(
+        &mut self,
+        pause: &mut Pause,
+        host: &Host,
+        seat: &Seat,
+        now: event::EventTime,
+    ) -> Result<bool, Trouble> {
+        if pause.lasts() {
+            return Ok(false);
+        }
+        let (tenant, tell) = (&seat.tenant, &host.tell);
+        let opened = host.webhooks.open_used(&tenant.name, tenant.place().root());
+        let read = opened.map_err(Trouble::from).and_then(|webhooks| {
+            let store = webhooks.as_ref().map(|it| it.store());
+            self.writer.webhooks(store, now)
+        });
+        match read {
+            // Its files are about to go, or to come back under another schema.
+            Err(Trouble::Webhooks(WebhookError::Closed)) => Ok(false),
+            Err(trouble @ Trouble::Webhooks(_)) => {
+                self.writer.forget_webhooks();
+                seat.counters.audit_failures.add(1);
+                if pause.begin(&trouble.to_string()) {
+                    tell(&format!("audit trail of tenant {}: {trouble}", tenant.name));
+                }
+                Ok(false)
+            }
+            Ok(busy) => {
+                if pause.end() {
+                    tell(&format!(
+                        "the audit trail of tenant {} has its webhooks again",
+                        tenant.name
+                    ));
+                }
+                Ok(busy)
+            }
+            failed => failed,
+        }
     }
 
     /// A cursor that cannot be saved costs the next start time, and is told.

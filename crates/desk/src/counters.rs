@@ -19,8 +19,8 @@ pub struct Counters {
     pub breached: Count,
     /// Records that are committed and not followed yet.
     pub behind: Count,
-    /// Of the audit trail: entries written, turns that failed, records that retention had let go, records that
-    /// are committed and not read for it yet.
+    /// Of the audit trail: entries written, turns that failed, for webhooks alone too, records that retention had
+    /// let go, records that are committed and not read for it yet.
     pub audit_entries: Count,
     pub audit_failures: Count,
     pub audit_skipped: Count,

@@ -19,7 +19,7 @@ static TABLE: &[Row<Counters>] = &[
     Row::sum(Family::gauge("ringfence_casework_behind_records", "Committed records that casework has not seen.").records(), |it| it.behind.get()),
     Row::sum(Family::counter("ringfence_casework_skipped_records_total", "Records gone from the log before casework saw them.").records(), |it| it.skipped.get()),
     Row::counter("ringfence_audit_entries_total", "Entries written to the audit trail.", |it| it.audit_entries.get()),
-    Row::counter("ringfence_audit_failures_total", "Turns of the audit trail that failed.", |it| it.audit_failures.get()),
+    Row::counter("ringfence_audit_failures_total", "Turns of the audit trail that failed, and of webhooks in it.", |it| it.audit_failures.get()),
     Row::sum(Family::gauge("ringfence_audit_behind_records", "Committed records that the audit trail has not seen.").records(), |it| it.audit_behind.get()),
     Row::sum(Family::counter("ringfence_audit_skipped_records_total", "Records gone from the log before the audit trail saw them.").records(), |it| it.audit_skipped.get()),
 ];

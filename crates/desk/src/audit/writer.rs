@@ -157,6 +157,11 @@ impl Writer {
         self.met.remove(OF_CASEWORK.name);
     }
 
+    /// The next file of webhooks may be another one.
+    pub fn forget_webhooks(&mut self) {
+        self.met.remove(OF_WEBHOOKS.name);
+    }
+
     /// What casework has that the trail has not; whether there may be more.
     pub fn casework(&mut self, casework: &Casework, now: EventTime) -> Result<bool, Trouble> {
         let newest = || Ok(casework.last_change()? as u64);
@@ -173,8 +178,7 @@ impl Writer {
         let newest = || Ok(webhooks.map_or(Ok(0), Store::last_change)?);
         let (base, after) = self.reached(&OF_WEBHOOKS, newest, now)?;
         let Some(webhooks) = webhooks else {
-            // A file that comes later may be another one.
-            self.met.remove(OF_WEBHOOKS.name);
+            self.forget_webhooks();
             return Ok(false);
         };
         let changes = webhooks.changes_after(after, CHANGES)?;

@@ -139,3 +139,40 @@ fn records_that_retention_let_go_unread_are_told_as_a_gap() {
     assert!(gap["to"].as_u64() > Some(100), "{gap}");
     assert_eq!(entries[2].after, text(&body(20)));
 }
+
+#[test]
+fn webhooks_that_cannot_be_read_hold_up_nothing_else() {
+    let dir = TempDir::new().unwrap();
+    let served = serve(dir.path());
+    served.endpoint("https://a.example.org/in");
+    served.wait_for(2);
+    served.end();
+    let (file, away) = (
+        dir.path().join("acme/webhooks.db"),
+        dir.path().join("webhooks.away"),
+    );
+    fs::rename(&file, &away).unwrap();
+    fs::write(&file, vec![b'x'; 8192]).unwrap();
+
+    let served = serve(dir.path());
+    let schema = Schema::parse(SCHEMA).unwrap();
+    // More than the trail reads at once.
+    for at in 0..1_100 {
+        served.ask(Request::Ingest(Box::new(payment(&schema, at))));
+    }
+    served.rate(20);
+    served.checklist("call");
+    served.wait_for(4);
+    let seat = served.desk.seat(&served.tenant()).unwrap();
+    assert!(seat.counters.audit_failures.get() > 0);
+    let told = served.told.lock().unwrap().join("\n");
+    let lines = told.matches("audit trail of tenant acme: webhooks").count();
+    assert_eq!(lines, 1, "{told}");
+
+    // Mended beside the running server.
+    fs::remove_file(&file).unwrap();
+    fs::rename(&away, &file).unwrap();
+    served.endpoint("https://b.example.org/in");
+    served.wait_for(5);
+    served.end();
+}

@@ -3,13 +3,14 @@
 
 mod calls;
 mod context;
+mod doubts;
 
 pub use context::{LISTS_MAX, PATTERNS_MAX, Sought};
 
 use crate::parse::{Kind, Node, Operator};
 use crate::problem::{Cause, Fault, PROBLEMS_PER_RULE_MAX, shown};
 use crate::program::{BoolExpr, MillisExpr, NumberExpr, TextExpr};
-use crate::vocabulary::{Type, Values, nearest};
+use crate::vocabulary::{Type, nearest};
 
 pub(crate) use context::Context;
 
@@ -337,40 +338,6 @@ impl Checker<'_, '_> {
                 return self.fault(at, cause);
             }
         })
-    }
-
-    /// Whether the variable `name` can be what it is compared with. A text that it never is makes a rule that never
-    /// holds, or always: the document has no fault, and its author has one.
-    fn weigh(&mut self, name: &Node, literal: &Node) {
-        let Some(Constant::Text(value)) = self.constant(literal) else {
-            return;
-        };
-        let Kind::Name(name) = &name.kind else {
-            return;
-        };
-        let bound = self.bound.iter().any(|(it, _)| it == name);
-        let Some(ix) = self.context.vocabulary.find(name).filter(|_| !bound) else {
-            return;
-        };
-        let variable = shown(name);
-        let cause = match &self.context.vocabulary.variable(ix).values {
-            Values::Any => return,
-            Values::These(known) if known.contains(&value) => return,
-            Values::These(known) => Cause::UnknownValue {
-                variable,
-                nearest: nearest(&value, known.iter().map(String::as_str)),
-                value: shown(&value),
-            },
-            Values::Untold => Cause::UncheckedValue {
-                variable,
-                value: shown(&value),
-            },
-        };
-        let doubt = Fault::new(literal.at, cause);
-        let doubts = &mut self.context.doubts;
-        if doubts.len() < PROBLEMS_PER_RULE_MAX && !doubts.contains(&doubt) {
-            doubts.push(doubt);
-        }
     }
 
     /// `value in [constant, ...]`.

@@ -101,7 +101,8 @@ pub struct RuleSet {
     sought: Vec<Sought>,
     tags: Vec<String>,
     cost: u32,
-    doubts: Vec<Problem>,
+    unknown: Vec<Problem>,
+    unchecked: Vec<Problem>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,8 +180,7 @@ impl RuleSet {
     /// Literals that their variables never have: whoever hands rules in is refused for them. A set that stands in a
     /// log is run as it is, so that it decides what it decided.
     pub fn refuse_unknown_values(&self) -> Result<(), RuleSetError> {
-        let unknown = |it: &&Problem| matches!(it.cause, Cause::UnknownValue { .. });
-        let problems: Vec<Problem> = self.doubts.iter().filter(unknown).cloned().collect();
+        let problems = self.unknown.clone();
         match problems.is_empty() {
             true => Ok(()),
             false => Err(RuleSetError {
@@ -192,8 +192,7 @@ impl RuleSet {
 
     /// What cannot be checked; at most [`PROBLEMS_MAX`].
     pub fn warnings(&self) -> impl Iterator<Item = &Problem> {
-        let unchecked = |it: &&Problem| matches!(it.cause, Cause::UncheckedValue { .. });
-        self.doubts.iter().filter(unchecked)
+        self.unchecked.iter()
     }
 
     /// In the order of the document, drafts too.
@@ -311,11 +310,14 @@ impl Building<'_> {
         let compiled = parse(&when.source)
             .map_err(|fault| vec![fault])
             .and_then(|node| compile(&node, context));
-        for doubt in std::mem::take(&mut context.doubts) {
-            if self.set.doubts.len() < PROBLEMS_MAX {
-                let doubt = problems.placed(id, &when, doubt.at, doubt.cause);
-                self.set.doubts.push(doubt);
-            }
+        let doubts = std::mem::take(&mut context.doubts);
+        for (found, held) in [
+            (doubts.unknown, &mut self.set.unknown),
+            (doubts.unchecked, &mut self.set.unchecked),
+        ] {
+            let room = PROBLEMS_MAX - held.len();
+            let found = found.into_iter().take(room);
+            held.extend(found.map(|doubt| problems.placed(id, &when, doubt.at, doubt.cause)));
         }
         let Compiled { expression, cost } = match compiled {
             Ok(compiled) => compiled,

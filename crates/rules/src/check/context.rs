@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::doubts::Doubts;
 use crate::pattern::Pattern;
-use crate::problem::{Cause, Fault};
+use crate::problem::Cause;
 use crate::program::ListIx;
 use crate::vocabulary::{VariableIx, Vocabulary};
 
@@ -31,8 +32,7 @@ pub(crate) struct Context<'v> {
     pub sought: Vec<Sought>,
     patterns: BTreeMap<String, Arc<Pattern>>,
     patterns_tried: usize,
-    /// Literals of the expression at hand that its variables never have, or that nobody can check.
-    pub doubts: Vec<Fault>,
+    pub doubts: Doubts,
 }
 
 impl<'v> Context<'v> {
@@ -45,7 +45,7 @@ impl<'v> Context<'v> {
             sought: Vec::new(),
             patterns: BTreeMap::new(),
             patterns_tried: 0,
-            doubts: Vec::new(),
+            doubts: Doubts::default(),
         }
     }
 

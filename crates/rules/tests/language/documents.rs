@@ -1,7 +1,7 @@
 //! Documents with problems: all of them, each at its place.
 
 use expect_test::{Expect, expect};
-use ringfence_rules::{RULES_MAX, RuleSet, RuleSetError};
+use ringfence_rules::{PROBLEMS_MAX, RULES_MAX, RuleSet, RuleSetError, Values};
 
 use crate::world::vocabulary;
 
@@ -254,4 +254,49 @@ fn a_flood_of_problems_is_cut() {
     let many = vec!["zz"; 40].join(" + ");
     let error = refused(&rules(1, &format!("when = '{many}'")));
     assert_eq!((error.problems.len(), error.cut), (8, false));
+}
+
+/// `event_type` is told, `channel` is not.
+fn taken(document: &str) -> RuleSet {
+    let mut vocabulary = vocabulary();
+    let types = vec!["payment".to_owned(), "login".to_owned()];
+    let event_type = vocabulary.find("event_type").unwrap();
+    vocabulary.declare(event_type, Values::These(types));
+    let channel = vocabulary.find("channel").unwrap();
+    vocabulary.declare(channel, Values::Untold);
+    RuleSet::parse(document, &vocabulary).unwrap()
+}
+
+#[test]
+fn what_cannot_be_checked_hides_no_value_that_never_comes() {
+    let rule = |id: usize, when: &str| {
+        format!("[[rules]]\nid = \"r{id}\"\nstatus = \"active\"\nwhen = '{when}'\n")
+    };
+    let channels = |count: usize| {
+        let each = (0..count).map(|it| format!("channel == \"c{it}\""));
+        each.collect::<Vec<_>>().join(" || ")
+    };
+    let unknown = |set: &RuleSet| {
+        let refused = set.refuse_unknown_values();
+        let problems = refused.map_or_else(|error| error.problems, |()| Vec::new());
+        problems.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    // Of one expression.
+    let set = taken(&rule(
+        1,
+        &format!("{} || event_type == \"paymnt\"", channels(9)),
+    ));
+    assert_eq!(set.warnings().count(), 8);
+    let told = unknown(&set);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("did you mean \"payment\""), "{told:?}");
+    // Of a document.
+    let mut document: String = (0..20).map(|it| rule(it, &channels(8))).collect();
+    document.push_str(&rule(20, "event_type == \"gift\""));
+    let set = taken(&document);
+    assert_eq!(set.warnings().count(), PROBLEMS_MAX);
+    assert_eq!(unknown(&set).len(), 1);
+    // Each literal once, however often its expression is unrolled.
+    let twice = "[1, 2].exists(x, score > x && event_type in [\"gift\", \"theft\"])";
+    assert_eq!(unknown(&taken(&rule(1, twice))).len(), 2);
 }

@@ -30,6 +30,7 @@ use crate::limiter::Limiter;
 use crate::metrics::{Answered, Traffic};
 use crate::notes::{Field, Note, NoteLevel, Notes};
 use crate::problem::Problem;
+use crate::readers::Readers;
 use crate::recent::Recent;
 use crate::render::micros;
 use crate::routes::{self, Accepts, Route};
@@ -52,8 +53,7 @@ pub struct App {
     traces: Traces,
     /// Model files and CSV are large: one is read at a time.
     pub uploads: Arc<Semaphore>,
-    /// So are sets of rules, which take long.
-    pub readers: Arc<Semaphore>,
+    pub readers: Readers,
     draining: AtomicBool,
 }
 
@@ -121,7 +121,7 @@ impl App {
             backtests: Backtests::default(),
             traces: Traces::new(),
             uploads: Arc::new(Semaphore::new(1)),
-            readers: Arc::new(Semaphore::new(1)),
+            readers: Readers::default(),
             draining: AtomicBool::new(false),
         }
     }

@@ -20,6 +20,7 @@ pub mod limiter;
 pub mod token;
 pub mod trace;
 
+pub mod readers;
 pub mod recent;
 pub mod spans;
 

@@ -60,10 +60,13 @@ pub async fn read(call: &Call, body: String) -> Result<ReadRules, Problem> {
         return Err(Failed::Refused(NodeError::TooLong { field, max, got }).into());
     }
     let tenant = call.admitted.tenant()?.clone();
-    let turn = call.app.readers.clone().acquire_owned().await;
-    let turn = turn.map_err(Problem::internal)?;
+    let reading = call.app.readers.begin(&tenant.name).ok_or_else(|| {
+        let message = "another set of rules of the tenant is being read";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "rules_busy", message).after(1)
+    })?;
     let read = spawn_blocking(move || {
-        let _turn = turn;
+        // Also where its caller has gone: the work goes on.
+        let _reading = reading;
         let shape = shape(&tenant)?;
         let read = ReadRules::read(body, &shape.schema, &shape.features);
         read.map_err(|error| Problem::from(Failed::Refused(error.into())))

@@ -15,7 +15,7 @@ use backtest::{BacktestError, Plan, Progress};
 use node::{Place, background};
 use serde_json::{Value, json};
 
-/// Jobs of one tenant that are remembered.
+/// Jobs of one tenant that are remembered, of each kind: a comparison that somebody polls pushes no backtest out.
 const KEPT: usize = 16;
 /// Jobs of one tenant that are not over, and of all of them.
 const OPEN: usize = 4;
@@ -127,11 +127,14 @@ impl Backtests {
             }
         })?;
         let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        // The newest answer of before stays for whoever waits for it.
+        let mut newest = true;
+        jobs.retain(|held| !job.replaces(held) || std::mem::take(&mut newest));
         jobs.push_front(job.clone());
         let own = jobs
             .iter()
             .enumerate()
-            .filter(|(_, job)| job.tenant == tenant);
+            .filter(|(_, held)| held.tenant == tenant && held.kind == job.kind);
         let oldest = own.map(|(at, _)| at).nth(KEPT);
         if let Some(oldest) = oldest {
             jobs.remove(oldest);
@@ -237,6 +240,12 @@ impl Job {
 
     fn end(&self, outcome: Result<Value, Refused>) {
         *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+    }
+
+    /// Whether the other is the answer to the same question of before.
+    fn replaces(&self, other: &Job) -> bool {
+        let same = self.tenant == other.tenant && self.asked == other.asked;
+        self.asked.is_some() && same && !other.is_open()
     }
 
     pub fn is_open(&self) -> bool {

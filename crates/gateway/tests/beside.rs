@@ -1,4 +1,4 @@
-//! What is done beside the threads of tenants: rules that are read.
+//! What is done beside the threads of tenants: rules that are read, backtests and comparisons.
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails like the test")]
 
@@ -9,7 +9,12 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use backtest::models::{Contender, Contest};
+use backtest::{Costs, Plan, Rulebook};
+use event::EventTime;
+use node::Place;
 use node::clock::Clock;
+use ringfence_gateway::backtests::{Backtests, Job, Task};
 use ringfence_gateway::token::Role;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -61,4 +66,68 @@ fn rules_are_read_one_set_of_a_tenant_at_a_time_and_hold_up_no_other() {
     assert_eq!(validate(TWO[0]).0, 200);
     assert_eq!(validate(TWO[0]).0, 200);
     edge.stop();
+}
+
+fn backtest() -> Task {
+    Task::Backtest(Box::new(Plan {
+        from: EventTime::MIN,
+        until: EventTime::END,
+        current: Rulebook::default(),
+        candidate: Rulebook::default(),
+        costs: Costs::default(),
+        scorer: None,
+        samples: 1,
+    }))
+}
+
+fn comparison(asked: &str) -> Task {
+    let contender = Contender {
+        artifact: [1; 32],
+        part: "champion",
+        hot_update_ms: None,
+    };
+    let contest = Contest {
+        from: EventTime::MIN,
+        until: EventTime::END,
+        models: vec![contender],
+        policy: String::new(),
+        rates: String::new(),
+        maturity: None,
+        samples: 1,
+    };
+    Task::Comparison {
+        contest: Box::new(contest),
+        asked: asked.to_owned(),
+    }
+}
+
+#[test]
+fn comparisons_that_somebody_polls_push_out_neither_backtests_nor_other_comparisons() {
+    let home = TempDir::new().unwrap();
+    // Without a log each ends at once, by a failure.
+    let place = Place::new(home.path(), "acme").unwrap();
+    let backtests = Backtests::default();
+    let over = |task: Task| {
+        let job = backtests.start("acme", place.clone(), task);
+        let job: Arc<Job> = job.unwrap_or_else(|_| panic!("not started"));
+        let end = Instant::now() + SOON;
+        while job.is_open() {
+            assert!(Instant::now() < end);
+            thread::sleep(Duration::from_millis(1));
+        }
+        job.id
+    };
+    let first = over(backtest());
+    let other = over(comparison("samples=1"));
+    let polled: Vec<u64> = (0..40).map(|_| over(comparison(""))).collect();
+    let held = |id: u64| backtests.one("acme", id).is_some();
+    assert!(held(first) && held(other));
+    // Whoever asked before finds the answer too.
+    let found: Vec<u64> = polled.into_iter().filter(|id| held(*id)).collect();
+    assert_eq!(found, [41, 42]);
+    // Of their own kind the newest sixteen.
+    (0..16).for_each(|_| {
+        over(backtest());
+    });
+    assert!(!held(first) && held(other));
 }

@@ -1,4 +1,5 @@
-//! What is done beside the threads of tenants: rules that are read, backtests and comparisons.
+//! What is done beside the threads of tenants: rules that are read, backtests and comparisons; and bodies refused by
+//! the name of a field.
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails like the test")]
 
@@ -130,4 +131,34 @@ fn comparisons_that_somebody_polls_push_out_neither_backtests_nor_other_comparis
         over(backtest());
     });
     assert!(!held(first) && held(other));
+}
+
+#[test]
+fn a_body_that_is_refused_names_its_field() {
+    let home = TempDir::new().unwrap();
+    let edge = serve(&home);
+    let model = format!("/v1/models/{}/challenge", "ab".repeat(32));
+    for (path, body, field) in [
+        (&*model, r#"{"levels":["L3"]}"#, json!("share")),
+        (&model, r#"{"share":"all"}"#, json!("share")),
+        (
+            &model,
+            r#"{"share":0.1,"levels":["L3",7]}"#,
+            json!("levels[1]"),
+        ),
+        (&model, r#"{"share":0.1,"part":1}"#, json!("part")),
+        (&model, r#"{1:2}"#, Value::Null),
+        (&model, r#"[]"#, Value::Null),
+        (&model, "share", Value::Null),
+        (
+            "/v1/backtests",
+            r#"{"costs":{"review":"x"}}"#,
+            json!("costs.review"),
+        ),
+    ] {
+        let (status, _, told) = post(&edge, TWO[0], path, body);
+        assert_eq!((status, &told["code"]), (400, &json!("not_json")), "{told}");
+        assert_eq!(told["detail"]["field"], field, "{body}: {told}");
+    }
+    edge.stop();
 }

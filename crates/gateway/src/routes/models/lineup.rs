@@ -12,6 +12,7 @@ use tokio::task::spawn_blocking;
 
 use super::{activated, digest, not_done, turn, version};
 use crate::app::Call;
+use crate::given;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::render::{hex, json_body};
@@ -30,10 +31,7 @@ pub async fn challenge(call: Call) -> Result<Response<Body>, Problem> {
     Query::parse(call.uri.query(), &[])?;
     let tenant = call.admitted.tenant()?.clone();
     let artifact = digest(call.param("model"))?;
-    let asked: Challenge = serde_json::from_slice(&call.body).map_err(|error| {
-        let message = format!("the body is not what this route takes: {error}");
-        Problem::bad("not_json", message)
-    })?;
+    let asked: Challenge = given::read(&call.body, "challenge")?;
     let share_ppm = share_ppm(asked.share)?;
     let levels = asked
         .levels

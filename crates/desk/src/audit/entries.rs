@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use casework::changes::{Changed, SYSTEM};
-use event::record::{Activation, Config, ConfigSection, Label, LabelSource, ServingPart};
+use event::record::{Activation, Channel, Config, ConfigSection, Label, LabelSource, ServingPart};
 use event::{EventTime, Record};
 use node::tenant::documents::shown;
 use serde_json::{Map, Value, json};
@@ -19,6 +19,11 @@ pub(crate) type Bodies = BTreeMap<String, String>;
 pub(crate) const LOG: &str = "log";
 pub(crate) const CASEWORK: &str = "casework";
 pub(crate) const WEBHOOKS: &str = "webhooks";
+
+/// Of models: hashes of the two that decide, and of the producer that speaks.
+const CHAMPION: &str = "model.champion";
+const CHALLENGER: &str = "model.challenger";
+const CHANNEL: &str = "model.channel";
 
 /// Who sets a tenant up, and who changes one that no server has open.
 const SET_UP: [&str; 2] = ["init", "starter model"];
@@ -103,18 +108,18 @@ fn of_activation(activation: &Activation, bodies: &mut Bodies, source: Source) -
         (ServingPart::Retired, false) => "model.retire",
         (ServingPart::Retired, true) => "model.reinstate",
     };
+    end_challenger(activation, bodies);
     let described = |model: String| json!({ "part": part, "model": model });
     let mut after = described(model.clone());
     after["share_ppm"] = json!(activation.share_ppm);
     // Of shadows and retired models there are many: none takes another's place.
     let before = match activation.part {
-        ServingPart::Champion => bodies.insert("model.champion".to_owned(), model),
+        ServingPart::Champion => bodies.insert(CHAMPION.to_owned(), model),
         ServingPart::Challenger => {
             after["levels"] = activation.levels.names().collect();
-            let key = "model.challenger";
             match ends {
-                true => bodies.remove(key),
-                false => bodies.insert(key.to_owned(), model),
+                true => bodies.remove(CHALLENGER),
+                false => bodies.insert(CHALLENGER.to_owned(), model),
             }
         }
         ServingPart::Shadow | ServingPart::Retired => None,
@@ -132,6 +137,33 @@ fn of_activation(activation: &Activation, bodies: &mut Bodies, source: Source) -
         after: Some(after),
         why: activation.why.to_string(),
         source,
+    }
+}
+
+/// A challenger that enters another place is none any more, nor is one whose champion goes or is followed by one with
+/// another channel of suspicion (`crates/engine/src/lineup.rs`).
+fn end_challenger(activation: &Activation, bodies: &mut Bodies) {
+    let is_it = bodies.get(CHALLENGER) == Some(&hex(&activation.artifact));
+    let ends = match activation.part {
+        ServingPart::Challenger => false,
+        ServingPart::Shadow | ServingPart::Retired => is_it && activation.share_ppm > 0,
+        ServingPart::Champion => {
+            let is_other = match &activation.channel {
+                Channel::Empty => bodies.remove(CHANNEL).is_some(),
+                Channel::Kept { producer } => {
+                    bodies.insert(CHANNEL.to_owned(), hex(producer));
+                    false
+                }
+                Channel::Rebuilt { producer, .. } => {
+                    let own = hex(producer);
+                    bodies.insert(CHANNEL.to_owned(), own.clone()) != Some(own)
+                }
+            };
+            is_it || is_other || activation.artifact == [0; 32]
+        }
+    };
+    if ends {
+        bodies.remove(CHALLENGER);
     }
 }
 
@@ -266,4 +298,56 @@ fn clipped(text: &str, max: usize) -> String {
 
 fn hex(bytes: &[u8; 32]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of a model that is so many bytes of one kind.
+    fn activation(part: ServingPart, model: u8, share_ppm: u32, channel: Channel) -> Record {
+        let mut activation = Activation::new(EventTime::MIN, part, [model; 32], share_ppm);
+        activation.channel = channel;
+        Record::Activation(activation)
+    }
+
+    #[test]
+    fn a_challenger_comes_after_none_when_the_one_before_has_left() {
+        use ServingPart::{Challenger, Champion, Retired, Shadow};
+        let kept = Channel::Kept { producer: [8; 32] };
+        let rebuilt = |producer: u8| Channel::Rebuilt {
+            producer: [producer; 32],
+            scores: [0; 32],
+        };
+        let table = [
+            ("nothing", vec![], Some(2)),
+            ("a shadow", vec![(Shadow, 2, 1, kept)], None),
+            ("retired", vec![(Retired, 2, 1, kept)], None),
+            ("champion", vec![(Champion, 2, 0, kept)], None),
+            ("another shadow", vec![(Shadow, 3, 1, kept)], Some(2)),
+            ("another leaves", vec![(Retired, 3, 0, kept)], Some(2)),
+            ("of its channel", vec![(Champion, 3, 0, kept)], Some(2)),
+            ("said anew", vec![(Champion, 3, 0, rebuilt(8))], Some(2)),
+            ("another's", vec![(Champion, 3, 0, rebuilt(9))], None),
+            ("nobody's", vec![(Champion, 3, 0, Channel::Empty)], None),
+            ("no champion", vec![(Champion, 0, 0, kept)], None),
+            (
+                "withdrawn",
+                vec![(Challenger, 2, 0, kept), (Champion, 3, 0, kept)],
+                None,
+            ),
+        ];
+        for (name, between, before) in table {
+            let first = [(Champion, 1, 0, rebuilt(8)), (Challenger, 2, 500, kept)];
+            let mut bodies = Bodies::new();
+            for (part, model, share, channel) in first.into_iter().chain(between) {
+                let record = activation(part, model, share, channel);
+                of_record(&record, &mut bodies, 0).unwrap();
+            }
+            let next = activation(Challenger, 4, 500, kept);
+            let entry = of_record(&next, &mut bodies, 1).unwrap();
+            let model = before.map(|model: u8| json!(hex(&[model; 32])));
+            assert_eq!(entry.before.map(|it| it["model"].clone()), model, "{name}");
+        }
+    }
 }

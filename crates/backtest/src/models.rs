@@ -42,7 +42,7 @@ pub struct Contender {
     pub artifact: [u8; 32],
     /// Champion, challenger, shadow; "none" of a model that was one of them.
     pub part: &'static str,
-    /// What it took to put it into service last.
+    /// What it took to put it into service, where that is known.
     pub hot_update_ms: Option<f64>,
 }
 

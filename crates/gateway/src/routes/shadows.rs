@@ -8,6 +8,7 @@ use backtest::models::{Contender, Contest};
 use event::record::{ConfigSection, ServingPart};
 use event::{EventTime, Span};
 use node::node::TenantHandle;
+use node::node::activation::State;
 use node::node::lineup::Moved;
 use node::request::{Answer, Request};
 use node::shadow::Board;
@@ -157,6 +158,13 @@ fn contenders(
         None => backtest::models::all_of(lineup),
     };
     artifacts.sort_by_key(|it| lineup.champion() != Some(*it));
+    // Of the process, and of the model that was put into service last.
+    let activation = tenant.activation();
+    let latest = activation.as_ref().map(|it| it.artifact);
+    let switched = activation.and_then(|it| match it.state {
+        State::Serving { took, .. } => Some(took.as_secs_f64() * 1e3),
+        State::Rebuilding { .. } | State::Failed { .. } => None,
+    });
     let mut known = Vec::new();
     for artifact in artifacts {
         let part = lineup.part_of(&artifact);
@@ -167,7 +175,7 @@ fn contenders(
         known.push(Contender {
             artifact,
             part: part.map_or("none", ServingPart::name),
-            hot_update_ms: None,
+            hot_update_ms: switched.filter(|_| latest == Some(artifact)),
         });
     }
     Ok(known)

@@ -113,6 +113,22 @@ fn a_slow_shadow_is_shed_and_no_answer_waits_for_it() {
         count("dropped")
     );
     assert!(metrics.text().contains(&dropped), "{}", metrics.text());
+    // What it takes to put a model into service stands beside what it is worth.
+    assert_eq!(side["hot_update_ms"], Value::Null, "{side}");
+    let took_us = activate(&mut client, &hash).ok()["took_us"]
+        .as_f64()
+        .unwrap();
+    let table = client.get("/v1/models/compare?maturity=1d&samples=1").ok();
+    let models = table["report"]["models"].as_array().unwrap();
+    let of = |model: &str| {
+        let found = models.iter().find(|it| it["model"] == model);
+        found.unwrap()["hot_update_ms"].as_f64()
+    };
+    let told = of(&hash).unwrap();
+    assert!(
+        (told * 1e3 - took_us).abs() <= 1.0 && told > 0.0,
+        "{told}, {took_us}"
+    );
 }
 
 /// Labels every sixth payment as fraud.

@@ -72,6 +72,7 @@ fn contest(tenant: &Tenant, place: &Place, args: &CompareArgs) -> Result<Contest
     let models = artifacts.into_iter().map(|artifact| Contender {
         artifact,
         part: lineup.part_of(&artifact).map_or("none", ServingPart::name),
+        // Known to the server that switched.
         hot_update_ms: None,
     });
     let maturity = args.maturity.as_deref().map(Span::parse).transpose();
@@ -129,12 +130,13 @@ fn remote(cli: &Cli, server: &Remote, args: &CompareArgs) -> Result<Value> {
 type Cell = (&'static str, fn(&Value) -> String);
 
 /// A line for each figure, a column for each model: what is compared stands side by side.
-const LINES: [Cell; 17] = [
+const LINES: [Cell; 18] = [
     ("part", |it| text(&it["part"])),
     ("scored", |it| whole(&it["scored"])),
     ("coverage", |it| percent(&it["coverage"])),
     ("mean latency, us", |it| decimal(&it["latency_us"]["mean"])),
     ("p99 latency, us", |it| decimal(&it["latency_us"]["p99"])),
+    ("hot update, ms", |it| decimal(&it["hot_update_ms"])),
     ("alerts a day", |it| decimal(&it["alerts_per_day"])),
     ("frauds caught a day", |it| {
         decimal(&it["frauds_intercepted_per_day"])

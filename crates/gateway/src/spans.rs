@@ -44,6 +44,15 @@ impl Verdict {
             is_degraded: decision.degraded != 0,
         }
     }
+
+    pub fn is_decline(&self) -> bool {
+        self.verdict == DecisionKind::Decline
+    }
+
+    /// Declined, or decided with less than all.
+    pub fn is_remarkable(&self) -> bool {
+        self.is_decline() || self.source == DecisionSource::Fallback || self.is_degraded
+    }
 }
 
 /// What became of many; a handler leaves it with its answer.
@@ -74,11 +83,7 @@ impl Ended<'_> {
     }
 
     fn outcome(&self) -> Outcome {
-        let told = self.verdict.is_some_and(|it| {
-            it.verdict == DecisionKind::Decline
-                || it.source == DecisionSource::Fallback
-                || it.is_degraded
-        });
+        let told = self.verdict.is_some_and(|it| it.is_remarkable());
         let told = told || self.batch.is_some_and(|it| it.declined > 0);
         Outcome {
             // What was refused before it had a level counts as the least urgent.

@@ -16,6 +16,7 @@ use super::decisions::{answer, event_of, shape, teller};
 use crate::app::Call;
 use crate::problem::Problem;
 use crate::query::Query;
+use crate::recent::Bringing;
 use crate::render::body;
 use crate::spans::Batch;
 
@@ -29,8 +30,13 @@ pub async fn decide(call: Call) -> Result<Response<Body>, Problem> {
     for line in lines {
         asked.push(match one(&call, shape, line) {
             Ok((event_id, request, level)) => {
+                let bringing = Bringing {
+                    trace: call.trace,
+                    level,
+                    is_batch: true,
+                };
                 let recent = &call.app.process.recent;
-                recent.keep(&tenant.name, event_id.as_str(), call.trace);
+                recent.keep(&tenant.name, event_id.as_str(), bringing);
                 let pending = tenant.ask(request, line.len(), level, call.admitted.deadline);
                 (Some(event_id), pending.map_err(Problem::from))
             }

@@ -14,6 +14,7 @@ use serde_json::json;
 use crate::app::{App, Call};
 use crate::problem::Problem;
 use crate::query::Query;
+use crate::recent::Bringing;
 use crate::render::{Teller, Timings, json_body, micros};
 use crate::spans::Verdict;
 
@@ -30,8 +31,13 @@ pub async fn decide(call: Call) -> Result<Response<Body>, Problem> {
         event: Box::new(event),
         explain,
     };
+    let bringing = Bringing {
+        trace: call.trace,
+        level,
+        is_batch: false,
+    };
     let recent = &call.app.process.recent;
-    recent.keep(&tenant.name, event_id.as_str(), call.trace);
+    recent.keep(&tenant.name, event_id.as_str(), bringing);
     let pending = call.hand_over(tenant, request, call.body.len(), level)?;
     let Answer::Decided(decided, links) = answer(pending).await? else {
         return Err(Problem::internal(

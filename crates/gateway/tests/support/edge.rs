@@ -156,7 +156,7 @@ pub fn app(node: Arc<Node>, tell: Tell, note: fn(&Note)) -> App {
         allocator: || None,
         meters: meters::Registry::default(),
         tracing: None,
-        recent: Arc::default(),
+        recent: Arc::new(ringfence_gateway::recent::Recent::new(None)),
     };
     let verifier = Verifier::new(tokens, Keys::secret(SECRET).unwrap());
     let desk = Desk::start(node.clone(), process.webhooks.clone(), tell).unwrap();

@@ -64,7 +64,8 @@ pub fn run(cli: &Cli, args: &ServeArgs) -> Result<ExitCode> {
     let notes = Arc::new(Notes::new(config.note_level()?, config.note_form()));
     let tracing = config.traces.start()?;
     let exporter = tracing.as_ref().map(|tracing| tracing.exporter.clone());
-    let recent = Arc::new(Recent::new());
+    let sampling = tracing.as_ref().map(|tracing| tracing.sampling);
+    let recent = Arc::new(Recent::new(sampling));
     let webhooks = Arc::new(deliverer(&config, &node, &notes)?);
     let steward = Arc::new(steward(cli, &config, &node, &notes)?);
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -10,6 +10,8 @@ use traces::proto::{Any, ExportRequest, Span};
 use crate::client::Client;
 use crate::collector::Collector;
 use crate::server::{Server, payment};
+use crate::webhooks::receiver::Receiver;
+use crate::webhooks::{self, until};
 
 /// Nothing by chance.
 pub fn settings(collector: &Collector, share: f64) -> String {
@@ -236,4 +238,36 @@ fn a_collector_that_is_down_costs_no_decision_and_what_is_lost_is_counted() {
         value("ringfence_trace_spans_sent_total"),
     );
     assert!(dropped > 0 && sent == 0, "{dropped} dropped, {sent} sent");
+}
+
+#[test]
+fn a_webhook_says_of_its_decision_s_trace_what_the_answer_said() {
+    let (collector, receiver) = (Collector::start(&[200]), Receiver::start(200));
+    let config = format!("{}{}", webhooks::SETTINGS, settings(&collector, 0.0));
+    let server = Server::with(&config);
+    let mut client = server.client();
+    webhooks::add(&mut client, &receiver.url(), &["decision.created"]);
+    let (_, passed) = decide(&mut client, 1, None);
+    let policy = "fallback = \"review\"\n[thresholds]\nchallenge = 0\nreview = 0\ndecline = 0\n";
+    let toml = [("Content-Type", "application/toml")];
+    let set = client.send("PUT", "/v1/policy", &toml, Some(policy.as_bytes()));
+    set.unwrap().ok();
+    let (_, declined) = decide(&mut client, 2, None);
+    let batch = client.post_lines("/v1/decisions:batch", &payment(3).to_string());
+    let in_batch = batch.header("traceparent").unwrap().to_owned();
+    assert_eq!((&*passed[2], &*declined[2]), ("00", "01"));
+    assert!(in_batch.ends_with("-01"), "{in_batch}");
+    let got = until(|| (receiver.got().len() == 3).then(|| receiver.got()));
+    let told: BTreeMap<String, &str> = got
+        .iter()
+        .map(|it| {
+            let body: Value = serde_json::from_slice(&it.body).unwrap();
+            let id = body["data"]["event"]["event_id"].as_str().unwrap();
+            (id.to_owned(), it.header("traceparent"))
+        })
+        .collect();
+    let header = |told: &[String]| format!("00-{}", told.join("-"));
+    assert_eq!(told["e1"], header(&passed));
+    assert_eq!(told["e2"], header(&declined));
+    assert_eq!(told["e3"], in_batch);
 }

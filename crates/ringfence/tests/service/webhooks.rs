@@ -1,6 +1,6 @@
 //! Endpoints of a real server: told what is decided, whatever happens to either side.
 
-mod receiver;
+pub mod receiver;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,10 +15,10 @@ use crate::server::{SOON, Server, minute, payment};
 use receiver::{Received, Receiver};
 
 /// Speaks to this machine, and tries again at once.
-const SETTINGS: &str = "[webhooks]\nallow_http = true\nallow = [\"127.0.0.0/8\"]\n\
+pub const SETTINGS: &str = "[webhooks]\nallow_http = true\nallow = [\"127.0.0.0/8\"]\n\
 first_pause = \"20ms\"\npause_max = \"200ms\"\nattempts_max = 1000\n[webhooks.breaker]\nfailures = 1000\n";
 
-fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
+pub fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + SOON;
     loop {
         if let Some(found) = look() {
@@ -29,7 +29,7 @@ fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-fn add(client: &mut Client, url: &str, kinds: &[&str]) -> (String, String) {
+pub fn add(client: &mut Client, url: &str, kinds: &[&str]) -> (String, String) {
     let body = json!({ "url": url, "kinds": kinds }).to_string();
     let made = client.post("/v1/webhooks", &body);
     assert_eq!(made.status, 201, "{}", made.text());

@@ -279,8 +279,10 @@ impl Rounds {
 /// Of a decision that a request was answered with since the start.
 fn trace_of(recent: &Recent, tenant: &str, happened: &Happened<'_>) -> Option<String> {
     match happened {
-        Happened::Decided { event, .. } => {
-            let trace = recent.of(tenant, event.event_id.as_str())?;
+        Happened::Decided {
+            event, decision, ..
+        } => {
+            let trace = recent.of(tenant, event.event_id.as_str(), decision)?;
             Some(trace.header())
         }
         Happened::Labelled { .. } => None,

@@ -20,7 +20,8 @@ its `trace_id` is in its answer and in its log lines. Prometheus keeps exemplars
 `--enable-feature=exemplar-storage`.
 
 Tenants have a label each up to `metrics.tenants_max`, those that came first; the others are told together as
-`tenant=\"other\"`. An erased tenant's series end. Counters begin at 0 with the process.
+`tenant=\"other\"`, and stay there. An erased tenant's series end; one of `other` takes its counts out of the sum, which
+Prometheus takes for a restart of the counter. Counters begin at 0 with the process.
 
 ";
 

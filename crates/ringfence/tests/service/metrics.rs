@@ -156,12 +156,19 @@ fn requests_are_told_by_route_and_tenant_and_late_tenants_together_with_their_tr
             .unwrap()
             > 1 << 20
     );
-    // A tenant that is gone takes its series with it, and the next may have its name.
+    // A tenant that is gone takes its series with it; the next to come may have its name, but not one whose counts
+    // are in a sum.
     let erased = server
         .admin()
         .send("DELETE", "/v1/tenants/default", &[], None)
         .unwrap();
     assert_eq!(erased.status, 200, "{}", erased.text());
-    let text = scrape(&server, OPEN).text().to_owned();
-    assert!(!text.contains("tenant=\"default\"") && text.contains("tenant=\"acme\""));
+    let told = || scrape(&server, OPEN).text().to_owned();
+    let counts = "ringfence_decisions_total{tenant=\"other\",decision=";
+    let text = told();
+    assert!(!text.contains("tenant=\"default\"") && !text.contains("tenant=\"acme\""));
+    assert!(text.contains(counts));
+    server.new_tenant("globex");
+    let text = told();
+    assert!(text.contains("tenant=\"globex\"") && text.contains(counts));
 }

@@ -85,6 +85,16 @@ static SERVING: Family = Family::gauge(
     "1 while the tenant takes everything; of several, how many do.",
 )
 .by(TENANT);
+static NOT_SERVING: Family = Family::gauge(
+    "ringfence_not_serving",
+    "Tenants that do not take everything: one that has a name of its own, or how many of the others.",
+)
+.by(TENANT);
+static QUOTA_USED: Family = Family::gauge(
+    "ringfence_quota_used_ratio",
+    "Used share of a quota; of several tenants the largest.",
+)
+.by(&["tenant", "quota"]);
 static MODEL: Family = Family::info(
     "ringfence_model_info",
     "The model that decides; not told of tenants without a name of their own.",
@@ -179,6 +189,8 @@ pub fn families() -> Vec<&'static Family> {
         &QUEUE_BYTES,
         &QUEUE_FULL,
         &SERVING,
+        &NOT_SERVING,
+        &QUOTA_USED,
         &MODEL,
         &BREAKER_OPEN,
         &BREAKER_OPENED,
@@ -211,6 +223,7 @@ pub fn write(out: &mut Exposition, tenants: &[Handles]) {
     decided(out, &groups);
     breakers(out, &groups);
     boxes(out, tenants, &groups);
+    quotas(out, &groups);
     models(out, &groups);
     row::write(out, TABLE, &groups);
     shadows(out, tenants);
@@ -307,15 +320,39 @@ fn boxes(out: &mut Exposition, tenants: &[Handles], groups: &[Group<'_, Counters
         }
     }
     type Read = fn(&TenantHandle) -> u64;
-    let gauges: [(_, Read); 3] = [
+    let gauges: [(_, Read); 4] = [
         (&QUEUE_LEN, |it| it.load().0 as u64),
         (&QUEUE_BYTES, |it| it.load().1 as u64),
         (&SERVING, |it| u64::from(it.status().is_none())),
+        (&NOT_SERVING, |it| u64::from(it.status().is_some())),
     ];
     for (family, read) in gauges {
         let mut series = out.family(family);
         for (name, members) in tenants {
             series.value(&[name], members.iter().map(|it| read(it)).sum());
+        }
+    }
+}
+
+/// A sum of what several hold would hide the one that is full.
+fn quotas(out: &mut Exposition, groups: &[Group<'_, Counters>]) {
+    type Read = fn(&Counters) -> (u64, u64);
+    let quotas: [(_, Read); 2] = [
+        ("entities", |it| (it.entities.get(), it.entities_max.get())),
+        ("disk", |it| (it.disk_bytes.get(), it.disk_bytes_max.get())),
+    ];
+    let mut series = out.family(&QUOTA_USED);
+    for (name, members) in groups {
+        for (quota, read) in quotas {
+            let used = members.iter().map(|it| read(it)).map(|(held, max)| {
+                // 0: it is not known yet.
+                if max == 0 {
+                    0.0
+                } else {
+                    held as f64 / max as f64
+                }
+            });
+            series.float(&[name, quota], used.fold(0.0, f64::max));
         }
     }
 }

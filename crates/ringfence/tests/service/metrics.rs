@@ -172,3 +172,31 @@ fn requests_are_told_by_route_and_tenant_and_late_tenants_together_with_their_tr
     let text = told();
     assert!(text.contains("tenant=\"globex\"") && text.contains(counts));
 }
+
+#[test]
+fn of_tenants_that_are_told_together_none_that_is_in_need_is_hidden() {
+    let server = Server::with("[metrics]\ntenants_max = 1\n");
+    scrape(&server, OPEN);
+    let token = server.new_tenant("acme");
+    server.new_tenant("globex");
+    let mut client = server.client_of("acme", &token);
+    client.post("/v1/decisions", &payment(1).to_string()).ok();
+    let value = |start: &str| -> f64 {
+        let text = scrape(&server, OPEN).text().to_owned();
+        let found = text.lines().find_map(|line| line.strip_prefix(start));
+        let found = found.unwrap_or_else(|| panic!("no {start} in\n{text}"));
+        found.trim().parse().unwrap()
+    };
+    assert_eq!(value("ringfence_not_serving{tenant=\"other\"}"), 0.0);
+    let suspended = server
+        .admin()
+        .send("POST", "/v1/tenants/globex/suspend", &[], None);
+    assert_eq!(suspended.unwrap().status, 200);
+    assert_eq!(value("ringfence_not_serving{tenant=\"other\"}"), 1.0);
+    assert_eq!(value("ringfence_not_serving{tenant=\"default\"}"), 0.0);
+    // Its share, and not that of both together.
+    let held = value("ringfence_entities{tenant=\"other\"}");
+    let max = value("ringfence_entities_max{tenant=\"default\"}");
+    let used = value("ringfence_quota_used_ratio{tenant=\"other\",quota=\"entities\"}");
+    assert!(held > 0.0 && (used - held / max).abs() < 1e-12, "{used}");
+}

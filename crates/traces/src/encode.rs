@@ -6,8 +6,8 @@ use crate::proto::{self, Any, AnyValue, KeyValue};
 use crate::span::{Request, Span, Value};
 
 /// Bit 8: it is known whether the parent is elsewhere; bit 9: it is. Below them the flags of W3C: sampled.
-const ROOT_FLAGS: u32 = 0x301;
-const STEP_FLAGS: u32 = 0x101;
+const FLAGS: u32 = 0x101;
+const PARENT_IS_ELSEWHERE: u32 = 0x200;
 
 /// `resource` says who sends.
 pub fn message(resource: &[(&'static str, String)], requests: &[Request]) -> Vec<u8> {
@@ -23,13 +23,16 @@ pub fn message(resource: &[(&'static str, String)], requests: &[Request]) -> Vec
             parent_span_id: caller.unwrap_or_default(),
             kind: proto::KIND_SERVER,
             status,
-            flags: ROOT_FLAGS,
+            flags: match request.caller {
+                Some(_) => FLAGS | PARENT_IS_ELSEWHERE,
+                None => FLAGS,
+            },
             ..span(request, &request.root)
         });
         spans.extend(request.steps.iter().map(|step| proto::Span {
             parent_span_id: request.root.id.to_be_bytes().to_vec(),
             kind: proto::KIND_INTERNAL,
-            flags: STEP_FLAGS,
+            flags: FLAGS,
             ..span(request, step)
         }));
     }

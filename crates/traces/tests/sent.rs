@@ -135,6 +135,8 @@ fn a_collector_reads_what_was_sent() {
         [2_000, 3_000],
     );
     let mut third = told("POST /v1/decisions", server, (root, ""), [1_000, 9_000]);
+    // Its parent is nowhere.
+    third["flags"] = json!(0x101);
     third["trace"] = json!("00000000000000000000000000000001");
     third["status"] = json!(["STATUS_CODE_ERROR", "storage_failed"]);
     assert_eq!(spans.as_array().unwrap()[..3], [first, second, third]);

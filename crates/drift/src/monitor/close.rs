@@ -216,17 +216,19 @@ impl Monitor {
         })
     }
 
-    /// Whether the field that it is made from is known to be wrong.
+    /// Whether the field that it is made from is known to be wrong. What is wrong with a field is news of its own,
+    /// whatever else is.
     fn is_explained(&self, column: u16, kind: Kind) -> bool {
+        if kind.is_data_quality() {
+            return false;
+        }
         let columns = &self.reference.columns;
         let sources = columns[usize::from(column)].sources;
         let mut open = self.state.alerts.iter().filter(|it| it.over_at.is_none());
         open.any(|it| {
             let cause = &columns[usize::from(it.column)];
             let same = it.column == column || cause.sources & sources != 0;
-            it.reading.kind.is_data_quality()
-                && !(kind.is_data_quality() && it.column != column)
-                && same
+            it.reading.kind.is_data_quality() && same
         })
     }
 }

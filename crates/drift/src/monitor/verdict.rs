@@ -94,7 +94,7 @@ impl Bench<'_> {
             return;
         }
         watched.for_shape = Window::default();
-        findings.extend(self.data_quality(&window));
+        self.data_quality(&window, findings);
         if noise.psi.pieces < PIECES_MIN {
             return;
         }
@@ -275,28 +275,28 @@ impl Bench<'_> {
         }
     }
 
-    /// One window is enough for what is wrong with a field.
-    fn data_quality(&self, window: &Window) -> Option<Finding> {
+    /// One window is enough for what is wrong with a field; one fault hides no other.
+    fn data_quality(&self, window: &Window, findings: &mut Vec<Finding>) {
         if self.column.scale == Scale::Category
             && let Some(judged) = self.new_category(window)
         {
-            return Some(self.finding(Kind::NewCategory, window, &judged));
+            findings.push(self.finding(Kind::NewCategory, window, &judged));
         }
         if !self.column.is_field {
-            return None;
+            return;
         }
         if let Some(judged) = self.unit(window) {
-            return Some(self.finding(Kind::Unit, window, &judged));
+            findings.push(self.finding(Kind::Unit, window, &judged));
         }
         // All events lack a field as often as those kinds of events come that have none.
         if self.at.0 == 0 && self.has_segments {
-            return None;
+            return;
         }
         let mut judged = self.missing(window);
         if !judged.holds {
             judged.p = 1.0;
         }
-        Some(self.finding(Kind::Missing, window, &judged))
+        findings.push(self.finding(Kind::Missing, window, &judged));
     }
 
     fn missing(&self, window: &Window) -> Judged {

@@ -117,6 +117,11 @@ pub fn row(seed: u64, position: u64) -> Row {
 }
 
 pub fn reference(seed: u64) -> Arc<Reference> {
+    reference_of(seed, |_| {})
+}
+
+/// Of rows that are altered before they count.
+pub fn reference_of(seed: u64, mut change: impl FnMut(&mut Row)) -> Arc<Reference> {
     let by = SegmentBy {
         event_type: EVENT_TYPE as u16,
         channel: Some(CHANNEL as u16),
@@ -124,7 +129,8 @@ pub fn reference(seed: u64) -> Arc<Reference> {
     let sources = ["amount", "channel", "device"].map(str::to_owned).to_vec();
     let mut builder = Builder::new(columns(), sources, by);
     for position in 0..(REFERENCE_DAYS * 24 * PER_HOUR) as u64 {
-        let row = row(seed, position);
+        let mut row = row(seed, position);
+        change(&mut row);
         builder.push(row.time, &row.values, row.score);
     }
     let name =

@@ -1,18 +1,27 @@
 //! What is told and what is not: a world that only goes on, and worlds in which one thing changes.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::rows::*;
 use ringfence_drift::reference::DAY_MS;
-use ringfence_drift::{Alert, Kind};
+use ringfence_drift::{Alert, Kind, Reference};
 
 /// Alerts of some live days of which `change` alters those from the third on.
 fn alerts(days: i64, mut change: impl FnMut(&mut Row) -> bool) -> Vec<Alert> {
-    let reference = reference(1);
-    let mut monitor = monitor(&reference);
+    alerts_after(&reference(1), days, |row| {
+        row.time < live_day(2) || change(row)
+    })
+}
+
+fn alerts_after(
+    reference: &Arc<Reference>,
+    days: i64,
+    mut change: impl FnMut(&mut Row) -> bool,
+) -> Vec<Alert> {
+    let mut monitor = monitor(reference);
     for mut row in live(1, days) {
-        let is_late = row.time >= live_day(2);
-        if !is_late || change(&mut row) {
+        if change(&mut row) {
             feed(&mut monitor, &row);
         }
     }
@@ -176,4 +185,44 @@ fn a_score_that_moves_is_told() {
         true
     });
     assert_eq!(columns_of(&found), BTreeSet::from([WIDTH]));
+}
+
+#[test]
+fn another_fault_of_a_field_is_told_beside_the_one_that_goes_on() {
+    let found = alerts(10, |row| {
+        if draw(6, row.position, 0) < 0.5 {
+            row.values[AMOUNT] = f32::NAN;
+            row.values[DEVICE_SUM] = f32::NAN;
+        }
+        if row.time >= live_day(5) {
+            row.values[AMOUNT] *= 100.0;
+            row.values[DEVICE_SUM] *= 100.0;
+        }
+        true
+    });
+    let told: Vec<(usize, Kind)> = found
+        .iter()
+        .map(|it| (usize::from(it.column), it.reading.kind))
+        .collect();
+    assert_eq!(told, [(AMOUNT, Kind::Missing), (AMOUNT, Kind::Unit)]);
+    assert!(found[1].at > live_day(5) && found[0].over_at.is_none());
+}
+
+#[test]
+fn a_segment_in_which_the_same_fault_comes_later_joins_its_alert() {
+    let found = alerts(10, |row| {
+        let is_hit = row.values[CHANNEL] == 0.0 || row.time >= live_day(5);
+        if is_hit && draw(6, row.position, 0) < 0.5 {
+            row.values[DEVICE] = f32::NAN;
+            row.values[DEVICE_SUM] = f32::NAN;
+        }
+        true
+    });
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].at < live_day(5));
+    let reference = reference(1);
+    let name = |at: &u16| reference.segments[usize::from(*at)].name.as_str();
+    assert!(name(&found[0].segment).ends_with("/0"));
+    let joined: BTreeSet<&str> = found[0].also_in.iter().map(name).collect();
+    assert!(joined.contains("0/1"), "{joined:?}");
 }

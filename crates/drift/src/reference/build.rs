@@ -327,7 +327,7 @@ impl Measured<'_> {
 fn kurtosis(moments: [f64; 4], count: f64) -> f64 {
     let [m1, m2, m3, m4] = moments.map(|it| it / count.max(1.0));
     let variance = m2 - m1 * m1;
-    if variance < noise::SPREAD_MIN * noise::SPREAD_MIN {
+    if variance < noise::ONE_VALUE * noise::ONE_VALUE {
         return 3.0;
     }
     let fourth = m4 - 4.0 * m1 * m3 + 6.0 * m1 * m1 * m2 - 3.0 * m1 * m1 * m1 * m1;

@@ -25,7 +25,7 @@ impl Piece {
     /// Logarithm of how many times the expected standard deviation it is.
     fn spread(&self) -> Option<f64> {
         let (have, want) = (self.counted.sd(), self.expected.sd());
-        (have > SPREAD_MIN && want > SPREAD_MIN).then(|| libm::log(have / want))
+        (have > ONE_VALUE && want > SPREAD_MIN).then(|| libm::log(have / want))
     }
 
     fn missing(&self) -> f64 {
@@ -33,8 +33,13 @@ impl Piece {
     }
 }
 
-/// A segment whose values spread by less than this share of the whole's has one value: the rest is rounding.
-pub const SPREAD_MIN: f64 = 1e-3;
+/// A piece that spreads by less than this share of the whole's standard deviation has one value: the rest is rounding.
+pub const ONE_VALUE: f64 = 1e-3;
+
+/// The spread of a segment is looked at from this share of the whole's on. Trees cut and networks scale a feature over
+/// all events: what moves within a twentieth of its standard deviation there is next to nothing to them, and where it
+/// moves out of that, its distribution says so.
+pub const SPREAD_MIN: f64 = 0.05;
 
 /// Variance of the logarithm of a standard deviation of so many independent rows.
 pub fn spread_variance(kurtosis: f64, rows: f64) -> f64 {

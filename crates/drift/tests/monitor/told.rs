@@ -226,3 +226,25 @@ fn a_segment_in_which_the_same_fault_comes_later_joins_its_alert() {
     let joined: BTreeSet<&str> = found[0].also_in.iter().map(name).collect();
     assert!(joined.contains("0/1"), "{joined:?}");
 }
+
+/// What is said of shares that move by so much within a channel, when they move by a quarter more.
+fn of_a_quarter_more(sd: f64) -> Vec<Alert> {
+    let moved = |row: &mut Row, sd: f64| {
+        row.values[CHANNEL_SHARE] += (sd * normal(1, row.position, 50)) as f32;
+    };
+    let reference = reference_of(1, |row| moved(row, sd));
+    alerts_after(&reference, 12, |row| {
+        let is_late = row.time >= live_day(2);
+        moved(row, if is_late { 1.25 * sd } else { sd });
+        true
+    })
+}
+
+#[test]
+fn a_spread_of_a_fortieth_of_the_wholes_is_one_value() {
+    // Between the channels it is 0.18.
+    assert_eq!(of_a_quarter_more(0.0045), []);
+    let found = of_a_quarter_more(0.018);
+    assert_eq!(kinds_of(&found), BTreeSet::from([Kind::Spread]));
+    assert_eq!(columns_of(&found), BTreeSet::from([CHANNEL_SHARE]));
+}

@@ -166,6 +166,11 @@ impl Reference {
         self.columns.len()
     }
 
+    /// Column behind the features.
+    pub fn score(&self) -> usize {
+        self.width() - 1
+    }
+
     pub fn baseline(&self, segment: usize, column: usize) -> Option<&Baseline> {
         self.baselines[segment * self.width() + column].as_ref()
     }

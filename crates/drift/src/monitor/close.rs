@@ -7,7 +7,7 @@ use super::verdict::{Bench, Finding};
 use super::window::Window;
 use super::{ALERTS_MAX, Monitor, Observation};
 use crate::alert::{Alert, Kind};
-use crate::cells::Cells;
+use crate::cells::{Cells, MISSING};
 use crate::discovery::threshold;
 use crate::reference::{DAY_MS, Expected, hour_of_week};
 
@@ -66,9 +66,10 @@ impl Monitor {
             else {
                 continue;
             };
+            let counted = counted(cells, column, column == reference.score());
             let piece = Window {
-                counted: counted(cells, column),
-                expected: baseline.expect(hour, cells.rows as f64),
+                expected: baseline.expect(hour, counted.rows),
+                counted,
                 from,
                 until,
             };
@@ -233,7 +234,8 @@ impl Monitor {
     }
 }
 
-fn counted(cells: &Cells, column: usize) -> Expected {
+/// A row without a score is no row of the score's column: another model decided it.
+fn counted(cells: &Cells, column: usize, is_score: bool) -> Expected {
     let mut of = Expected {
         rows: cells.rows as f64,
         sum: cells.sum[column],
@@ -242,5 +244,8 @@ fn counted(cells: &Cells, column: usize) -> Expected {
     };
     let bins = of.bins.iter_mut().zip(cells.counts(column));
     bins.for_each(|(to, count)| *to = f64::from(*count));
+    if is_score {
+        of.rows -= std::mem::take(&mut of.bins[MISSING]);
+    }
     of
 }

@@ -285,6 +285,10 @@ impl Measured<'_> {
             let range = row * self.width + start..row * self.width + end;
             let cells = self.values[range.clone()].iter().zip(&self.bins[range]);
             for (at, (value, bin)) in cells.enumerate() {
+                // A row without a score is no row of the score's column.
+                if start + at + 1 == self.width && usize::from(*bin) == MISSING {
+                    continue;
+                }
                 let (z, slot) = (f64::from(*value), &mut slots[at][hour]);
                 slot.rows += 1.0;
                 slot.sum += z;

@@ -56,6 +56,9 @@ pub fn share_variance(share: f64, rows: f64) -> f64 {
 pub const DISTANCE_MEAN: f64 = 0.87;
 
 pub fn noise(slots: &[Slot], first: usize, profile: &Profile, kurtosis: f64) -> Noise {
+    // Scores begin where trees were no longer grown: the halves are those of what there is.
+    let empty = slots.iter().take_while(|it| it.rows == 0.0).count();
+    let (slots, first) = (&slots[empty..], (first + empty) % HOURS);
     let hours = pieces(slots, first, profile);
     // Days between the middles of the halves.
     let apart = (slots.len() as f64 / DAY as f64 / 2.0).max(1.0);

@@ -248,3 +248,30 @@ fn a_spread_of_a_fortieth_of_the_wholes_is_one_value() {
     assert_eq!(kinds_of(&found), BTreeSet::from([Kind::Spread]));
     assert_eq!(columns_of(&found), BTreeSet::from([CHANNEL_SHARE]));
 }
+
+#[test]
+fn events_without_a_score_are_none_of_the_scores_column() {
+    // As after a training: those of the first rows are no scores of new ones.
+    let begun = START + 10 * DAY_MS;
+    let reference = reference_of(1, |row| {
+        if row.time < begun {
+            row.score = f32::NAN;
+        }
+    });
+    // A challenger decides half of the events from the third day on.
+    let other = |row: &mut Row, moved: f32| {
+        let is_others = draw(8, row.position, 0) < 0.5;
+        row.score = if is_others {
+            f32::NAN
+        } else {
+            row.score + moved
+        };
+        true
+    };
+    let late = |row: &Row| row.time >= live_day(2);
+    let quiet = alerts_after(&reference, 8, |row| !late(row) || other(row, 0.0));
+    assert_eq!(quiet, []);
+    let found = alerts_after(&reference, 8, |row| !late(row) || other(row, 2.0));
+    assert_eq!(columns_of(&found), BTreeSet::from([WIDTH]));
+    assert!(kinds_of(&found).contains(&Kind::Shape) || kinds_of(&found).contains(&Kind::Distance));
+}

@@ -8,7 +8,7 @@ use drift::reference::{ReferenceError, SegmentBy, SegmentKey};
 use drift::{Builder, Column, Reference, Scale};
 use engine::Engine;
 use event::schema::{Domain, Part};
-use event::{AttributeIx, EventTime, Record, Schema, Span};
+use event::{AttributeIx, EventTime, Position, Record, Schema, Span};
 use graph::sample::SampleParts;
 use graph::{FeatureGroup, FeatureList};
 use model::artifact::{Artifact, Identity};
@@ -143,7 +143,7 @@ pub fn build(
     let mut champion = Champion::of(artifact, &identity, schema, &features)?;
     let (columns, sources, by) = columns(schema, &features);
     let mut builder = Builder::new(columns, sources, by);
-    let mut records = history.iter_from(history.first())?;
+    let mut records = history.iter_from(Position(0))?;
     while let Some((position, record)) = records.next_record()?
         && position.0 <= found.end
     {
@@ -185,7 +185,7 @@ fn survey(history: &History, plan: ReferencePlan) -> Result<Found, NodeError> {
         end: 0,
         last: EventTime::MIN,
     };
-    let mut records = history.iter_from(history.first())?;
+    let mut records = history.iter_from(Position(0))?;
     while let Some((position, record)) = records.next_record()? {
         if let Record::Event(event) = record
             && (plan.from..plan.until).contains(&event.event_timestamp)

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 
 use drift::Monitor;
 use drift::column::of_probability;
-use event::{EventTime, Record};
+use event::{EventTime, Position, Record};
 use graph::sample::SampleParts;
 use model::artifact::Artifact;
 use model::producer::Speaker;
@@ -16,7 +16,8 @@ use node::{Champion, History, Place};
 
 use crate::reference::ReferenceFault;
 
-/// Hands each event of the half-open range to the monitor, and hears of every step (records done, all).
+/// Hands each event of the half-open range to the monitor, and hears of every step (records done, all). Features are
+/// functions of all events before: a history whose beginning is gone is refused.
 pub fn watch(
     place: &Place,
     artifact: &Artifact,
@@ -25,6 +26,7 @@ pub fn watch(
     mut progress: impl FnMut(&mut Monitor, u64, u64) -> ControlFlow<()>,
 ) -> Result<(), ReferenceFault> {
     let history = History::open(place)?;
+    let mut records = history.iter_from(Position(0))?;
     let schema = history.schema();
     let parts = match artifact.network {
         Some(_) => SampleParts::Full,
@@ -35,7 +37,6 @@ pub fn watch(
     let features = rehearsal.engine().features().clone();
     let (_, identity) = Artifact::decode(&artifact.encode()?)?;
     let mut champion = Champion::of(artifact, &identity, schema, &features)?;
-    let mut records = history.iter_from(history.first())?;
     let end = history.end().0;
     while let Some((position, record)) = records.next_record()? {
         let (mut time, mut ticked) = (None, None);

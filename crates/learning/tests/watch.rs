@@ -12,11 +12,12 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 
 use drift::{Kind, Monitor, Reference};
-use event::{EventTime, Span};
+use event::{EventTime, Record, Span};
+use log::LogOptions;
 use model::artifact::Artifact;
 use node::watch::{Helper, Told};
-use node::{Place, Tenant};
-use ringfence_learning::reference::{self, ReferencePlan};
+use node::{History, Journal, NodeError, Place, Tenant};
+use ringfence_learning::reference::{self, ReferenceFault, ReferencePlan};
 use ringfence_learning::watched::watch;
 use tempfile::TempDir;
 use transfers::{PER_DAY, day, decide, import, model, open, producer, time_of};
@@ -149,6 +150,62 @@ fn interrupted_or_not_or_replayed_it_knows_the_same() {
     .unwrap();
     replayed.go_on_from(next);
     assert_eq!(replayed.save().unwrap(), known(&whole));
+}
+
+/// Features are functions of all that came before: of a part of a log they would look like others.
+#[test]
+fn a_history_without_its_beginning_is_refused() {
+    let dirs = [(); 2].map(|()| TempDir::new().unwrap());
+    let (_, artifact) = tenant(&dirs[0]);
+    let place = forgetful(&dirs[1]);
+    let history = History::open(&place).unwrap();
+    assert!(history.first().0 > 0);
+    let reference = Reference::decode(artifact.reference.as_ref().unwrap()).unwrap();
+    let mut monitor = Monitor::by_default(Arc::new(reference), 0);
+    let range = (EventTime::MIN, EventTime::END);
+    let refused = watch(&place, &artifact, &mut monitor, range, |_, _, _| {
+        ControlFlow::Continue(())
+    });
+    let is_removed =
+        |it: &ReferenceFault| matches!(it, ReferenceFault::Node(NodeError::HistoryRemoved { .. }));
+    assert!(refused.as_ref().is_err_and(is_removed), "{refused:?}");
+    let plan = ReferencePlan {
+        from: range.0,
+        until: range.1,
+        scores_from: range.0,
+        rows_max: 200_000,
+    };
+    let refused = reference::build(&history, &artifact, plan, |_, _| ControlFlow::Continue(()));
+    assert!(refused.as_ref().is_err_and(is_removed), "{refused:?}");
+}
+
+/// A tenant that has let go of the first of its days.
+fn forgetful(dir: &TempDir) -> Place {
+    let place = Place::new(dir.path(), "acme").unwrap();
+    let options = LogOptions {
+        segment_bytes: 8 << 10,
+        ..LogOptions::default()
+    };
+    let text = transfers::schema_text()
+        .replace("horizon = \"180d\"", "horizon = \"1d\"")
+        .replace("dedup_window = \"7d\"", "dedup_window = \"1d\"");
+    let mut journal = Journal::create(&place, &text, options.clone()).unwrap();
+    let schema = event::Schema::parse(&text).unwrap();
+    for number in 0..3 * PER_DAY {
+        let event = transfers::transfer(number, &schema).0;
+        journal.append(&Record::Event(event)).unwrap();
+    }
+    journal.commit().unwrap();
+    drop(journal);
+    let (mut tenant, _) = Tenant::open(&place, options, |_, _| {}).unwrap();
+    tenant.snapshot().unwrap();
+    tenant.tick(time_of(3 * PER_DAY)).unwrap();
+    tenant.snapshot().unwrap();
+    let covered = tenant.coverage().run().unwrap().unwrap();
+    let day = Span::days(1);
+    let retirement = tenant.retire(covered, day, EventTime::END).unwrap();
+    retirement.unwrap().run().unwrap();
+    place
 }
 
 #[test]

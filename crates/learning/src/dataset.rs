@@ -133,6 +133,14 @@ impl Labels {
         }
     }
 
+    /// Without what is known of declined events: whom somebody spoke of was not drawn by chance, and the random
+    /// approvals stand for all of them.
+    pub fn of_passed(&self) -> Labels {
+        let mut passed = self.clone();
+        passed.verdicts.retain(|at, _| !self.declined.contains(at));
+        passed
+    }
+
     /// 1 over the chance of the decision: what was let through by chance stands for those that were not
     /// (Horvitz and Thompson 1952), clipped, since a rare one must not outweigh the rest (Ionides 2008).
     pub fn weight(&self, position: Position) -> f32 {

@@ -21,6 +21,7 @@ use model::artifact::Thresholds;
 
 pub use bounds::Bounds;
 pub use report::{Finding, Gate, Outcome, Report, Verdict};
+pub use too_good::ranked_alone;
 
 /// The same events as two models scored them.
 #[derive(Clone, Debug, Default)]
@@ -33,9 +34,9 @@ pub struct Judged {
     /// Index into `event_type_names` of each row.
     pub event_types: Vec<u8>,
     pub event_type_names: Vec<String>,
-    /// Row-major, one value per name.
-    pub values: Vec<f32>,
     pub features: Vec<String>,
+    /// Features by the AP of their values alone ([`ranked_alone`]), the best first.
+    pub alone: Vec<(usize, f64)>,
     pub champion: Paper,
     pub candidate: Paper,
     /// What is left of each model's AP when one feature is shuffled.
@@ -48,6 +49,7 @@ pub struct Paper {
     pub kind: String,
     /// Calibrated.
     pub log_odds: Vec<f64>,
+    /// What it alerts by: the policy in force for the champion, its own for a candidate.
     pub thresholds: BTreeMap<String, Thresholds>,
     /// Median time of a score, microseconds.
     pub score_us: f64,
@@ -75,10 +77,5 @@ pub fn judge(judged: &Judged, bounds: &Bounds) -> Report {
 impl Judged {
     pub fn frauds(&self) -> usize {
         self.fraud.iter().filter(|fraud| **fraud).count()
-    }
-
-    fn column(&self, feature: usize) -> impl Iterator<Item = f32> {
-        let rows = self.values.chunks_exact(self.features.len().max(1));
-        rows.map(move |row| row[feature])
     }
 }

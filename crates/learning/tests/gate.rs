@@ -13,7 +13,7 @@ use model::artifact::Thresholds;
 use model::fast::{FastTrees, Scratch};
 use ringfence_learning::boost::{self, BoostConfig, Dataset, Layout, Matrix};
 use ringfence_learning::gate::{
-    Bounds, Finding, Gate, Judged, Outcome, Paper, Report, Shuffled, Verdict, judge,
+    Bounds, Finding, Gate, Judged, Outcome, Paper, Report, Shuffled, Verdict, judge, ranked_alone,
 };
 use synthetic::{Random, Synthetic, synthetic};
 
@@ -98,16 +98,17 @@ fn judged(candidate: &FastTrees, leaks: bool) -> Judged {
     let world = world();
     let values = with_leak(&world.exam, leaks);
     let rows = world.exam.rows;
+    let (fraud, weights) = (world.exam.labels.clone(), vec![1.0; rows]);
     Judged {
-        fraud: world.exam.labels.clone(),
-        weights: vec![1.0; rows],
+        alone: ranked_alone(&values, FEATURES, &fraud, &weights),
+        fraud,
+        weights,
         blocks: (0..rows as u32).map(|row| row / 2).collect(),
         event_types: (0..rows).map(|row| u8::from(row % 3 == 0)).collect(),
         event_type_names: vec!["payment".to_owned(), "transfer".to_owned()],
         features: (0..FEATURES).map(|at| format!("f{at}")).collect(),
         champion: paper(&world.honest, &values),
         candidate: paper(candidate, &values),
-        values,
         shuffled: Vec::new(),
     }
 }
@@ -133,7 +134,6 @@ fn until_fraud(mut judged: Judged, frauds: usize) -> Judged {
     judged.weights.truncate(end);
     judged.blocks.truncate(end);
     judged.event_types.truncate(end);
-    judged.values.truncate(end * FEATURES);
     for paper in [&mut judged.champion, &mut judged.candidate] {
         paper.log_odds.truncate(end);
     }
@@ -211,9 +211,11 @@ fn a_leak_is_found_in_every_disguise() {
     ];
     for (at, disguise) in disguises.iter().enumerate() {
         let mut held = judged(&world().honest, false);
+        let mut values = with_leak(&world().exam, false);
         for (row, fraud) in held.fraud.iter().enumerate() {
-            held.values[row * FEATURES + LEAK] = disguise(*fraud);
+            values[row * FEATURES + LEAK] = disguise(*fraud);
         }
+        held.alone = ranked_alone(&values, FEATURES, &held.fraud, &held.weights);
         let report = judge(&held, &Bounds::default());
         let found = of(&report, Gate::TooGood);
         assert_eq!(
@@ -273,7 +275,7 @@ fn an_open_interval_holds_for_more_frauds_than_there_are() {
 #[test]
 fn each_gate_refuses_what_is_its_own() {
     type Spoil = fn(&mut Judged);
-    let spoiled: [(&str, Gate, Spoil); 7] = [
+    let spoiled: [(&str, Gate, Spoil); 8] = [
         ("too sure", Gate::Calibration, |it| {
             let scaled = it.candidate.log_odds.iter_mut();
             scaled.for_each(|it| *it = 3.0 * (*it + 2.2) - 2.2);
@@ -295,6 +297,11 @@ fn each_gate_refuses_what_is_its_own() {
         ("slower than its like", Gate::Latency, |it| {
             (it.champion.score_us, it.candidate.score_us) = (10.0, 31.0);
         }),
+        ("its network fails", Gate::Network, |it| {
+            let events = it.fraud.len() as u64;
+            it.candidate.network_failed = events / 1_000 + 1;
+            it.champion.network_failed = events / 2_000;
+        }),
         ("hangs on a feature", Gate::TooGood, |it| {
             it.shuffled = vec![Shuffled {
                 feature: 2,
@@ -311,6 +318,39 @@ fn each_gate_refuses_what_is_its_own() {
         assert_eq!(report.verdict, Verdict::Refuse, "{name}");
         assert!(report.reasons().all(|it| it.by.unwrap() > 0.0), "{name}");
     }
+}
+
+/// Feature 1 carries both models, and more of the candidate than any other does; feature 2 carries it alone.
+#[test]
+fn a_feature_that_both_need_hides_no_leak() {
+    let mut it = judged(&world().honest, false);
+    let of = |feature, candidate, champion| Shuffled {
+        feature,
+        champion,
+        candidate,
+    };
+    it.shuffled = vec![of(1, 0.95, 0.9), of(2, 0.9, 0.0)];
+    let report = judge(&it, &Bounds::default());
+    let refused: Vec<_> = report.reasons().map(|it| it.of.as_deref()).collect();
+    assert_eq!(refused, [Some("f2")], "{}", report.text());
+    it.shuffled.pop();
+    let report = judge(&it, &Bounds::default());
+    assert_eq!(report.verdict, Verdict::Pass, "{}", report.text());
+}
+
+/// As often as the champion's, or once in a thousand events.
+#[test]
+fn a_network_that_fails_no_more_than_it_may_passes() {
+    let passes = |champion: u64, candidate: u64| {
+        let mut it = judged(&world().honest, false);
+        it.champion.network_failed = champion;
+        it.candidate.network_failed = candidate;
+        judge(&it, &Bounds::default()).verdict == Verdict::Pass
+    };
+    let once_in_a_thousand = world().exam.rows as u64 / 1_000;
+    assert!(passes(0, once_in_a_thousand));
+    assert!(passes(500, 500));
+    assert!(!passes(500, 501));
 }
 
 /// What is dearer by its kind, or no slower than nothing, is not held against it.
@@ -365,17 +405,18 @@ fn one_event_type_does_not_pay_for_the_others() {
 fn weights_count_like_copies() {
     let mut once = judged(&world().shuffled, false);
     let keep = 4_000;
+    let mut values = with_leak(&world().exam, false);
+    values.truncate(keep * FEATURES);
     let cut = |it: &mut Judged| {
         it.fraud.truncate(keep);
         it.weights.truncate(keep);
         it.blocks.truncate(keep);
         it.event_types.truncate(keep);
-        it.values.truncate(keep * FEATURES);
         it.champion.log_odds.truncate(keep);
         it.candidate.log_odds.truncate(keep);
     };
     cut(&mut once);
-    let mut twice = once.clone();
+    let (mut twice, mut copied) = (once.clone(), values.clone());
     for row in 0..keep {
         if row % 5 == 0 {
             once.weights[row] = 2.0;
@@ -383,15 +424,17 @@ fn weights_count_like_copies() {
             twice.weights.push(1.0);
             twice.blocks.push(twice.blocks[row]);
             twice.event_types.push(twice.event_types[row]);
-            let values = row * FEATURES..(row + 1) * FEATURES;
-            twice.values.extend_from_within(values);
+            copied.extend_from_within(row * FEATURES..(row + 1) * FEATURES);
             for paper in [&mut twice.champion, &mut twice.candidate] {
                 paper.log_odds.push(paper.log_odds[row]);
             }
         }
     }
-    let of = |it: &Judged| judge(it, &Bounds::default());
-    let (weighed, copied) = (of(&once), of(&twice));
+    let of = |it: &mut Judged, values: &[f32]| {
+        it.alone = ranked_alone(values, FEATURES, &it.fraud, &it.weights);
+        judge(it, &Bounds::default())
+    };
+    let (weighed, copied) = (of(&mut once, &values), of(&mut twice, &copied));
     assert_eq!(weighed.events, copied.events);
     assert!(weighed.rows < copied.rows);
     for (a, b) in weighed.findings.iter().zip(&copied.findings) {

@@ -254,7 +254,8 @@ fn calibrated(log_odds: f64) -> Option<Score> {
     })
 }
 
-fn input(sample: &Sample) -> Input<'_> {
+/// What a model's scorer takes of a sample.
+pub fn input(sample: &Sample) -> Input<'_> {
     Input {
         tabular: &sample.tabular,
         sequence: &sample.sequence,

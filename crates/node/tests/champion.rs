@@ -15,8 +15,8 @@ use graph::sample::{self, Sample};
 use hybrid::{artifact, network, payment, schema, trees};
 use model::artifact::{Artifact, TrainingWindow};
 use model::calibration::Calibration;
-use model::hybrid::Input;
 use model::producer::{Producer, Speaker};
+use ringfence_node::champion::input;
 use tempfile::TempDir;
 
 const EVENTS: usize = 60;
@@ -30,17 +30,6 @@ fn decide(artifact: &Artifact) -> Vec<(Decision, Sample)> {
         (decided.decision, tenant.last_sample().clone())
     });
     decided.collect()
-}
-
-fn input(sample: &Sample) -> Input<'_> {
-    Input {
-        tabular: &sample.tabular,
-        sequence: &sample.sequence,
-        steps: sample.steps,
-        entities: &sample.entities,
-        neighbourhood: &sample.neighbourhood,
-        neighbours: &sample.neighbours,
-    }
 }
 
 #[test]

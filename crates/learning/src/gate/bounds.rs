@@ -28,6 +28,8 @@ pub struct Bounds {
     /// Beside the champion, where both are of one kind and a score takes more than `score_us_free`.
     pub score_time_ratio_max: f64,
     pub score_us_free: f64,
+    /// Share of the scores for which the network said nothing, above the champion's too.
+    pub network_failed_max: f64,
     /// More AP than this over the champion is looked at by a person.
     pub ap_gain_max: f64,
     /// AP of one feature by itself.
@@ -51,6 +53,7 @@ impl Default for Bounds {
             score_us_max: 200.0,
             score_time_ratio_max: 3.0,
             score_us_free: 20.0,
+            network_failed_max: 0.001,
             ap_gain_max: 0.35,
             feature_ap_max: 0.9,
             feature_share_max: 0.8,
@@ -101,6 +104,7 @@ impl Bounds {
             above("score_us_max", self.score_us_max),
             factor("score_time_ratio_max", self.score_time_ratio_max),
             above("score_us_free", self.score_us_free),
+            share("network_failed_max", self.network_failed_max),
             share("ap_gain_max", self.ap_gain_max),
             share("feature_ap_max", self.feature_ap_max),
             share("feature_share_max", self.feature_share_max),

@@ -1,4 +1,5 @@
-//! How the candidate would behave in service: whether its probabilities hold, how much it alerts, how long it takes.
+//! How the candidate would behave in service: whether its probabilities hold, how much it alerts, how long it takes,
+//! and how often its network fails.
 
 use model::score::score_of_log_odds;
 
@@ -20,6 +21,7 @@ pub fn judge(judged: &Judged, bounds: &Bounds) -> Vec<Finding> {
     let mut findings = calibration(judged, bounds);
     findings.push(alerts(judged, bounds));
     findings.push(latency(judged, bounds));
+    findings.extend(network(judged, bounds));
     findings
 }
 
@@ -158,4 +160,23 @@ fn latency(judged: &Judged, bounds: &Bounds) -> Finding {
         bounds.score_us_max, bounds.score_time_ratio_max, bounds.score_us_free
     );
     Finding::new(Gate::Latency, outcome, says).measured(value, bound)
+}
+
+/// Where a network says nothing its trees decide, or the fallback. `None`: neither model has failed.
+fn network(judged: &Judged, bounds: &Bounds) -> Option<Finding> {
+    let share = |paper: &Paper| paper.network_failed as f64 / judged.fraud.len().max(1) as f64;
+    let (own, beside) = (share(&judged.candidate), share(&judged.champion));
+    let most = bounds.network_failed_max.max(beside);
+    let outcome = match own > most {
+        true => Outcome::Refuse,
+        false => Outcome::Pass,
+    };
+    let says = format!(
+        "the network said nothing of {:.2} % of the events, the champion's of {:.2} %; at most {:.2} %, or the champion's",
+        own * 100.0,
+        beside * 100.0,
+        bounds.network_failed_max * 100.0
+    );
+    let finding = Finding::new(Gate::Network, outcome, says).measured(own, most);
+    (own > 0.0 || beside > 0.0).then_some(finding)
 }

@@ -1,18 +1,20 @@
 //! The judged events, replayed once and scored by both models: the samples of serving, the code of serving.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 use std::time::Instant;
 
+use engine::Engine;
+use event::record::ConfigSection;
 use event::record::Record;
 use event::schema::Part;
-use event::{Event, EventTime, Position, RoleIx, Schema};
+use event::{Event, EventTime, EventTypeIx, Position, RoleIx, Schema};
 use graph::Sample;
 use graph::sample::SampleParts;
-use model::artifact::Artifact;
-use model::hybrid::Input;
+use model::artifact::{Artifact, Thresholds};
 use model::producer::Speaker;
 use model::scorer::Scorer;
+use node::champion::input;
 use node::channel::Rehearsal;
 use node::{History, NodeError};
 use thiserror::Error;
@@ -31,6 +33,7 @@ pub struct Exam<'a> {
     pub until: EventTime,
     /// Rows at most: frauds all, the others by a hash of their id.
     pub rows_max: usize,
+    /// Those of declined events are left out: random approvals stand for them.
     pub labels: &'a Labels,
     pub champion: &'a Artifact,
     pub candidate: &'a Artifact,
@@ -67,6 +70,11 @@ pub fn sit(
     if exam.champion.producer_identity() != exam.candidate.producer_identity() {
         return Err(ExamError::OtherProducer);
     }
+    let labels = exam.labels.of_passed();
+    let exam = Exam {
+        labels: &labels,
+        ..exam
+    };
     let range = dataset::Range {
         from: exam.from,
         until: exam.until,
@@ -102,7 +110,26 @@ pub fn sit(
             return Err(DatasetError::Cancelled(position.0).into());
         }
     }
-    Ok(room.finish())
+    let policy = policy_of(rehearsal.engine());
+    Ok(room.finish(policy))
+}
+
+/// The thresholds in force where the replay ended; `None` where no policy was ever set.
+fn policy_of(engine: &Engine) -> Option<BTreeMap<String, Thresholds>> {
+    if engine.body_of(ConfigSection::Policy).is_empty() {
+        return None;
+    }
+    let types = engine.graph().schema().event_types.iter().enumerate();
+    let of_type = types.map(|(at, it)| {
+        let found = engine.policy().thresholds(EventTypeIx(at as u8));
+        let thresholds = Thresholds {
+            challenge: found.challenge,
+            review: found.review,
+            decline: found.decline,
+        };
+        (it.name.clone(), thresholds)
+    });
+    Some(of_type.collect())
 }
 
 /// The row that an event becomes.
@@ -119,6 +146,8 @@ struct Room<'a> {
     exam: Exam<'a>,
     rate: f64,
     judged: Judged,
+    /// Row-major features of the judged rows.
+    values: Vec<f32>,
     champion: Desk,
     candidate: Desk,
     subject: RoleIx,
@@ -146,6 +175,7 @@ impl Room<'_> {
                 event_type_names: names.collect(),
                 ..Judged::default()
             },
+            values: Vec::new(),
             champion: Desk::new(exam.champion),
             candidate: Desk::new(exam.candidate),
             subject: schema.part(Part::Subject).unwrap_or(RoleIx(0)),
@@ -207,7 +237,7 @@ impl Room<'_> {
         judged.weights.push(seat.weight);
         judged.blocks.push(seat.block);
         judged.event_types.push(seat.event_type);
-        judged.values.extend_from_slice(&sample.tabular);
+        self.values.extend_from_slice(&sample.tabular);
         // The second finds the sample in the cache: they take turns at being it.
         match judged.fraud.len().is_multiple_of(2) {
             true => {
@@ -224,12 +254,19 @@ impl Room<'_> {
         }
     }
 
-    fn finish(mut self) -> Judged {
-        let ranked = ranked_alone(&self.judged);
-        for (feature, _) in ranked.into_iter().take(AGAIN_FEATURES) {
+    fn finish(mut self, policy: Option<BTreeMap<String, Thresholds>>) -> Judged {
+        let width = self.judged.features.len();
+        let judged = &mut self.judged;
+        judged.alone = ranked_alone(&self.values, width, &judged.fraud, &judged.weights);
+        self.values = Vec::new();
+        let best = self.judged.alone.iter().take(AGAIN_FEATURES);
+        for feature in best.map(|it| it.0).collect::<Vec<_>>() {
             self.shuffle(feature);
         }
         self.judged.champion = self.champion.into_paper(self.exam.champion);
+        if let Some(policy) = policy {
+            self.judged.champion.thresholds = policy;
+        }
         self.judged.candidate = self.candidate.into_paper(self.exam.candidate);
         self.judged
     }
@@ -303,16 +340,5 @@ impl Desk {
             score_us: median.unwrap_or(0) as f64 / 1e3,
             network_failed: self.network_failed,
         }
-    }
-}
-
-fn input(sample: &Sample) -> Input<'_> {
-    Input {
-        tabular: &sample.tabular,
-        sequence: &sample.sequence,
-        steps: sample.steps,
-        entities: &sample.entities,
-        neighbourhood: &sample.neighbourhood,
-        neighbours: &sample.neighbours,
     }
 }

@@ -14,6 +14,8 @@ pub enum Gate {
     Segment,
     Calibration,
     Latency,
+    /// Scores that the network failed to give.
+    Network,
     Alerts,
     TooGood,
 }
@@ -61,7 +63,7 @@ pub struct Side {
     pub kind: String,
     pub ap: f64,
     pub auc: f64,
-    /// By its own thresholds; none without them.
+    /// By its own thresholds, the champion's by the policy in force; none without them.
     pub alert_share: Option<f64>,
     pub decline_share: Option<f64>,
     pub score_us: f64,
@@ -195,6 +197,7 @@ impl Gate {
             Gate::Segment => "segment",
             Gate::Calibration => "calibration",
             Gate::Latency => "latency",
+            Gate::Network => "network",
             Gate::Alerts => "alerts",
             Gate::TooGood => "too_good",
         }

@@ -2,7 +2,7 @@
 //! not reach with the same samples came from somewhere.
 
 use super::report::{Finding, Gate, Outcome};
-use super::{Bounds, Judged, Paper};
+use super::{Bounds, Judged, Paper, Shuffled};
 use crate::boost::average_precision;
 
 pub fn judge(judged: &Judged, bounds: &Bounds) -> Vec<Finding> {
@@ -33,7 +33,7 @@ fn gain(champion: f64, candidate: f64, bounds: &Bounds) -> Finding {
 
 /// A feature that ranks nearly as truth does, while the champion does not.
 fn by_itself(judged: &Judged, champion: f64, bounds: &Bounds) -> Finding {
-    let Some((feature, ap)) = ranked_alone(judged).into_iter().next() else {
+    let Some((feature, ap)) = judged.alone.first().copied() else {
         let says = "no feature values were kept".to_owned();
         return Finding::new(Gate::TooGood, Outcome::Unjudged, says);
     };
@@ -51,24 +51,25 @@ fn by_itself(judged: &Judged, champion: f64, bounds: &Bounds) -> Finding {
 }
 
 /// Features by the AP of their values, rising or falling, whichever is higher; the best first. A missing value is
-/// the lowest.
-pub fn ranked_alone(judged: &Judged) -> Vec<(usize, f64)> {
-    if judged.values.is_empty() {
+/// the lowest. Values are row-major, one for every fraud and `width`.
+pub fn ranked_alone(
+    values: &[f32],
+    width: usize,
+    fraud: &[bool],
+    weights: &[f64],
+) -> Vec<(usize, f64)> {
+    if values.is_empty() {
         return Vec::new();
     }
-    let ap = |values: &[f64]| average_precision(values, &judged.fraud, Some(&judged.weights));
-    let mut found: Vec<(usize, f64)> = (0..judged.features.len())
+    let ap = |values: &[f64]| average_precision(values, fraud, Some(weights));
+    let value = |it: f32| match it.is_nan() {
+        true => f64::NEG_INFINITY,
+        false => f64::from(it),
+    };
+    let mut found: Vec<(usize, f64)> = (0..width)
         .map(|feature| {
-            let rising: Vec<f64> = judged
-                .column(feature)
-                .map(|it| {
-                    if it.is_nan() {
-                        f64::NEG_INFINITY
-                    } else {
-                        f64::from(it)
-                    }
-                })
-                .collect();
+            let column = values.iter().skip(feature).step_by(width);
+            let rising: Vec<f64> = column.map(|it| value(*it)).collect();
             let falling: Vec<f64> = rising.iter().map(|it| -it).collect();
             (feature, ap(&rising).max(ap(&falling)))
         })
@@ -77,18 +78,19 @@ pub fn ranked_alone(judged: &Judged) -> Vec<(usize, f64)> {
     found
 }
 
-/// A candidate that falls with one feature which the champion hardly needs.
+/// A candidate that falls with one feature which the champion hardly needs; one that both need hides no other.
 fn shuffled(judged: &Judged, bounds: &Bounds) -> Option<Finding> {
-    let worst = judged
-        .shuffled
-        .iter()
-        .max_by(|a, b| a.candidate.total_cmp(&b.candidate))?;
-    let name = &judged.features[worst.feature];
-    let hangs = worst.candidate > bounds.feature_share_max;
-    let outcome = match hangs && worst.champion < worst.candidate / 2.0 {
-        true => Outcome::Refuse,
-        false => Outcome::Pass,
+    let hangs = |it: &&Shuffled| {
+        it.candidate > bounds.feature_share_max && it.champion < it.candidate / 2.0
     };
+    let most = |a: &&Shuffled, b: &&Shuffled| a.candidate.total_cmp(&b.candidate);
+    let refused = judged.shuffled.iter().filter(hangs).max_by(most);
+    let outcome = match refused {
+        Some(_) => Outcome::Refuse,
+        None => Outcome::Pass,
+    };
+    let worst = refused.or_else(|| judged.shuffled.iter().max_by(most))?;
+    let name = &judged.features[worst.feature];
     let says = format!(
         "without {name} the candidate loses {:.0} % of its AP, the champion {:.0} %; more than {:.0} %, and twice the champion's, hangs on one feature",
         worst.candidate * 100.0,

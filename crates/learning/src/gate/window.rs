@@ -74,18 +74,25 @@ pub fn choose(history: &History, wish: Wish) -> Result<Windows, WindowError> {
         known_until: labels.last,
         rows_max: usize::MAX,
     };
-    let known = dataset::known(history, all, &labels)?;
+    let learned = dataset::known(history, all, &labels)?;
+    // As the examination counts.
+    let judged = dataset::known(history, all, &labels.of_passed())?;
     let gap = history.schema().labels.maturity;
-    choose_of(&known, gap, wish)
+    choose_of(&learned, &judged, gap, wish)
 }
 
-/// Of what is known, in order of time.
-fn choose_of(known: &[(EventTime, bool)], gap: Span, wish: Wish) -> Result<Windows, WindowError> {
-    let frauds: Vec<EventTime> = known
-        .iter()
-        .filter(|(_, fraud)| *fraud)
-        .map(|(time, _)| *time)
-        .collect();
+/// Of what is known to learn from and to judge on, in order of time.
+fn choose_of(
+    learned: &[(EventTime, bool)],
+    known: &[(EventTime, bool)],
+    gap: Span,
+    wish: Wish,
+) -> Result<Windows, WindowError> {
+    let times = |known: &[(EventTime, bool)]| -> Vec<EventTime> {
+        let frauds = known.iter().filter(|(_, fraud)| *fraud);
+        frauds.map(|(time, _)| *time).collect()
+    };
+    let (lessons, frauds) = (times(learned), times(known));
     let judged = wish.exam_frauds.min(frauds.len() / EXAM_SHARE);
     let few = |frauds| WindowError::FewFrauds {
         frauds,
@@ -102,11 +109,13 @@ fn choose_of(known: &[(EventTime, bool)], gap: Span, wish: Wish) -> Result<Windo
     }
     let until = begin.minus(gap);
     let from = wish.train.map_or(EventTime::MIN, |span| until.minus(span));
-    let within = |range: &Range<EventTime>| frauds.iter().filter(|it| range.contains(it)).count();
+    let within = |list: &[EventTime], range: &Range<EventTime>| {
+        list.iter().filter(|it| range.contains(it)).count()
+    };
     let (train, exam) = (from..until, begin..last.plus(Span::from_millis(1)));
     let windows = Windows {
-        train_frauds: within(&train),
-        exam_frauds: within(&exam),
+        train_frauds: within(&lessons, &train),
+        exam_frauds: within(&frauds, &exam),
         train,
         exam,
     };
@@ -124,6 +133,15 @@ mod tests {
         EventTime::from_millis(day * Span::days(1).millis())
     }
 
+    /// Where no fraud was declined.
+    fn all_passed(
+        known: &[(EventTime, bool)],
+        gap: Span,
+        wish: Wish,
+    ) -> Result<Windows, WindowError> {
+        choose_of(known, known, gap, wish)
+    }
+
     /// A fraud and a legitimate event a day.
     fn history(days: i64) -> Vec<(EventTime, bool)> {
         (0..days)
@@ -138,11 +156,30 @@ mod tests {
             exam_frauds: 40,
             after: EventTime::MIN,
         };
-        let found = choose_of(&history(200), Span::days(14), wish).unwrap();
+        let found = all_passed(&history(200), Span::days(14), wish).unwrap();
         assert_eq!(found.exam.start, day(160));
         assert_eq!(found.exam.end, day(199).plus(Span::from_millis(1)));
         assert_eq!(found.train, day(86)..day(146));
         assert_eq!((found.train_frauds, found.exam_frauds), (60, 40));
+    }
+
+    #[test]
+    fn declined_frauds_are_learned_from_and_not_judged_on() {
+        let learned = history(200);
+        let mut frauds = 0;
+        let mut passed = learned.clone();
+        passed.retain(|(_, fraud)| {
+            frauds += u32::from(*fraud);
+            !fraud || frauds.is_multiple_of(2)
+        });
+        let wish = Wish {
+            train: Some(Span::days(60)),
+            exam_frauds: 20,
+            after: EventTime::MIN,
+        };
+        let found = choose_of(&learned, &passed, Span::days(14), wish).unwrap();
+        assert_eq!(found.exam.start, day(161));
+        assert_eq!((found.train_frauds, found.exam_frauds), (60, 20));
     }
 
     #[test]
@@ -151,27 +188,27 @@ mod tests {
             after: day(after),
             ..Wish::default()
         };
-        let found = choose_of(&history(200), Span::days(14), wish(190)).unwrap();
+        let found = all_passed(&history(200), Span::days(14), wish(190)).unwrap();
         assert_eq!(found.exam.start, day(190));
         assert_eq!(found.train.end, day(176));
         assert_eq!((found.train_frauds, found.exam_frauds), (176, 10));
-        let earlier = choose_of(&history(200), Span::days(14), wish(100)).unwrap();
+        let earlier = all_passed(&history(200), Span::days(14), wish(100)).unwrap();
         assert_eq!(earlier.exam.start, day(134));
-        let refused = choose_of(&history(200), Span::days(14), wish(200));
+        let refused = all_passed(&history(200), Span::days(14), wish(200));
         assert!(matches!(refused, Err(WindowError::NothingLater { .. })));
     }
 
     #[test]
     fn a_short_history_keeps_two_thirds_to_learn_from_or_is_refused() {
         let wish = Wish::default();
-        let found = choose_of(&history(120), Span::days(14), wish).unwrap();
+        let found = all_passed(&history(120), Span::days(14), wish).unwrap();
         assert_eq!((found.train_frauds, found.exam_frauds), (66, 40));
-        let refused = choose_of(&history(90), Span::days(14), wish);
+        let refused = all_passed(&history(90), Span::days(14), wish);
         assert!(matches!(
             refused,
             Err(WindowError::FewFrauds { frauds: 46, .. })
         ));
-        assert!(choose_of(&[], Span::days(14), wish).is_err());
-        assert!(choose_of(&[(day(1), false)], Span::days(14), wish).is_err());
+        assert!(all_passed(&[], Span::days(14), wish).is_err());
+        assert!(all_passed(&[(day(1), false)], Span::days(14), wish).is_err());
     }
 }

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Name of the column behind the features.
+pub const SCORE: &str = "score";
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Scale {
     Plain,

@@ -10,6 +10,7 @@ pub mod monitor;
 
 pub mod alert;
 pub mod settings;
+pub mod status;
 
 pub mod reference;
 
@@ -24,3 +25,4 @@ pub use monitor::Monitor;
 pub use reference::Reference;
 pub use reference::build::Builder;
 pub use settings::Settings;
+pub use status::Status;

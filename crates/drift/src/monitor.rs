@@ -25,7 +25,7 @@ use window::Watched;
 /// Alerts that are remembered; the oldest goes first.
 pub const ALERTS_MAX: usize = 256;
 /// Of the encoded state, in its first byte.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 #[derive(Debug)]
 pub struct Monitor {
@@ -109,7 +109,7 @@ pub enum MonitorError {
     Version { got: u8 },
     #[error("state cannot be read: {0}")]
     Encoding(#[from] postcard::Error),
-    #[error("state is of another reference or other settings")]
+    #[error("state is of another reference")]
     OtherShape,
 }
 
@@ -156,22 +156,20 @@ impl Monitor {
         }
     }
 
-    /// The state, for [`Monitor::restore`].
+    /// The settings and the state, for [`Monitor::restore`].
     pub fn save(&self) -> Result<Vec<u8>, MonitorError> {
-        Ok(postcard::to_extend(&self.state, vec![VERSION])?)
+        let known = (self.settings.text()?, &self.state);
+        Ok(postcard::to_extend(&known, vec![VERSION])?)
     }
 
-    /// Goes on from a state that was saved under the same reference and settings.
-    pub fn restore(
-        reference: Arc<Reference>,
-        settings: Settings,
-        bytes: &[u8],
-    ) -> Result<Monitor, MonitorError> {
+    /// Goes on from a state that was saved under the same reference, under the settings that it was saved with.
+    pub fn restore(reference: Arc<Reference>, bytes: &[u8]) -> Result<Monitor, MonitorError> {
         let (version, body) = bytes.split_first().unwrap_or((&0, &[]));
         if *version != VERSION {
             return Err(MonitorError::Version { got: *version });
         }
-        let state: State = postcard::from_bytes(body)?;
+        let (settings, state): (String, State) = postcard::from_bytes(body)?;
+        let settings = Settings::read(&settings)?;
         let (width, segments) = (reference.width(), reference.segments.len());
         let watched = state.watched.iter().zip(&reference.baselines);
         let fits = state.open.len() == segments

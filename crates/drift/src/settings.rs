@@ -7,6 +7,8 @@ use event::time::TimeUnit;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::Reference;
+
 /// Ends of what may be asked.
 const WINDOW_MAX: Span = Span::days(7);
 
@@ -38,9 +40,13 @@ pub struct Settings {
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     /// `false`: never alerts.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub watch: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub spread: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub psi: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub distance: Option<f64>,
 }
 
@@ -98,10 +104,18 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// Refuses what is no such document, makes no sense, or names a feature that there is not.
     pub fn parse<'a>(
         text: &str,
         features: impl Iterator<Item = &'a str> + Clone,
     ) -> Result<Settings, SettingsError> {
+        let settings = Settings::read(text)?;
+        settings.check(features)?;
+        Ok(settings)
+    }
+
+    /// Of whatever features, and not checked yet.
+    pub fn read(text: &str) -> Result<Settings, SettingsError> {
         let syntax = |error: toml::de::Error| SettingsError::Syntax {
             message: error.message().to_owned(),
         };
@@ -113,9 +127,22 @@ impl Settings {
             let got = window.to_owned();
             return Err(SettingsError::Window { got });
         }
-        let settings: Settings = toml::from_str(text).map_err(syntax)?;
-        settings.check(features)?;
-        Ok(settings)
+        toml::from_str(text).map_err(syntax)
+    }
+
+    /// As a document.
+    pub fn text(&self) -> Result<String, SettingsError> {
+        toml::to_string(self).map_err(|error| SettingsError::Syntax {
+            message: error.to_string(),
+        })
+    }
+
+    /// Without the rules for features that a model does not know: its schema was another one.
+    pub fn known_to(mut self, reference: &Reference) -> Settings {
+        let names = &reference.columns;
+        self.rules
+            .retain(|feature, _| names.iter().any(|it| it.name == *feature));
+        self
     }
 
     /// Refuses what makes no sense, and rules for features that there are not.

@@ -42,6 +42,9 @@ pub struct Engine {
     pub(crate) rates: RateTable,
     pub(crate) rates_version: u32,
     pub(crate) rules_body: String,
+    /// Of the watch over drift, which reads it: nothing here does.
+    pub(crate) drift_version: u32,
+    pub(crate) drift_body: String,
     /// Read for what comes next; no state, it saves time.
     pub(crate) read_rules: Option<ReadRules>,
     pub(crate) rules_read: u64,
@@ -71,6 +74,8 @@ impl Engine {
             rates: RateTable::default(),
             rates_version: 0,
             rules_body: String::new(),
+            drift_version: 0,
+            drift_body: String::new(),
             read_rules: None,
             rules_read: 0,
             lists_version: 0,

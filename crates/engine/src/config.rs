@@ -105,6 +105,7 @@ enum Ready {
     Rates(RateTable),
     Rules(Arc<RuleSet>),
     Lists(Change),
+    Drift,
 }
 
 /// Decimal places of a currency.
@@ -122,6 +123,7 @@ impl Engine {
             ConfigSection::Rates => self.rates_version,
             ConfigSection::Rules => self.judge.rules_version,
             ConfigSection::Lists => self.lists_version,
+            ConfigSection::Drift => self.drift_version,
         }
     }
 
@@ -132,6 +134,7 @@ impl Engine {
             ConfigSection::Policy => &self.policy_body,
             ConfigSection::Rates => self.rates.body(),
             ConfigSection::Rules => &self.rules_body,
+            ConfigSection::Drift => &self.drift_body,
             ConfigSection::Schema | ConfigSection::Lists => "",
         }
     }
@@ -196,6 +199,10 @@ impl Engine {
                 self.rules_body = config.body.clone();
                 self.judge.rules_version = version;
             }
+            Ready::Drift => {
+                self.drift_body = config.body.clone();
+                self.drift_version = version;
+            }
             Ready::Lists(change) => {
                 self.judge
                     .lists
@@ -216,6 +223,8 @@ impl Engine {
             ConfigSection::Rates => Ready::Rates(RateTable::parse(body)?),
             ConfigSection::Rules => Ready::Rules(self.read_rules(body)?),
             ConfigSection::Lists => Ready::Lists(self.read_change(body)?),
+            // Whoever watches reads it before it is recorded.
+            ConfigSection::Drift => Ready::Drift,
         })
     }
 

@@ -24,7 +24,9 @@ pub use read_rules::ReadRules;
 pub use snapshot::RestoreError;
 
 /// Changes when the same log would lead to another state.
-pub const ENGINE_SEMANTICS: u32 = 5;
+pub const ENGINE_SEMANTICS: u32 = 6;
+/// Earlier snapshots know of no document of the watch over drift.
+pub(crate) const WITH_DRIFT: u32 = 6;
 /// Of the oldest snapshots that are read: one of 4 was taken when no model served but the champion, and does not
 /// say who served before it.
 pub const ENGINE_SEMANTICS_OLDEST: u32 = 4;

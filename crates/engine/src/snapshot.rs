@@ -16,7 +16,7 @@ use crate::decide::Judge;
 use crate::inputs::Inputs;
 use crate::lineup::{Lineup, read_artifact, write_artifact};
 use crate::policy::Policy;
-use crate::{ENGINE_SEMANTICS, ENGINE_SEMANTICS_OLDEST};
+use crate::{ENGINE_SEMANTICS, ENGINE_SEMANTICS_OLDEST, WITH_DRIFT};
 
 #[derive(Debug, Error)]
 pub enum RestoreError {
@@ -44,6 +44,7 @@ impl Engine {
             (self.judge.policy_version, self.policy_body.as_str()),
             (self.rates_version, self.rates.body()),
             (self.judge.rules_version, self.rules_body.as_str()),
+            (self.drift_version, self.drift_body.as_str()),
         ] {
             to.write_all(&version.to_le_bytes())?;
             to.write_all(&(text.len() as u32).to_le_bytes())?;
@@ -72,6 +73,10 @@ impl Engine {
             _ => Lineup::read(from)?,
         };
         let [policy, rates, rules] = [document(from)?, document(from)?, document(from)?];
+        let drift = match got < WITH_DRIFT {
+            true => Document::default(),
+            false => document(from)?,
+        };
         let lists_version = u32::from_le_bytes(array(from)?);
         let [has_event] = array(from)?;
         let newest = EventTime::from_millis(i64::from_le_bytes(array(from)?));
@@ -103,6 +108,8 @@ impl Engine {
             rates: RateTable::parse(&rates.body).map_err(|_| malformed("rates"))?,
             rates_version: rates.version,
             rules_body: rules.body,
+            drift_version: drift.version,
+            drift_body: drift.body,
             read_rules: None,
             rules_read: 0,
             lists_version,
@@ -136,6 +143,7 @@ pub(crate) fn array<const N: usize>(from: &mut dyn Read) -> io::Result<[u8; N]> 
     Ok(array)
 }
 
+#[derive(Default)]
 struct Document {
     version: u32,
     body: String,

@@ -145,10 +145,31 @@ fn a_snapshot_from_before_there_were_challengers_is_read() {
     // Semantics and position, then two artifacts with their flags and two counts.
     let new = 12..12 + 33 + 33 + 4 + 4;
     assert!(bytes[new.clone()].iter().all(|byte| *byte == 0));
+    without_drift(&mut bytes, new.end);
     bytes.drain(new);
     bytes[..4].copy_from_slice(&ENGINE_SEMANTICS_OLDEST.to_le_bytes());
     let restored = Engine::read_snapshot(&schema, &mut bytes.as_slice()).unwrap();
     assert_eq!(told(restored.lineup()), (7, 0, 0, vec![], vec![]));
+    assert_eq!(restored.digest(), engine.digest());
+}
+
+/// Takes out the document of the watch over drift, of an engine that was set to nothing: behind three others.
+fn without_drift(bytes: &mut Vec<u8>, documents: usize) {
+    let drift = documents + 3 * 8..documents + 4 * 8;
+    assert!(bytes[documents..drift.end].iter().all(|byte| *byte == 0));
+    bytes.drain(drift);
+}
+
+#[test]
+fn a_snapshot_from_before_the_watch_had_a_document_is_read() {
+    let schema = schema();
+    let mut engine = Engine::new(&schema);
+    apply(&mut engine, activation(CHAMPION, 7, SHARE));
+    let mut bytes = Vec::new();
+    engine.write_snapshot(&mut bytes).unwrap();
+    without_drift(&mut bytes, 12 + 33 + 33 + 4 + 4);
+    bytes[..4].copy_from_slice(&5_u32.to_le_bytes());
+    let restored = Engine::read_snapshot(&schema, &mut bytes.as_slice()).unwrap();
     assert_eq!(restored.digest(), engine.digest());
 }
 

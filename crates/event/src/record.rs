@@ -324,6 +324,8 @@ pub enum ConfigSection {
     Rules,
     Lists,
     Rates,
+    /// What the watch over drift goes by: changes no decision.
+    Drift,
 }
 
 impl Config {
@@ -453,6 +455,7 @@ names!(ConfigSection {
     Rules => "rules",
     Lists => "lists",
     Rates => "rates",
+    Drift => "drift",
 });
 names!(ServingPart {
     Champion => "champion",

@@ -5,6 +5,7 @@
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
+use drift::monitor::MonitorError;
 use engine::ConfigError;
 use event::Invalid;
 use event::schema::SchemaError;
@@ -213,6 +214,9 @@ fn refused(error: NodeError) -> Problem {
             Problem::bad(code, message).with_detail(json!({ "field": field }))
         }
         NodeError::Config(error) => refused_config(code, message, &error),
+        NodeError::Watch(MonitorError::Settings(error)) => {
+            Problem::bad(code, message).with_detail(json!({ "field": error.field() }))
+        }
         NodeError::Schema(error) => error.into(),
         NodeError::TenantName(_) => Problem::bad(code, message),
         _ => Problem::internal(message),

@@ -176,6 +176,8 @@ pub static ALL: &[Route] = &[
     route!(GET "/v1/lists/{name}/csv", Tenant(Role::Analyst), Nothing, L3, lists::bulk::show),
     route!(POST "/v1/lists/{name}/remove", Tenant(Role::Engineer), One, L2, lists::remove),
     route!(GET "/v1/drift", Tenant(Role::Analyst), Nothing, L3, drift::show),
+    route!(GET "/v1/drift/settings", Tenant(Role::Engineer), Nothing, L3, documents::drift),
+    route!(PUT "/v1/drift/settings", Tenant(Role::Engineer), Document, L2, documents::set_drift),
     route!(GET "/v1/models", Tenant(Role::Engineer), Nothing, L3, models::list),
     route!(POST "/v1/models", Tenant(Role::Engineer), Model, L3, models::take),
     route!(GET "/v1/models/{model}", Tenant(Role::Engineer), Nothing, L3, models::one),

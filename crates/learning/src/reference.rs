@@ -3,7 +3,7 @@
 
 use std::ops::ControlFlow;
 
-use drift::column::of_probability;
+use drift::column::{SCORE, of_probability};
 use drift::reference::{ReferenceError, SegmentBy, SegmentKey};
 use drift::{Builder, Column, Reference, Scale};
 use engine::Engine;
@@ -23,8 +23,6 @@ use crate::dataset::keeps;
 const CHANNEL: &str = "channel";
 /// The latest part of a training that is looked at.
 const LONGEST: Span = Span::days(56);
-/// Name of the column behind the features.
-pub const SCORE: &str = "score";
 
 #[derive(Debug, Error)]
 pub enum ReferenceFault {

@@ -20,7 +20,9 @@ use transfers::{PER_DAY, day, decide, import, model, open, producer, time_of, tr
 
 const IMPORTED: u64 = 6;
 const DAYS: u64 = 9;
-const POLICY: &str = "[thresholds]\nchallenge = 100\nreview = 200\ndecline = 300\n";
+/// Until the day after, whatever is suspected a little is declined; then nothing.
+const STRICT: &str = "[thresholds]\nchallenge = 300\nreview = 300\ndecline = 300\n";
+const IN_FORCE: &str = "[thresholds]\nchallenge = 100\nreview = 200\ndecline = 1001\n";
 
 fn judged(place: &Place, from: EventTime, until: EventTime, models: &[Artifact; 2]) -> Judged {
     let history = History::open(place).unwrap();
@@ -61,10 +63,12 @@ fn the_champion_alerts_by_the_policy_in_force_and_declined_events_are_not_judged
     let models = identities.map(|it| Artifact::load(&place.model(&it)).unwrap().0);
     let mut tenant = open(&place);
     tenant.activate(identities[0]).unwrap();
-    tenant.set_policy(POLICY, "test").unwrap();
     let schema = tenant.schema().clone();
     let (first, last) = (IMPORTED * PER_DAY, DAYS * PER_DAY);
-    decide(&mut tenant, first, last, |_, _| {});
+    tenant.set_policy(STRICT, "test").unwrap();
+    decide(&mut tenant, first, first + PER_DAY, |_, _| {});
+    tenant.set_policy(IN_FORCE, "test").unwrap();
+    decide(&mut tenant, first + PER_DAY, last, |_, _| {});
     drop(tenant);
 
     // Before the policy was set a model's own thresholds are all there is.
@@ -75,7 +79,7 @@ fn the_champion_alerts_by_the_policy_in_force_and_declined_events_are_not_judged
     let in_force = Thresholds {
         challenge: 100,
         review: 200,
-        decline: 300,
+        decline: 1001,
     };
     assert_eq!(after.champion.thresholds["transfer"], in_force);
     assert_eq!(after.candidate.thresholds, own(&models[1]));

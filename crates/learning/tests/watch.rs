@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 
 use drift::{Kind, Monitor, Reference};
+use event::record::ConfigSection;
 use event::{EventTime, Record, Span};
 use log::LogOptions;
 use model::artifact::Artifact;
@@ -194,6 +195,10 @@ fn forgetful(dir: &TempDir) -> Place {
     for number in 0..3 * PER_DAY {
         let event = transfers::transfer(number, &schema).0;
         journal.append(&Record::Event(event)).unwrap();
+        // A segment ends between commits.
+        if number.is_multiple_of(50) {
+            journal.commit().unwrap();
+        }
     }
     journal.commit().unwrap();
     drop(journal);
@@ -206,6 +211,54 @@ fn forgetful(dir: &TempDir) -> Place {
     let retirement = tenant.retire(covered, day, EventTime::END).unwrap();
     retirement.unwrap().run().unwrap();
     place
+}
+
+/// What the watch goes by is a document of the log: a change begins it anew, and a start goes on under it.
+#[test]
+fn a_change_of_settings_begins_the_watch_anew_and_outlives_restarts() {
+    let dir = TempDir::new().unwrap();
+    let (place, _) = tenant(&dir);
+    let mut running = open(&place);
+    let set = |tenant: &mut Tenant, text: &str| {
+        tenant.set_document(ConfigSection::Drift, text, &"test".into(), None)
+    };
+    let rows = |tenant: &Tenant| tenant.watch().unwrap().read(Monitor::rows);
+    go_on(&mut running, 0, 100);
+    for (text, code) in [
+        ("[rules.colour]\nspread = 0.3", "drift_feature_unknown"),
+        ("window = \"0s\"", "drift_window_invalid"),
+    ] {
+        assert_eq!(set(&mut running, text).unwrap_err().code(), code);
+    }
+    assert_eq!(running.document(ConfigSection::Drift).version, 0);
+    assert_eq!(rows(&running), 100);
+
+    set(&mut running, "windows = 5\n[rules.amount]\nwatch = false\n").unwrap();
+    assert_eq!(rows(&running), 0);
+    go_on(&mut running, 100, 200);
+    assert_eq!(rows(&running), 100);
+    let whole = known(&running);
+    drop(running);
+    let mut again = open(&place);
+    assert_eq!(known(&again), whole, "replayed from before the change");
+    again.snapshot().unwrap();
+    drop(again);
+    let again = open(&place);
+    assert_eq!(known(&again), whole, "read from behind it");
+    let settings = again.watch().unwrap().read(|it| it.settings().clone());
+    assert_eq!(settings.windows, 5);
+    assert_eq!(settings.rules["amount"].watch, Some(false));
+    drop(again);
+
+    // Without the state the document is that of the snapshot.
+    fs::remove_file(place.watch()).unwrap();
+    let mut anew = open(&place);
+    let windows = |tenant: &Tenant| tenant.watch().unwrap().read(|it| it.settings().windows);
+    assert_eq!((rows(&anew), windows(&anew)), (0, 5));
+    // Another model goes by it as well.
+    let champion = anew.engine().champion().unwrap();
+    anew.activate(champion).unwrap();
+    assert_eq!(windows(&anew), 5);
 }
 
 #[test]

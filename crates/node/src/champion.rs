@@ -112,6 +112,11 @@ impl Champion {
         self.reference.as_ref()
     }
 
+    /// What a watch over it is begun with.
+    pub fn watched(&self) -> Option<([u8; 32], Arc<Reference>)> {
+        Some((self.artifact, self.reference.clone()?))
+    }
+
     pub fn voice(&self) -> Option<&Voice> {
         self.voice.as_ref()
     }

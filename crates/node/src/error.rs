@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use thiserror::Error;
-
+use drift::monitor::MonitorError;
 use event::{Invalid, Position};
+use thiserror::Error;
 
 use crate::channel::Fault;
 
@@ -17,7 +17,7 @@ pub enum NodeError {
     #[error("reference for drift: {0}")]
     Reference(#[from] drift::reference::ReferenceError),
     #[error("watch over drift: {0}")]
-    Watch(#[from] drift::monitor::MonitorError),
+    Watch(#[from] MonitorError),
     #[error("{path} already holds a tenant")]
     TenantExists { path: PathBuf },
     #[error("tenant name must be 1 to 48 of a-z, 0-9, _ and -, starting with a letter, got {0:?}")]
@@ -151,6 +151,7 @@ impl NodeError {
             NodeError::Lineup(error) => error.code(),
             NodeError::Model(_) => "model_unusable",
             NodeError::Reference(_) => "model_unusable",
+            NodeError::Watch(MonitorError::Settings(error)) => error.code(),
             NodeError::Watch(_) => "watch_state",
             NodeError::OtherModel { .. } => "other_model",
             NodeError::Channel { .. } => "channel_unusable",

@@ -7,6 +7,7 @@
 
 pub(crate) mod checkpoint;
 pub(crate) mod replayed;
+pub(crate) mod settings;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use drift::column::of_probability;
-use drift::{Kind, Monitor, Reference};
+use drift::{Kind, Monitor, Reference, Settings};
 use event::record::{Decision, ModelVersion};
 use event::{EventTime, Position};
 use meters::Count;
@@ -86,15 +87,16 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// A watch that begins behind the record that put the model into service.
+    /// A watch that begins behind the record that put the model into service, or set what it goes by.
     pub fn begin(
         place: &Place,
         artifact: [u8; 32],
-        reference: &Arc<Reference>,
+        reference: Arc<Reference>,
+        settings: Settings,
         next: Position,
-    ) -> Watch {
-        let monitor = Monitor::by_default(reference.clone(), next.0);
-        Watch::over(place, artifact, monitor)
+    ) -> Result<Watch, NodeError> {
+        let monitor = Monitor::new(reference, settings, next.0)?;
+        Ok(Watch::over(place, artifact, monitor))
     }
 
     fn over(place: &Place, artifact: [u8; 32], monitor: Monitor) -> Watch {

@@ -25,7 +25,9 @@ pub use config::{
     AdviseArgs, ApplyArgs, BacktestArgs, Change, EffectName, FormName as ListFormName, Lists,
     ListsArgs, Policy, PolicyArgs, Rules, RulesArgs, WindowArgs,
 };
-pub use drift::{Drift, DriftArgs, DriftReportArgs, DriftStudyArgs};
+pub use drift::{
+    Drift, DriftArgs, DriftReportArgs, DriftSettingsArgs, DriftStatusArgs, DriftStudyArgs,
+};
 pub use evaluate::{AuditPart, EvaluateArgs, LeaksArgs};
 pub use log::{BackupArgs, Log, LogArgs, RecordKind, RestoreArgs};
 pub use models::{Models, ModelsArgs};

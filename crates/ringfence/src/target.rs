@@ -167,7 +167,10 @@ fn warning(told: &Value) -> String {
 }
 
 fn path(section: ConfigSection) -> String {
-    format!("/v1/{}", section.name())
+    match section {
+        ConfigSection::Drift => "/v1/drift/settings".to_owned(),
+        _ => format!("/v1/{}", section.name()),
+    }
 }
 
 fn send_change(remote: &Remote, change: &Change) -> Result<()> {

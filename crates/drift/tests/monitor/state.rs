@@ -27,7 +27,7 @@ fn interrupted_anywhere_it_is_the_same_to_the_bit() {
         feed(&mut cut, &row);
         if at % 977 == 0 {
             let bytes = cut.save().unwrap();
-            cut = Monitor::restore(reference.clone(), Settings::default(), &bytes).unwrap();
+            cut = Monitor::restore(reference.clone(), &bytes).unwrap();
             assert_eq!(cut.next(), row.position + 1);
         }
     }
@@ -144,7 +144,10 @@ fn rules_are_checked_against_the_features_and_silence_one_of_them() {
         error,
         MonitorError::Settings(SettingsError::Feature { feature }) if feature == "speed"
     ));
-    let mut silent = Monitor::new(reference, rule("rate"), 0).unwrap();
+    // A state knows what it was made under.
+    let begun = Monitor::new(reference.clone(), rule("rate"), 0).unwrap();
+    let mut silent = Monitor::restore(reference, &begun.save().unwrap()).unwrap();
+    assert_eq!(silent.settings(), &rule("rate"));
     drifting().for_each(|row| feed(&mut silent, &row));
     assert_eq!(silent.alerts().count(), 0);
 }
@@ -159,6 +162,6 @@ fn a_state_of_another_reference_is_refused() {
         builder.push(row.time, &row.values[..9], row.score);
     }
     let other = Arc::new(builder.build(|_| String::new()).unwrap());
-    let error = Monitor::restore(other, Settings::default(), &bytes).unwrap_err();
+    let error = Monitor::restore(other, &bytes).unwrap_err();
     assert!(matches!(error, MonitorError::OtherShape), "{error}");
 }

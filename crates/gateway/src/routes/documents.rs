@@ -1,4 +1,4 @@
-//! What a tenant is set to by a document: policy and rates. Each version is a record in its log.
+//! What a tenant is set to by a document: policy, rates, drift. Each version is a record in its log.
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
@@ -32,6 +32,14 @@ pub async fn rates(call: Call) -> Result<Response<Body>, Problem> {
 
 pub async fn set_rates(call: Call) -> Result<Response<Body>, Problem> {
     set(call, ConfigSection::Rates).await
+}
+
+pub async fn drift(call: Call) -> Result<Response<Body>, Problem> {
+    show(call, ConfigSection::Drift).await
+}
+
+pub async fn set_drift(call: Call) -> Result<Response<Body>, Problem> {
+    set(call, ConfigSection::Drift).await
 }
 
 async fn show(call: Call, section: ConfigSection) -> Result<Response<Body>, Problem> {

@@ -2,8 +2,7 @@
 
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
-use drift::Monitor;
-use event::EventTime;
+use drift::Status;
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
@@ -19,31 +18,12 @@ pub async fn show(call: Call) -> Result<Response<Body>, Problem> {
     let tenant = call.admitted.tenant()?.clone();
     shape(&tenant)?;
     let Some(watch) = tenant.watch() else {
-        let body = json!({ "watched": null, "alerts": [] });
-        return Ok(json_body(StatusCode::OK, &body));
+        return Ok(json_body(StatusCode::OK, &Status::nothing()));
     };
-    let read = spawn_blocking(move || {
+    let read = spawn_blocking(move || -> Value {
         let model = hex(&watch.artifact());
-        watch.read(|monitor| body(&model, monitor))
+        watch.read(|monitor| json!(Status::of(&model, monitor)))
     });
     let body = read.await.map_err(Problem::internal)?;
     Ok(json_body(StatusCode::OK, &body))
-}
-
-/// Newest alerts first.
-fn body(model: &str, monitor: &Monitor) -> Value {
-    let reference = monitor.reference();
-    let segments = reference.segments.iter().map(|it| it.name.as_str());
-    json!({
-        "watched": {
-            "model": model,
-            "reference_from": EventTime::from_millis(reference.from),
-            "reference_until": EventTime::from_millis(reference.until),
-            "segments": segments.collect::<Vec<_>>(),
-            "events": monitor.rows(),
-            "windows": monitor.windows(),
-            "missed": monitor.missed(),
-        },
-        "alerts": monitor.alerts().rev().map(|it| it.told(reference)).collect::<Vec<_>>(),
-    })
 }

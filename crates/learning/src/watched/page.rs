@@ -98,10 +98,7 @@ fn plot<'a>(reference: &'a Reference, column: usize, kind: Kind, of: &[&Observat
     };
     let (y, what) = match kind {
         Kind::Spread => ("standard deviation", "Standard deviation by window"),
-        _ => (
-            "stability index",
-            "Population stability index by window, less what chance gives",
-        ),
+        _ => ("stability index", "Population stability index by window"),
     };
     Plot {
         id: kind.name(),

@@ -39,6 +39,7 @@ impl Owner {
             return Ok(());
         }
         let switches = matches!(letter.request, Request::Activate(_));
+        let watches = switches || sets_watch(&letter.request);
         // A channel's last records are read from the log, so all of it must be there.
         if switches && let Err(error) = self.await_disk() {
             let failed = Failed::Storage(error.to_string());
@@ -72,7 +73,7 @@ impl Owner {
                 if let Answer::Activated { pause, .. } = &mut answer {
                     *pause = paused.unwrap_or_default();
                 }
-                if switches {
+                if watches {
                     self.shared.set_watch(tenant.watch().cloned());
                 }
                 tell(&counters, tenant, before, paused);
@@ -263,4 +264,10 @@ fn answer(tenant: &mut Tenant, request: Request, urgency: Urgency) -> Result<Ans
             Some(found) => Answer::Neighbours(Box::new(found)),
         },
     })
+}
+
+/// Whether another watch over drift follows.
+fn sets_watch(request: &Request) -> bool {
+    let drift = ConfigSection::Drift;
+    matches!(request, Request::SetDocument { section, .. } if *section == drift)
 }

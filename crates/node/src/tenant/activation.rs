@@ -175,7 +175,7 @@ impl Tenant {
         if let Some(said) = said {
             self.engine.adopt_channel(said.first, &said.scores);
         }
-        self.watch_model(&champion, Position(position.0 + 1));
+        self.watch_model(champion.watched(), Position(position.0 + 1))?;
         self.left.extend(self.champion.replace(champion));
         self.follow_lineup();
         Ok(position)

@@ -1,4 +1,4 @@
-//! What people set a tenant to: policy, rules, lists, rates; each change a record of the log.
+//! What people set a tenant to: policy, rules, lists, rates, drift; each change a record of the log.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use event::{EventTime, Position};
 use lists::Lists;
 
 use super::Tenant;
-use crate::NodeError;
+use crate::{Champion, NodeError, watch};
 
 /// Who changes something, when, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,7 +99,7 @@ impl Tenant {
         }
         let at = author.at.max(self.journal.newest());
         let body = &*self.whole(section, body)?;
-        self.engine.check_config(section, body, at)?;
+        self.check_body(section, body, at)?;
         self.check_room_for_report()?;
         let config = Config {
             at,
@@ -109,7 +109,24 @@ impl Tenant {
             why: CompactString::from(&author.why),
             body: body.to_owned(),
         };
-        self.append(Record::Config(config))
+        let position = self.append(Record::Config(config))?;
+        if section == ConfigSection::Drift {
+            let watched = self.champion.as_ref().and_then(Champion::watched);
+            self.watch_model(watched, Position(position.0 + 1))?;
+        }
+        Ok(position)
+    }
+
+    fn check_body(
+        &mut self,
+        section: ConfigSection,
+        body: &str,
+        at: EventTime,
+    ) -> Result<(), NodeError> {
+        if section == ConfigSection::Drift {
+            watch::settings::check(body, self.engine.features())?;
+        }
+        Ok(self.engine.check_config(section, body, at)?)
     }
 
     /// Whether a section would be taken; nothing is changed.
@@ -121,7 +138,7 @@ impl Tenant {
     ) -> Result<(), NodeError> {
         let at = at.max(self.journal.newest());
         let body = self.whole(section, body)?;
-        Ok(self.engine.check_config(section, &body, at)?)
+        self.check_body(section, &body, at)
     }
 
     /// [`Tenant::set_document`] of rules that were read elsewhere.

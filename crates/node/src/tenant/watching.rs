@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use drift::Reference;
 use event::Position;
+use event::record::ConfigSection;
 
 use super::Tenant;
-use crate::Champion;
-use crate::watch::{Helper, Watch, Watched};
+use crate::NodeError;
+use crate::watch::{Helper, Watch, Watched, settings};
 
 impl Tenant {
     /// `None`: the model that serves has no reference.
@@ -28,15 +30,23 @@ impl Tenant {
         }
     }
 
-    /// Another model is another reference: its watch begins with the records behind its activation.
-    pub(super) fn watch_model(&mut self, champion: &Champion, next: Position) {
-        let place = &self.place;
-        self.watch = champion.reference().map(|reference| {
-            let mut watch = Watch::begin(place, champion.artifact(), reference, next);
-            if let Some(helper) = &self.watch_helper {
-                watch.work_with(helper.clone());
-            }
-            watch
-        });
+    /// Another model is another reference, and another document other rules: the watch of a model begins with the records
+    /// behind its activation, or behind a change of what the watch goes by.
+    pub(super) fn watch_model(
+        &mut self,
+        watched: Option<([u8; 32], Arc<Reference>)>,
+        next: Position,
+    ) -> Result<(), NodeError> {
+        let document = self.engine.body_of(ConfigSection::Drift);
+        let begin = |(artifact, reference): ([u8; 32], Arc<Reference>)| {
+            let settings = settings::of(document, &reference)?;
+            Watch::begin(&self.place, artifact, reference, settings, next)
+        };
+        let mut watch = watched.map(begin).transpose()?;
+        if let (Some(watch), Some(helper)) = (&mut watch, &self.watch_helper) {
+            watch.work_with(helper.clone());
+        }
+        self.watch = watch;
+        Ok(())
     }
 }

@@ -3,19 +3,21 @@
 
 use std::sync::Arc;
 
-use drift::{Monitor, Reference, Settings};
+use drift::{Monitor, Reference};
 use engine::Engine;
-use event::record::{Record, ServingPart};
+use event::record::{ConfigSection, Record, ServingPart};
 use event::{EventTime, Position};
 use graph::Sample;
 use graph::sample::SampleParts;
 use model::artifact::Artifact;
 
-use super::{Watch, checkpoint, score_of};
+use super::{Watch, checkpoint, score_of, settings};
 use crate::{History, NodeError, Place};
 
 pub struct Replayed<'a> {
     place: &'a Place,
+    /// The document that the watch goes by, as of the record that is looked at.
+    document: String,
     watched: Option<([u8; 32], Monitor)>,
     sample: Sample,
     /// The last record, if it is an event: its decision comes next, or never.
@@ -33,6 +35,7 @@ impl<'a> Replayed<'a> {
     ) -> Result<Replayed<'a>, NodeError> {
         let mut replayed = Replayed {
             place,
+            document: engine.body_of(ConfigSection::Drift).to_owned(),
             watched: None,
             sample: Sample::default(),
             event: None,
@@ -72,7 +75,7 @@ impl<'a> Replayed<'a> {
         end: Position,
     ) -> Option<([u8; 32], Monitor)> {
         let reference = self.reference(artifact)?;
-        match Monitor::restore(reference, Settings::default(), state) {
+        match Monitor::restore(reference, state) {
             Ok(monitor) if monitor.next() <= end.0 => Some((artifact, monitor)),
             Ok(_) => {
                 self.warn("its state is ahead of the log");
@@ -88,8 +91,12 @@ impl<'a> Replayed<'a> {
     fn begin(&mut self, artifact: [u8; 32], next: Position) {
         self.watched = None;
         if let Some(reference) = self.reference(artifact) {
-            let monitor = Monitor::by_default(reference, next.0);
-            self.watched = Some((artifact, monitor));
+            let monitor = settings::of(&self.document, &reference)
+                .and_then(|settings| Ok(Monitor::new(reference, settings, next.0)?));
+            match monitor {
+                Ok(monitor) => self.watched = Some((artifact, monitor)),
+                Err(error) => self.warn(&error.to_string()),
+            }
         }
     }
 
@@ -115,6 +122,11 @@ impl<'a> Replayed<'a> {
     /// Looks at a record that is about to be applied.
     pub fn look(&mut self, engine: &mut Engine, position: Position, record: &Record) {
         let before = self.event.take();
+        if let Record::Config(config) = record
+            && config.section == ConfigSection::Drift
+        {
+            self.document.clone_from(&config.body);
+        }
         if let Some((_, monitor)) = &self.watched
             && position.0 < monitor.next()
         {
@@ -127,6 +139,12 @@ impl<'a> Replayed<'a> {
                     artifact if artifact == [0; 32] => self.watched = None,
                     artifact => self.begin(artifact, next),
                 }
+            }
+            (Record::Config(config), Some((artifact, _)))
+                if config.section == ConfigSection::Drift =>
+            {
+                let artifact = *artifact;
+                self.begin(artifact, Position(position.0 + 1));
             }
             (Record::Event(event), Some(_)) => {
                 engine.sample(event, SampleParts::Tabular, &mut self.sample);

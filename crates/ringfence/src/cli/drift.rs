@@ -4,9 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::config::Change;
+
 /// Drift: whether live events look like those a model was trained on.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
+  ringfence drift status --to http://127.0.0.1:7878    the watch of a running tenant, and what it tells
+  ringfence drift settings drift.toml --why 'device ids change in May'
   ringfence drift report                       events since the serving model's training, as if it decided them
   ringfence drift report --model 3f2a --from 2026-03-01T00:00:00Z --settings drift.toml
   ringfence drift report --html drift.html
@@ -18,10 +22,31 @@ pub struct DriftArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum Drift {
+    /// What the watch of a tenant knows, and its open alerts.
+    Status(DriftStatusArgs),
+    /// Set what the watch of a tenant goes by, or print it; it begins anew behind the change.
+    Settings(DriftSettingsArgs),
     /// Replay history, and hold what came after a model's reference against it. Reads the log only.
     Report(DriftReportArgs),
     /// Count false alerts on simulated worlds in which nothing drifts.
     Study(DriftStudyArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct DriftStatusArgs {
+    /// Alerts that are over too.
+    #[arg(long)]
+    pub all: bool,
+    #[command(flatten)]
+    pub change: Change,
+}
+
+#[derive(Debug, Args)]
+pub struct DriftSettingsArgs {
+    /// Window, bounds and rules (TOML): docs/drift.md. Without it those in force are printed.
+    pub file: Option<PathBuf>,
+    #[command(flatten)]
+    pub change: Change,
 }
 
 #[derive(Debug, Args)]

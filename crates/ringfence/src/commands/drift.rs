@@ -1,6 +1,8 @@
-//! `ringfence drift`: history under the watch.
+//! `ringfence drift`: the watch of a tenant, and history under the watch.
 
+mod in_force;
 mod report;
+mod status;
 mod study;
 
 use std::fs;
@@ -15,6 +17,8 @@ use crate::cli::{Cli, Drift, DriftArgs};
 
 pub fn run(cli: &Cli, args: &DriftArgs) -> Result<ExitCode> {
     match &args.what {
+        Drift::Status(args) => status::run(cli, args),
+        Drift::Settings(args) => in_force::run(cli, args),
         Drift::Report(args) => report::run(cli, args),
         Drift::Study(args) => study::run(cli, args),
     }

@@ -21,6 +21,7 @@ mod cases;
 mod disk;
 mod documented;
 mod documents;
+mod drift;
 mod guarded;
 mod kills;
 mod labels;

@@ -19,6 +19,7 @@ mod bad_input;
 mod config;
 mod demo;
 mod drift_page;
+mod drift_settings;
 mod evaluate;
 mod html;
 mod hybrid;

@@ -21,6 +21,19 @@ fn shadow(client: &mut Client, model: &str) -> Value {
     client.post(&format!("/v1/models/{model}/shadow"), "").ok()
 }
 
+/// A comparison that is over, however long it took.
+fn compared(client: &mut Client, query: &str) -> Value {
+    let mut job = client.get(&format!("/v1/models/compare?{query}")).ok();
+    let path = format!("/v1/backtests/{}", job["id"]);
+    until("a comparison", || {
+        if job["status"] == "running" || job["status"] == "waiting" {
+            job = client.get(&path).ok();
+        }
+        job["status"] == "done"
+    });
+    job
+}
+
 fn digest(hash: &str) -> [u8; 32] {
     let byte = |at: usize| u8::from_str_radix(&hash[2 * at..2 * at + 2], 16).unwrap();
     std::array::from_fn(byte)
@@ -99,7 +112,7 @@ fn a_slow_shadow_is_shed_and_no_answer_waits_for_it() {
     until("scores", || {
         held(&server, &hash).len() as u64 >= count("handed")
     });
-    let table = client.get("/v1/models/compare?maturity=1d").ok();
+    let table = compared(&mut client, "maturity=1d");
     let side = &table["report"]["models"][1];
     assert_eq!(side["scored"], held(&server, &hash).len());
     assert!(side["coverage"].as_f64().unwrap() < 0.5, "{side}");
@@ -118,7 +131,7 @@ fn a_slow_shadow_is_shed_and_no_answer_waits_for_it() {
     let took_us = activate(&mut client, &hash).ok()["took_us"]
         .as_f64()
         .unwrap();
-    let table = client.get("/v1/models/compare?maturity=1d&samples=1").ok();
+    let table = compared(&mut client, "maturity=1d&samples=1");
     let models = table["report"]["models"].as_array().unwrap();
     let of = |model: &str| {
         let found = models.iter().find(|it| it["model"] == model);
@@ -243,7 +256,7 @@ fn a_comparison_says_what_counting_log_and_labels_says() {
             .map(|(position, (.., label))| (entries[position].score >= of_shadow, fraud(label))),
     );
 
-    let job = client.get("/v1/models/compare?maturity=1d&samples=4").ok();
+    let job = compared(&mut client, "maturity=1d&samples=4");
     assert_eq!(
         (&job["kind"], &job["status"]),
         (&json!("comparison"), &json!("done")),

@@ -289,7 +289,7 @@ fn what_is_not_taken_changes_nothing() {
             "not_json",
             json!("colour"),
         ),
-        (json!({ "kinds": ["*"] }), "not_json", Value::Null),
+        (json!({ "kinds": ["*"] }), "not_json", json!("url")),
     ] {
         let refused = client.post("/v1/webhooks", &body.to_string());
         assert_eq!((refused.status, &*refused.code()), (400, code), "{body}");

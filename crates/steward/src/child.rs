@@ -67,6 +67,16 @@ impl Worker {
         self.child.try_wait()
     }
 
+    /// Ends it; how it had ended by itself, `None` if it had not.
+    pub fn stop(mut self) -> io::Result<Option<ExitStatus>> {
+        if let Some(status) = self.child.try_wait()? {
+            return Ok(Some(status));
+        }
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(None)
+    }
+
     pub fn wait(&mut self) -> io::Result<ExitStatus> {
         loop {
             if let Some(status) = self.ended()? {
@@ -99,6 +109,11 @@ impl Job {
             fs::write(&path, says).map_err(StewardError::io("write", &path))?;
         }
         Ok(())
+    }
+
+    /// An attempt that its own parent cut off counts for nothing.
+    pub fn give_back(&self) -> Result<(), StewardError> {
+        self.record_attempts(self.attempts()?.saturating_sub(1))
     }
 
     /// What is wrong with the job and not with the attempt is not tried again.

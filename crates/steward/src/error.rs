@@ -2,6 +2,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use node::request::Failed;
+use node::tenant::lineup::LineupError;
 use thiserror::Error;
 
 #[derive(Debug, Error)]
@@ -27,6 +28,11 @@ pub enum StewardError {
     NoChild(String),
     #[error("the tenant does not answer: {0}")]
     Tenant(Failed),
+    /// Until another one leaves.
+    #[error("the candidate cannot enter shadow: {0}")]
+    NoRoom(LineupError),
+    #[error("somebody else changes which models serve")]
+    Changing,
 }
 
 /// Why nothing was begun or answered.

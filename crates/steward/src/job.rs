@@ -228,6 +228,15 @@ impl Job {
         }
     }
 
+    /// Whether somebody has that right just now.
+    pub fn is_worked_on(&self) -> Result<bool, StewardError> {
+        match self.lock() {
+            Ok(_) => Ok(false),
+            Err(StewardError::Busy(_)) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Where the child says what it does, and what went wrong.
     pub fn progress(&self) -> PathBuf {
         self.folder.join(PROGRESS)

@@ -75,25 +75,24 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LEFT_WITHIN: Duration = Duration::from_secs(30);
 
 impl Steward {
-    pub fn start(node: Arc<Node>, settings: Settings, host: Host) -> std::io::Result<Steward> {
-        let enabled = settings.enabled;
-        let shared = Arc::new(Shared {
-            node,
-            settings,
-            host,
-            state: Mutex::new(State::default()),
-            changed: Condvar::new(),
-        });
-        let own = shared.clone();
-        let thread = enabled.then(|| {
-            // A child dies with the thread that started it: this one lives as long as the server.
-            let named = thread::Builder::new().name("ringfence-steward".to_owned());
-            named.spawn(move || own.run())
-        });
-        Ok(Steward {
-            shared,
-            thread: Mutex::new(thread.transpose()?),
-        })
+    pub fn new(node: Arc<Node>, settings: Settings, host: Host) -> Steward {
+        Steward {
+            shared: Arc::new(Shared::new(node, settings, host)),
+            thread: Mutex::new(None),
+        }
+    }
+
+    /// Starts the thread, where there is something for it to see to.
+    pub fn start(&self) -> std::io::Result<()> {
+        if !self.shared.settings.enabled {
+            return Ok(());
+        }
+        let own = self.shared.clone();
+        // A child dies with the thread that started it: this one lives as long as the server.
+        let named = thread::Builder::new().name("ringfence-steward".to_owned());
+        let thread = named.spawn(move || own.run())?;
+        *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok(())
     }
 
     pub fn settings(&self) -> &Settings {
@@ -160,11 +159,7 @@ impl Steward {
 
     /// A job with where it stands.
     pub fn value(&self, job: &Job) -> Result<Value, StewardError> {
-        let mut value = job.value()?;
-        let rules = self.shared.settings.rules;
-        let step = Facts::of(job)?.next(rules, self.shared.now()?);
-        value["status"] = Value::from(step.name());
-        Ok(value)
+        self.shared.value(job)
     }
 
     /// Of each tenant that had a turn or a retrain, by name.
@@ -210,6 +205,16 @@ impl Steward {
 }
 
 impl Shared {
+    pub fn new(node: Arc<Node>, settings: Settings, host: Host) -> Shared {
+        Shared {
+            node,
+            settings,
+            host,
+            state: Mutex::new(State::default()),
+            changed: Condvar::new(),
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -223,6 +228,24 @@ impl Shared {
         let now = self.node.clock().now();
         now.map(|now| now.millis())
             .map_err(|error| StewardError::Clock(error.to_string()))
+    }
+
+    /// A job with where it stands.
+    pub fn value(&self, job: &Job) -> Result<Value, StewardError> {
+        let mut value = job.value()?;
+        let (facts, now) = (Facts::of(job)?, self.now()?);
+        let step = match facts.next(self.settings.rules, now) {
+            // The last attempt is counted when it begins.
+            Step::End {
+                ended: Ended::Failed,
+                ..
+            } if job.is_worked_on()? => Step::Work {
+                exam: facts.verdicts.len(),
+            },
+            step => step,
+        };
+        value["status"] = Value::from(step.name());
+        Ok(value)
     }
 
     pub fn count(&self, tenant: &str, ended: Ended, at: i64) {
@@ -257,7 +280,7 @@ impl Shared {
                 drop(self.wait(state, LOOK_EVERY));
             }
         }
-        drop(round);
+        round.keep(&[]);
         self.state().open.clear();
         self.changed.notify_all();
     }

@@ -152,7 +152,7 @@ pub fn app(node: Arc<Node>, tell: Tell, note: fn(&Note)) -> App {
     let process = Process {
         webhooks: Arc::new(webhooks::Deliverer::start(silent(), host).unwrap()),
         notes: Arc::new(Notes::new(NoteLevel::Error, note)),
-        steward: Arc::new(steward::Steward::start(node.clone(), off(), nobody()).unwrap()),
+        steward: Arc::new(steward::Steward::new(node.clone(), off(), nobody())),
         allocator: || None,
         meters: meters::Registry::default(),
         tracing: None,

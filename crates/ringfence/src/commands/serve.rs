@@ -126,6 +126,9 @@ pub fn run(cli: &Cli, args: &ServeArgs) -> Result<ExitCode> {
             admin: admin.as_ref().map(TcpListener::local_addr).transpose()?,
         };
         greet(cli, &config, &keys, &greeting, &node)?;
+        // A child of a server that cannot listen would be an attempt for nothing.
+        let started = steward.start();
+        started.context("cannot start the thread that sees to retrains")?;
         let (stop, stopping) = watch::channel(false);
         if let Some(listener) = admin {
             let (router, stopping) = (router(&app, admin::ROUTES), stopping.clone());
@@ -195,8 +198,8 @@ fn steward(cli: &Cli, config: &Config, node: &Arc<Node>, notes: &Arc<Notes>) -> 
         }),
         tell: Box::new(move |text| notes.tell(NoteLevel::Warning, || text.to_owned())),
     };
-    Steward::start(node.clone(), config.retrain.settings()?, host)
-        .context("cannot start the thread that sees to retrains")
+    let settings = config.retrain.settings()?;
+    Ok(Steward::new(node.clone(), settings, host))
 }
 
 /// For attempts at webhooks that are on their way when all else has ended; one that is broken off is made again.

@@ -48,6 +48,8 @@ pub fn run(cli: &Cli, place: &Place, id: u64, exam: usize, parent: u32) -> Resul
         said("judge")?;
         let verdict = examine(place, &plan, &trained, &request, exam)?;
         job.record_verdict(exam, &verdict)?;
+        // Here too: should both processes end now, the next step would begin with the attempts of this one.
+        job.record_attempts(0)?;
     }
     said("done")?;
     Ok(ExitCode::SUCCESS)

@@ -1,0 +1,202 @@
+//! Where a candidate meets what serves: it enters shadow, is promoted, and leaves when its job ends.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use event::EventTime;
+use node::NodeError;
+use node::mailbox::Level;
+use node::node::TenantHandle;
+use node::node::activation::{self, State};
+use node::request::{Answer, Failed, Request};
+use node::tenant::documents::Author;
+use node::tenant::lineup::LineupError;
+
+use super::{AUTHOR, Round};
+use crate::StewardError;
+use crate::job::{Ended, Job, Outcome, Shadow};
+
+/// For one answer of a tenant's owner.
+const PATIENCE: Duration = Duration::from_secs(10);
+const LETTER_BYTES: usize = 256;
+
+/// A model of its SHA-256, beside the one that it was made to follow.
+pub(super) struct Candidate {
+    artifact: [u8; 32],
+}
+
+impl Round<'_> {
+    /// The candidate, as long as the model that it is judged beside serves; `None`: the job has ended.
+    pub(super) fn candidate(
+        &self,
+        tenant: &Arc<TenantHandle>,
+        job: &Job,
+    ) -> Result<Option<Candidate>, StewardError> {
+        let (Some(plan), Some(trained)) = (job.plan()?, job.trained()?) else {
+            let says = "the files of its plan or of its model are gone".to_owned();
+            return self.end(tenant, job, Ended::Failed, says).map(|()| None);
+        };
+        let Some(artifact) = digest(&trained.model) else {
+            let says = format!("{:?} names no model", trained.model);
+            return self.end(tenant, job, Ended::Failed, says).map(|()| None);
+        };
+        let serves = serves(tenant, until()).map_err(StewardError::Tenant)?;
+        let serves = serves.map(|it| hex(&it));
+        if serves.as_ref() == Some(&trained.model) {
+            let says = format!("model {} serves", &trained.model[..12]);
+            return self.end(tenant, job, Ended::Promoted, says).map(|()| None);
+        }
+        if serves.as_ref() != Some(&plan.champion) {
+            let says = "another model entered service while it was watched".to_owned();
+            return self.end(tenant, job, Ended::Abandoned, says).map(|()| None);
+        }
+        Ok(Some(Candidate { artifact }))
+    }
+
+    pub(super) fn enter_shadow(
+        &self,
+        tenant: &Arc<TenantHandle>,
+        job: &Job,
+    ) -> Result<(), StewardError> {
+        let Some(candidate) = self.candidate(tenant, job)? else {
+            return Ok(());
+        };
+        let author = self.author(job)?;
+        let entered = tenant.enter_shadow(candidate.artifact, author, until());
+        match entered {
+            Ok(_) => job.record_shadow(&Shadow {
+                since: self.shared.now()?,
+            }),
+            Err(activation::Refused::Running) => Ok(()),
+            Err(activation::Refused::UnknownModel) => self.file_is_gone(tenant, job),
+            Err(activation::Refused::Failed(Failed::Refused(NodeError::Lineup(
+                error @ LineupError::Full { .. },
+            )))) => Err(StewardError::NoRoom(error)),
+            Err(activation::Refused::Failed(Failed::Refused(error))) => {
+                let says = format!("it cannot be watched: {error}");
+                self.end(tenant, job, Ended::Failed, says)
+            }
+            Err(activation::Refused::Failed(failed)) => Err(StewardError::Tenant(failed)),
+        }
+    }
+
+    pub(super) fn promote(
+        &self,
+        tenant: &Arc<TenantHandle>,
+        job: &Job,
+    ) -> Result<(), StewardError> {
+        let Some(candidate) = self.candidate(tenant, job)? else {
+            return Ok(());
+        };
+        let held = tenant.activation();
+        let held = held.filter(|it| it.artifact == candidate.artifact);
+        if let Some(State::Failed { reason, .. }) = held.map(|it| it.state) {
+            return self.end(tenant, job, Ended::Failed, reason);
+        }
+        let author = match job.answer()? {
+            Some(answer) => Author {
+                name: answer.by,
+                why: answer.why,
+                ..self.author(job)?
+            },
+            None => self.author(job)?,
+        };
+        match tenant.activate(candidate.artifact, author, until()) {
+            // Whether it serves is seen at the next turn.
+            Ok(_) | Err(activation::Refused::Running) => Ok(()),
+            Err(activation::Refused::UnknownModel) => self.file_is_gone(tenant, job),
+            Err(activation::Refused::Failed(Failed::Refused(error))) => {
+                self.end(tenant, job, Ended::Failed, error.to_string())
+            }
+            Err(activation::Refused::Failed(failed)) => Err(StewardError::Tenant(failed)),
+        }
+    }
+
+    /// Who does what nobody was asked about.
+    fn author(&self, job: &Job) -> Result<Author, StewardError> {
+        Ok(Author {
+            name: format!("{AUTHOR} {}", job.id),
+            at: EventTime::from_millis(self.shared.now()?),
+            why: String::new(),
+        })
+    }
+
+    fn file_is_gone(&self, tenant: &Arc<TenantHandle>, job: &Job) -> Result<(), StewardError> {
+        let says = "its model file is gone".to_owned();
+        self.end(tenant, job, Ended::Failed, says)
+    }
+
+    /// What the job left in service goes first: should the process end before the outcome is written, it is gone.
+    pub(super) fn end(
+        &self,
+        tenant: &Arc<TenantHandle>,
+        job: &Job,
+        ended: Ended,
+        says: String,
+    ) -> Result<(), StewardError> {
+        if ended != Ended::Promoted {
+            self.leave_shadow(tenant, job)?;
+        }
+        let at = self.shared.now()?;
+        let told = format!(
+            "tenant {}: retrain {} is {}: {says}",
+            tenant.name,
+            job.id,
+            ended.name()
+        );
+        job.record_outcome(&Outcome { ended, says, at })?;
+        self.shared.count(&tenant.name, ended, at);
+        (self.shared.host.tell)(&told);
+        Ok(())
+    }
+
+    fn leave_shadow(&self, tenant: &Arc<TenantHandle>, job: &Job) -> Result<(), StewardError> {
+        let trained = job.trained()?;
+        let Some(artifact) = trained.and_then(|it| digest(&it.model)) else {
+            return Ok(());
+        };
+        match tenant.end_shadow(artifact, self.author(job)?, until()) {
+            Ok(_) => Ok(()),
+            Err(activation::Refused::Failed(Failed::Refused(NodeError::Lineup(
+                LineupError::NotInPlace { .. },
+            )))) => Ok(()),
+            Err(activation::Refused::Failed(failed)) => Err(StewardError::Tenant(failed)),
+            Err(activation::Refused::Running | activation::Refused::UnknownModel) => {
+                Err(StewardError::Changing)
+            }
+        }
+    }
+}
+
+fn until() -> Instant {
+    Instant::now() + PATIENCE
+}
+
+/// SHA-256 of the model that serves.
+pub(super) fn serves(tenant: &TenantHandle, until: Instant) -> Result<Option<[u8; 32]>, Failed> {
+    let pending = tenant.ask(Request::Serving, LETTER_BYTES, Level::L3, until)?;
+    let ended = |_| Failed::Internal("the owner ended without an answer");
+    match pending.blocking_recv().map_err(ended)?? {
+        Answer::Serving(serving) => Ok(serving.artifact),
+        _ => Err(Failed::Internal(
+            "the owner gave the answer to another request",
+        )),
+    }
+}
+
+pub(super) fn hex(bytes: &[u8; 32]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn digest(text: &str) -> Option<[u8; 32]> {
+    let mut digest = [0; 32];
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    if pairs.len() != digest.len() || !rest.is_empty() {
+        return None;
+    }
+    for (byte, pair) in digest.iter_mut().zip(pairs) {
+        let pair = std::str::from_utf8(pair).ok()?;
+        *byte = u8::from_str_radix(pair, 16).ok()?;
+    }
+    Some(digest)
+}

@@ -1,0 +1,167 @@
+//! What a turn does, step by step, to tenants of a real node.
+
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails like the test")]
+
+#[path = "bench.rs"]
+mod bench;
+
+use std::time::Instant;
+
+use node::tenant::documents::Author;
+
+use super::service::serves;
+use super::*;
+use crate::course::ATTEMPTS_MAX;
+use bench::{Bench, RULES, begin, in_shadow_for, judged, put, turn_until, twin, verdict};
+
+#[test]
+fn the_last_attempt_has_its_time() {
+    let bench = Bench::new();
+    let tenant = bench.tenant("acme");
+    let job = begin(&tenant);
+    job.record_attempts(ATTEMPTS_MAX - 1).unwrap();
+    let shared = bench.shared(Bench::settings());
+    let mut round = Round::new(&shared);
+    // Works until it is told to end.
+    *bench.script.lock().unwrap() =
+        "while [ ! -e end ]; do sleep 0.01; done; kill -9 $$".to_owned();
+    for _ in 0..3 {
+        round.turn(&tenant);
+        assert_eq!(job.attempts().unwrap(), ATTEMPTS_MAX);
+        assert_eq!(job.outcome().unwrap(), None, "{:?}", bench.told());
+        assert_eq!(shared.value(&job).unwrap()["status"], "training");
+    }
+    std::fs::write(job.folder().join("end"), "").unwrap();
+    turn_until(&mut round, &tenant, || job.outcome().unwrap().is_some());
+    assert_eq!(job.outcome().unwrap().unwrap().ended, Ended::Failed);
+    assert_eq!(shared.value(&job).unwrap()["status"], "failed");
+}
+
+fn shadows(tenant: &TenantHandle) -> Vec<[u8; 32]> {
+    let lineup = bench::lineup(tenant);
+    lineup.shadows().iter().map(|it| it.artifact).collect()
+}
+
+fn outcome(job: &Job) -> (Ended, String) {
+    let outcome = job.outcome().unwrap().unwrap();
+    (outcome.ended, outcome.says)
+}
+
+#[test]
+fn a_candidate_is_in_shadow_until_its_job_ends() {
+    let bench = Bench::new();
+    let tenant = bench.tenant("acme");
+    let candidate = put(tenant.place(), &twin("a candidate"));
+    let shared = bench.shared(Bench::settings());
+    let mut round = Round::new(&shared);
+    // Until it is refused at its second examination.
+    let job = judged(&tenant, &candidate, &["pass"]);
+    round.turn(&tenant);
+    assert_eq!(shared.value(&job).unwrap()["status"], "shadowing");
+    assert_eq!(shadows(&tenant), [candidate]);
+    assert!(job.shadow().unwrap().is_some());
+    in_shadow_for(&shared, &job, RULES.shadow_ms);
+    verdict(&job, 1, "refuse");
+    round.turn(&tenant);
+    assert_eq!(outcome(&job).0, Ended::Refused);
+    assert!(shadows(&tenant).is_empty());
+
+    // Until it serves.
+    let champion = serves(&tenant, Instant::now() + bench::SOON).unwrap();
+    let candidate = put(tenant.place(), &twin("another candidate"));
+    let job = judged(&tenant, &candidate, &["pass"]);
+    round.turn(&tenant);
+    assert_eq!(shadows(&tenant), [candidate]);
+    verdict(&job, 1, "pass");
+    turn_until(&mut round, &tenant, || job.outcome().unwrap().is_some());
+    assert_eq!(outcome(&job).0, Ended::Promoted);
+    let lineup = bench::lineup(&tenant);
+    assert_eq!(lineup.champion(), Some(candidate));
+    assert_eq!(lineup.former_champion(), champion);
+    assert!(shadows(&tenant).is_empty());
+}
+
+#[test]
+fn a_full_lineup_is_waited_for_and_told() {
+    let bench = Bench::new();
+    let tenant = bench.tenant("acme");
+    let enter = |at: usize| {
+        let shadow = put(tenant.place(), &twin(&format!("shadow {at}")));
+        let until = Instant::now() + bench::SOON;
+        tenant
+            .enter_shadow(shadow, Author::from("ann"), until)
+            .unwrap();
+        shadow
+    };
+    let others: Vec<[u8; 32]> = (0..8).map(enter).collect();
+    let candidate = put(tenant.place(), &twin("a candidate"));
+    let shared = bench.shared(Bench::settings());
+    let mut round = Round::new(&shared);
+    let job = judged(&tenant, &candidate, &["pass"]);
+    round.turn(&tenant);
+    let told = bench.told();
+    assert!(told[0].contains("8 models are shadow"), "{told:?}");
+    assert_eq!(
+        (job.shadow().unwrap(), job.outcome().unwrap()),
+        (None, None)
+    );
+    let until = Instant::now() + bench::SOON;
+    tenant
+        .end_shadow(others[3], Author::from("ann"), until)
+        .unwrap();
+    turn_until(&mut round, &tenant, || job.shadow().unwrap().is_some());
+    assert!(shadows(&tenant).contains(&candidate));
+}
+
+/// Whatever the job waits for when it happens, and also where the child is the first to see it.
+#[test]
+fn a_job_is_void_when_another_model_enters_service() {
+    for (verdicts, gave_up) in [(1, false), (2, false), (1, true)] {
+        let bench = Bench::new();
+        let tenant = bench.tenant("acme");
+        let candidate = put(tenant.place(), &twin("a candidate"));
+        let shared = bench.shared(Bench::settings());
+        let mut round = Round::new(&shared);
+        let job = judged(&tenant, &candidate, &["pass"]);
+        round.turn(&tenant);
+        if verdicts == 2 {
+            verdict(&job, 1, "hold");
+        }
+        in_shadow_for(&shared, &job, RULES.shadow_ms * 3);
+        let other = put(tenant.place(), &twin("another"));
+        let until = Instant::now() + bench::SOON;
+        tenant.activate(other, Author::from("ann"), until).unwrap();
+        if gave_up {
+            job.give_up().unwrap();
+        }
+        turn_until(&mut round, &tenant, || job.outcome().unwrap().is_some());
+        let (ended, says) = outcome(&job);
+        assert_eq!(ended, Ended::Abandoned, "{says}");
+        assert_eq!(job.attempts().unwrap() > 0, gave_up, "no child was started");
+        assert!(shadows(&tenant).is_empty());
+    }
+}
+
+#[test]
+fn a_stop_of_ours_costs_no_attempt() {
+    let bench = Bench::new();
+    let tenant = bench.tenant("acme");
+    let job = begin(&tenant);
+    let shared = bench.shared(Bench::settings());
+    let mut round = Round::new(&shared);
+    *bench.script.lock().unwrap() = "exec sleep 600".to_owned();
+    for _ in 0..=ATTEMPTS_MAX {
+        round.turn(&tenant);
+        assert_eq!(job.attempts().unwrap(), 1);
+        round.keep(&[]);
+        assert_eq!(job.attempts().unwrap(), 0);
+        job.lock().unwrap();
+    }
+    // One that had ended by itself is noted, not given back.
+    *bench.script.lock().unwrap() = "exit 1".to_owned();
+    round.turn(&tenant);
+    let running = round.running.as_mut().unwrap();
+    running.worker.wait().unwrap();
+    round.keep(&[]);
+    assert_eq!(job.attempts().unwrap(), ATTEMPTS_MAX);
+}

@@ -89,7 +89,7 @@ pub fn error(error: &anyhow::Error, as_json: bool) {
 }
 
 /// The stable code of the first cause that has one.
-fn code(error: &anyhow::Error) -> &'static str {
+pub fn code(error: &anyhow::Error) -> &'static str {
     let own = error.chain().find_map(|cause| {
         let node = cause.downcast_ref::<NodeError>().map(NodeError::code);
         let invalid = || cause.downcast_ref::<Invalid>().map(Invalid::code);

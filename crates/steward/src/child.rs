@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::StewardError;
 use crate::course::ATTEMPTS_MAX;
-use crate::job::Job;
+use crate::job::{ERRORS, Failure, Job};
 
 /// What a child may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +44,7 @@ impl Worker {
     /// counted first, so that a machine that dies of it does not try for ever.
     pub fn start(job: &Job, command: &mut Command) -> Result<Worker, StewardError> {
         job.record_attempts(job.attempts()? + 1)?;
+        job.forget_failure()?;
         let file = |path: std::path::PathBuf| {
             File::create(&path).map_err(StewardError::io("write", &path))
         };
@@ -97,18 +98,22 @@ impl Drop for Worker {
 
 impl Job {
     /// Told by whoever saw the child of an attempt end: done, the next step has all its attempts again; else one
-    /// fewer, and why.
+    /// fewer, and why: what the child wrote down itself, or how it ended. What it printed is for who reads its files.
     pub fn attempted(&self, done: bool, status: ExitStatus) -> Result<(), StewardError> {
         if done {
             return self.record_attempts(0);
         }
-        if self.last_error().is_none() {
-            let path = self.errors();
-            let says =
-                format!("the child ended with {status}: out of its memory bound, or killed\n");
-            fs::write(&path, says).map_err(StewardError::io("write", &path))?;
+        if self.failure()?.is_some() {
+            return Ok(());
         }
-        Ok(())
+        let says = match status.code() {
+            None => format!("the child ended with {status}: out of its memory bound, or killed"),
+            Some(_) => {
+                format!("the child ended with {status}; {ERRORS} of the job has what it printed")
+            }
+        };
+        let code = "child_ended".to_owned();
+        self.record_failure(&Failure { code, says })
     }
 
     /// An attempt that its own parent cut off counts for nothing.
@@ -121,8 +126,8 @@ impl Job {
         self.record_attempts(ATTEMPTS_MAX)
     }
 
-    /// The last line of what the latest child complained of.
-    pub(crate) fn last_error(&self) -> Option<String> {
+    /// The last line of what the latest child complained of, for who is at the machine.
+    pub fn last_words(&self) -> Option<String> {
         let text = fs::read_to_string(self.errors()).ok()?;
         let line = text.lines().rfind(|line| !line.trim().is_empty())?;
         let line = line.trim().trim_start_matches("error: ");

@@ -59,7 +59,7 @@ impl Facts {
             in_shadow_since: job.shadow()?.map(|it| it.since),
             answer: job.answer()?,
             attempts: job.attempts()?,
-            error: job.last_error(),
+            error: job.failure()?.map(|it| it.says),
             over: job.outcome()?.map(|it| it.ended),
         })
     }

@@ -51,6 +51,26 @@ pub enum Refused {
 }
 
 impl StewardError {
+    /// For whoever asks the server: of a file its name, and not where on the machine it is.
+    pub fn without_paths(&self) -> String {
+        let name = |path: &Path| path.file_name().unwrap_or_default().display().to_string();
+        match self {
+            StewardError::Io { what, path, source } => {
+                format!("cannot {what} {}: {}", name(path), source.kind())
+            }
+            StewardError::Unreadable { path, source } => {
+                format!("{} is no file of this version's: {source}", name(path))
+            }
+            // A configuration's words, or a system's.
+            StewardError::NoChild(_) => "no child can be started".to_owned(),
+            StewardError::Tenant(Failed::Refused(error)) => {
+                format!("the tenant does not answer: {}", error.code())
+            }
+            StewardError::Tenant(Failed::Storage(_)) => "the tenant's disk failed".to_owned(),
+            error => error.to_string(),
+        }
+    }
+
     pub(crate) fn io(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StewardError {
         let path = path.to_path_buf();
         move |source| StewardError::Io { what, path, source }

@@ -11,7 +11,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-pub use paper::{Answer, Ended, Order, Outcome, Plan, Shadow, Trained, Trigger, Verdict, Window};
+pub use paper::{
+    Answer, Ended, Failure, Order, Outcome, Plan, Shadow, Trained, Trigger, Verdict, Window,
+};
 
 use crate::StewardError;
 
@@ -40,14 +42,22 @@ const SINCE: &str = "since.json";
 const LOCK: &str = "lock";
 /// What the child of the latest attempt said.
 const PROGRESS: &str = "progress.jsonl";
-const ERRORS: &str = "errors.txt";
+pub(crate) const ERRORS: &str = "errors.txt";
+/// Why that attempt failed, in words that may leave the machine.
+const FAILURE: &str = "failure.json";
 /// Jobs that are kept, the newest.
 const KEPT: usize = 32;
 /// Examinations of one candidate, the first and those after it has been in shadow.
 pub const EXAMS_MAX: usize = 64;
 
-/// A tenant's jobs, oldest first. A directory without an order is what a crash left of one that never was.
+/// A tenant's jobs, oldest first. A directory without an order is one that is being made, or what a crash left of it.
 pub fn all(place: &Place) -> Result<Vec<Job>, StewardError> {
+    let mut jobs = folders(place)?;
+    jobs.retain(Job::is_ordered);
+    Ok(jobs)
+}
+
+fn folders(place: &Place) -> Result<Vec<Job>, StewardError> {
     let root = root(place);
     let entries = match fs::read_dir(&root) {
         Ok(entries) => entries,
@@ -59,7 +69,7 @@ pub fn all(place: &Place) -> Result<Vec<Job>, StewardError> {
         let folder = entry.map_err(StewardError::io("read", &root))?.path();
         let name = folder.file_name().and_then(|name| name.to_str());
         if let Some(id) = name.and_then(|name| name.parse().ok())
-            && folder.join(ORDER).exists()
+            && folder.is_dir()
         {
             jobs.push(Job { id, folder });
         }
@@ -87,19 +97,34 @@ pub fn one(place: &Place, id: u64) -> Result<Job, StewardError> {
 pub fn begin(place: &Place, order: &Order) -> Result<Job, StewardError> {
     let root = root(place);
     fs::create_dir_all(&root).map_err(StewardError::io("make", &root))?;
-    let jobs = all(place)?;
-    let next = jobs.last().map_or(1, |job| job.id + 1);
-    let folder = root.join(format!("{next:06}"));
-    fs::create_dir_all(&folder).map_err(StewardError::io("make", &folder))?;
-    let job = Job { id: next, folder };
+    let before = folders(place)?;
+    let job = claim(&root, before.last().map_or(1, |job| job.id + 1))?;
     job.write(ORDER, order)?;
     sync(&root)?;
-    for old in jobs.iter().rev().skip(KEPT - 1) {
+    let (ordered, left): (Vec<&Job>, Vec<&Job>) = before.iter().partition(|it| it.is_ordered());
+    for old in ordered.iter().rev().skip(KEPT - 1) {
         if old.outcome()?.is_some() {
-            fs::remove_dir_all(&old.folder).map_err(StewardError::io("remove", &old.folder))?;
+            old.remove()?;
         }
     }
+    // Nobody takes so long to write an order.
+    for old in left.iter().filter(|it| it.id + KEPT as u64 <= job.id) {
+        old.remove()?;
+    }
     Ok(job)
+}
+
+/// The first number from this one on that nobody has: a command line and a server may begin at once.
+fn claim(root: &Path, from: u64) -> Result<Job, StewardError> {
+    let mut id = from;
+    loop {
+        let folder = root.join(format!("{id:06}"));
+        match fs::create_dir(&folder) {
+            Ok(()) => return Ok(Job { id, folder }),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => id += 1,
+            Err(error) => return Err(StewardError::io("make", &folder)(error)),
+        }
+    }
 }
 
 /// When a candidate last entered service, of the jobs that are kept.
@@ -138,6 +163,18 @@ fn sync(folder: &Path) -> Result<(), StewardError> {
 impl Job {
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    fn is_ordered(&self) -> bool {
+        self.folder.join(ORDER).exists()
+    }
+
+    fn remove(&self) -> Result<(), StewardError> {
+        match fs::remove_dir_all(&self.folder) {
+            // Somebody else begins a job too.
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            removed => removed.map_err(StewardError::io("remove", &self.folder)),
+        }
     }
 
     pub fn order(&self) -> Result<Order, StewardError> {
@@ -212,6 +249,24 @@ impl Job {
         self.write(ATTEMPTS, &attempts)
     }
 
+    pub fn failure(&self) -> Result<Option<Failure>, StewardError> {
+        self.read(FAILURE)
+    }
+
+    pub fn record_failure(&self, failure: &Failure) -> Result<(), StewardError> {
+        self.write(FAILURE, failure)
+    }
+
+    pub(crate) fn forget_failure(&self) -> Result<(), StewardError> {
+        let path = self.folder.join(FAILURE);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(StewardError::io("remove", &path)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The right to work on it.
     pub fn lock(&self) -> Result<Alone, StewardError> {
         let path = self.folder.join(LOCK);
@@ -260,6 +315,7 @@ impl Job {
             "verdicts": self.verdicts()?,
             "shadow": self.shadow()?.map(|it| it.value()),
             "answer": self.answer()?.map(|it| it.value()),
+            "failure": self.failure()?,
             "outcome": self.outcome()?.map(|it| it.value()),
         }))
     }

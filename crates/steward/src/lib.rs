@@ -16,6 +16,7 @@ pub mod metrics;
 
 mod error;
 mod round;
+mod shared;
 
 pub use error::{Refused, StewardError};
 pub use steward::{Host, Settings, Steward};

@@ -1,17 +1,17 @@
 //! A turn of one tenant: its open job is moved on by one step, or a new one is due.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
 use node::node::TenantHandle;
 
-use crate::StewardError;
 use crate::child::Worker;
 use crate::course::{Facts, Step};
 use crate::job::{self, Alone, Ended, Job, Order, Trigger};
-use crate::steward::Shared;
+use crate::shared::Shared;
+use crate::{Refused, StewardError};
 
 mod service;
 #[cfg(test)]
@@ -20,6 +20,8 @@ mod tests;
 pub(crate) struct Round<'a> {
     shared: &'a Shared,
     running: Option<Running>,
+    /// Until when (wall clock, ms) there is nothing to do for a tenant; but for what [`Round::wake`] is told.
+    rests: BTreeMap<String, i64>,
     /// The trouble of each tenant that the operator knows of.
     told: BTreeMap<String, String>,
 }
@@ -33,6 +35,10 @@ struct Running {
     _alone: Alone,
 }
 
+/// After what could not be done.
+const RETRY_MS: i64 = 5_000;
+/// Until it is woken.
+const NEVER: i64 = i64::MAX;
 /// As a program of ours ends that could not do its work and said why.
 const EXIT_FAILED: i32 = 1;
 /// Who promotes where nobody is asked; the audit trail takes such a name for the system's.
@@ -43,30 +49,64 @@ impl Round<'_> {
         Round {
             shared,
             running: None,
+            rests: BTreeMap::new(),
             told: BTreeMap::new(),
         }
     }
 
-    /// Ends the child of a tenant that is not among these.
+    /// Ends the child of a tenant that is not among these, and forgets what was known of such.
     pub fn keep(&mut self, tenants: &[Arc<TenantHandle>]) {
+        let names: BTreeSet<&str> = tenants.iter().map(|it| it.name.as_str()).collect();
+        self.rests.retain(|name, _| names.contains(name.as_str()));
+        self.told.retain(|name, _| names.contains(name.as_str()));
+        let stays = |it: &Running| tenants.iter().any(|own| Arc::ptr_eq(own, &it.tenant));
+        if self.running.as_ref().is_none_or(stays) {
+            return;
+        }
         let Some(running) = self.running.take() else {
             return;
         };
-        if tenants.iter().any(|it| Arc::ptr_eq(it, &running.tenant)) {
-            self.running = Some(running);
-            return;
-        }
+        self.rests.clear();
         let name = running.tenant.name.clone();
         if let Err(error) = running.stop() {
             (self.shared.host.tell)(&format!("tenant {name}: {error}"));
         }
     }
 
+    /// The tenant whose child works.
+    pub fn at_work(&self) -> Option<&str> {
+        self.running.as_ref().map(|it| it.tenant.name.as_str())
+    }
+
+    /// Something was ordered or answered.
+    pub fn wake(&mut self, name: &str) {
+        self.rests.remove(name);
+    }
+
     pub fn turn(&mut self, tenant: &Arc<TenantHandle>) {
-        let Err(error) = self.go_on(tenant) else {
-            self.told.remove(&tenant.name);
-            return;
-        };
+        match self.look(tenant) {
+            Ok(()) => {}
+            Err(error) => self.tell(tenant, &error),
+        }
+    }
+
+    /// Files are read when there may be something to do, and not at every look.
+    fn look(&mut self, tenant: &Arc<TenantHandle>) -> Result<(), StewardError> {
+        if tenant.status().is_some() || self.look_at_child(tenant)? {
+            return Ok(());
+        }
+        let now = self.shared.now()?;
+        if self.rests.get(&tenant.name).is_some_and(|it| now < *it) {
+            return Ok(());
+        }
+        self.rests.insert(tenant.name.clone(), now + RETRY_MS);
+        let rest = self.go_on(tenant, now)?;
+        self.rests.insert(tenant.name.clone(), rest);
+        self.told.remove(&tenant.name);
+        Ok(())
+    }
+
+    fn tell(&mut self, tenant: &TenantHandle, error: &StewardError) {
         let trouble = error.to_string();
         let before = self.told.insert(tenant.name.clone(), trouble.clone());
         if before.as_ref() != Some(&trouble) {
@@ -74,62 +114,57 @@ impl Round<'_> {
         }
     }
 
-    fn go_on(&mut self, tenant: &Arc<TenantHandle>) -> Result<(), StewardError> {
-        if tenant.status().is_some() {
-            return Ok(());
-        }
+    /// One step; until when there is none to be taken.
+    fn go_on(&mut self, tenant: &Arc<TenantHandle>, now: i64) -> Result<i64, StewardError> {
         self.shared.recall(tenant)?;
-        if self.look_at_child(tenant)? {
-            return Ok(());
-        }
-        let now = self.shared.now()?;
         let newest = job::newest(tenant.place(), true)?;
         let open = match &newest {
             Some(job) => job.outcome()?.is_none(),
             None => false,
         };
-        let Some(job) = newest.as_ref().filter(|_| open) else {
-            return self.schedule(tenant, newest.as_ref(), now);
+        let Some(job) = newest.filter(|_| open) else {
+            return self.schedule(tenant, now);
         };
-        let facts = Facts::of(job)?;
+        let facts = Facts::of(&job)?;
         let is_judged = !facts.verdicts.is_empty();
         match facts.next(self.shared.settings.rules, now) {
-            Step::Work { .. } if is_judged && self.candidate(tenant, job)?.is_none() => Ok(()),
-            Step::Work { exam } => self.work(tenant, job, exam),
-            Step::EnterShadow => self.enter_shadow(tenant, job),
-            Step::Promote => self.promote(tenant, job),
+            // When that one ends, everybody looks again.
+            Step::Work { .. } if self.running.is_some() => return Ok(NEVER),
+            Step::Work { .. } if is_judged && self.candidate(tenant, &job)?.is_none() => {}
+            Step::Work { exam } => self.work(tenant, &job, exam)?,
+            Step::EnterShadow => self.enter_shadow(tenant, &job)?,
+            Step::Promote => self.promote(tenant, &job)?,
             // A child that found another champion has failed; the job is void, which is something else.
             Step::End { ended, .. }
                 if ended == Ended::Failed
                     && is_judged
-                    && self.candidate(tenant, job)?.is_none() =>
-            {
-                Ok(())
-            }
-            Step::End { ended, says } => self.end(tenant, job, ended, says),
-            Step::Wait { .. } | Step::WaitForApproval | Step::Over(_) => Ok(()),
+                    && self.candidate(tenant, &job)?.is_none() => {}
+            Step::End { ended, says } => self.end(tenant, &job, ended, says)?,
+            Step::Wait { until } => return Ok(until),
+            Step::WaitForApproval | Step::Over(_) => return Ok(NEVER),
         }
+        Ok(now)
     }
 
-    fn schedule(
-        &self,
-        tenant: &TenantHandle,
-        newest: Option<&Job>,
-        now: i64,
-    ) -> Result<(), StewardError> {
+    /// Begins a job that is due; until when none is.
+    fn schedule(&self, tenant: &TenantHandle, now: i64) -> Result<i64, StewardError> {
         let Some(every) = self.shared.settings.every else {
-            return Ok(());
+            return Ok(NEVER);
         };
-        let (began, ended) = match newest {
-            Some(job) => (job.order()?.at, job.outcome()?.map_or(now, |it| it.at)),
+        let ordering = match self.shared.ordering(tenant) {
+            Ok(ordering) => ordering,
+            Err(Refused::Failed(error)) => return Err(error),
+            Err(_) => return Ok(now),
+        };
+        // Somebody may have ordered one since it was looked.
+        let (began, ended) = match ordering.newest()? {
+            Some((_, true)) => return Ok(now),
+            Some((job, false)) => (job.order()?.at, job.outcome()?.map_or(now, |it| it.at)),
             None => (job::waiting_since(tenant.place(), now)?, 0),
         };
-        let due = |from: i64, span: Duration| {
-            let span = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
-            from.saturating_add(span) <= now
-        };
-        if !due(began, every) || !due(ended, self.shared.settings.cool_down) {
-            return Ok(());
+        let due = later(began, every).max(later(ended, self.shared.settings.cool_down));
+        if now < due {
+            return Ok(due);
         }
         let order = Order {
             at: now,
@@ -139,7 +174,8 @@ impl Round<'_> {
             attended: true,
             request: self.shared.settings.request.clone(),
         };
-        job::begin(tenant.place(), &order).map(drop)
+        ordering.begin(&order)?;
+        Ok(now)
     }
 
     fn work(
@@ -148,9 +184,6 @@ impl Round<'_> {
         job: &Job,
         exam: usize,
     ) -> Result<(), StewardError> {
-        if self.running.is_some() {
-            return Ok(());
-        }
         let alone = job.lock()?;
         let command = (self.shared.host.child)(&tenant.name, job, exam);
         let mut command = command.map_err(StewardError::NoChild)?;
@@ -178,6 +211,7 @@ impl Round<'_> {
         };
         let noted = note(&running.job, running.exam, status);
         self.running = None;
+        self.rests.clear();
         noted.map(|()| false)
     }
 }
@@ -209,4 +243,9 @@ impl Running {
             None => job.give_back(),
         }
     }
+}
+
+fn later(from: i64, span: Duration) -> i64 {
+    let span = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+    from.saturating_add(span)
 }

@@ -1,9 +1,9 @@
 //! The thread that sees to the retrains of all tenants of a node, one child at a time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::process::Command;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -11,11 +11,12 @@ use node::Node;
 use node::node::TenantHandle;
 use serde_json::Value;
 
+use crate::Refused;
 use crate::course::{Facts, Rules, Step};
-use crate::job::{self, Answer, Ended, Job, Order, Trigger};
+use crate::job::{self, Answer, Job, Order, Trigger};
 use crate::metrics::Tally;
 use crate::round::Round;
-use crate::{Refused, StewardError};
+use crate::shared::Shared;
 
 /// What a server lets retrains do.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,24 +47,6 @@ pub struct Steward {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-pub(crate) struct Shared {
-    pub node: Arc<Node>,
-    pub settings: Settings,
-    pub host: Host,
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    /// Tenants that are being erased: nothing of theirs is touched.
-    leaving: BTreeSet<String>,
-    /// Tenants whose files the thread may be at, and the one whose child works.
-    open: BTreeSet<String>,
-    tallies: BTreeMap<String, Tally>,
-    is_stopping: bool,
-}
-
 /// A tenant whose retrains rest, until this is dropped.
 pub struct Left<'a> {
     steward: &'a Steward,
@@ -90,7 +73,7 @@ impl Steward {
         let own = self.shared.clone();
         // A child dies with the thread that started it: this one lives as long as the server.
         let named = thread::Builder::new().name("ringfence-steward".to_owned());
-        let thread = named.spawn(move || own.run())?;
+        let thread = named.spawn(move || run(&own))?;
         *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         Ok(())
     }
@@ -106,13 +89,8 @@ impl Steward {
             return Err(Refused::Off);
         }
         let now = self.shared.now()?;
-        let state = self.shared.state();
-        if state.leaving.contains(&tenant.name) {
-            return Err(Refused::Leaving);
-        }
-        if let Some(job) = job::newest(tenant.place(), true)?
-            && job.outcome()?.is_none()
-        {
+        let ordering = self.shared.ordering(tenant)?;
+        if let Some((job, true)) = ordering.newest()? {
             return Err(Refused::Running(job.id));
         }
         let order = Order {
@@ -123,10 +101,7 @@ impl Steward {
             attended: true,
             request: settings.request.clone(),
         };
-        let job = job::begin(tenant.place(), &order)?;
-        drop(state);
-        self.shared.changed.notify_all();
-        Ok(job)
+        Ok(ordering.begin(&order)?)
     }
 
     /// What somebody says to a candidate that waits for it.
@@ -137,10 +112,7 @@ impl Steward {
         (approved, by, why): (bool, &str, &str),
     ) -> Result<Job, Refused> {
         let now = self.shared.now()?;
-        let state = self.shared.state();
-        if state.leaving.contains(&tenant.name) {
-            return Err(Refused::Leaving);
-        }
+        let ordering = self.shared.ordering(tenant)?;
         let job = job::one(tenant.place(), id)?;
         let step = Facts::of(&job)?.next(self.shared.settings.rules, now);
         if step != Step::WaitForApproval {
@@ -152,33 +124,34 @@ impl Steward {
             why: why.to_owned(),
             at: now,
         })?;
-        drop(state);
-        self.shared.changed.notify_all();
+        ordering.stir();
         Ok(job)
     }
 
-    /// A job with where it stands.
-    pub fn value(&self, job: &Job) -> Result<Value, StewardError> {
-        self.shared.value(job)
+    /// A job with where it stands; one whose files cannot be read says so in its place.
+    pub fn told(&self, job: &Job) -> Value {
+        self.shared.told(job)
     }
 
     /// Of each tenant that had a turn or a retrain, by name.
     pub fn tallies(&self) -> BTreeMap<String, Tally> {
-        self.shared.state().tallies.clone()
+        self.shared.tallies().clone()
     }
 
     /// Ends a tenant's child and keeps away from its files, so that they can be destroyed.
     pub fn leave(&self, name: &str) -> Result<Left<'_>, Refused> {
         let until = Instant::now() + LEFT_WITHIN;
-        let mut state = self.shared.state();
-        if !state.leaving.insert(name.to_owned()) {
+        if !self.shared.state().leaving.insert(name.to_owned()) {
             return Err(Refused::Leaving);
         }
         let left = Left {
             steward: self,
             name: name.to_owned(),
         };
+        // Whoever had begun to order has ended by then, and nobody begins any more.
+        drop(self.shared.alone());
         self.shared.changed.notify_all();
+        let mut state = self.shared.state();
         while state.open.contains(name) {
             let rest = until.saturating_duration_since(Instant::now());
             if rest.is_zero() {
@@ -187,8 +160,8 @@ impl Steward {
             }
             state = self.shared.wait(state, rest);
         }
-        state.tallies.remove(name);
         drop(state);
+        self.shared.tallies().remove(name);
         Ok(left)
     }
 
@@ -204,101 +177,45 @@ impl Steward {
     }
 }
 
-impl Shared {
-    pub fn new(node: Arc<Node>, settings: Settings, host: Host) -> Shared {
-        Shared {
-            node,
-            settings,
-            host,
-            state: Mutex::new(State::default()),
-            changed: Condvar::new(),
+fn run(shared: &Shared) {
+    let mut round = Round::new(shared);
+    while let Some(tenants) = present(shared, &mut round) {
+        for tenant in tenants {
+            round.turn(&tenant);
+        }
+        let state = shared.state();
+        if !state.is_stopping && state.stirred.is_empty() {
+            drop(shared.wait(state, LOOK_EVERY));
         }
     }
+    round.keep(&[]);
+    shared.state().open.clear();
+    shared.changed.notify_all();
+}
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn wait<'a>(&self, state: MutexGuard<'a, State>, most: Duration) -> MutexGuard<'a, State> {
-        let waited = self.changed.wait_timeout(state, most);
-        waited.unwrap_or_else(PoisonError::into_inner).0
-    }
-
-    pub fn now(&self) -> Result<i64, StewardError> {
-        let now = self.node.clock().now();
-        now.map(|now| now.millis())
-            .map_err(|error| StewardError::Clock(error.to_string()))
-    }
-
-    /// A job with where it stands.
-    pub fn value(&self, job: &Job) -> Result<Value, StewardError> {
-        let mut value = job.value()?;
-        let (facts, now) = (Facts::of(job)?, self.now()?);
-        let step = match facts.next(self.settings.rules, now) {
-            // The last attempt is counted when it begins.
-            Step::End {
-                ended: Ended::Failed,
-                ..
-            } if job.is_worked_on()? => Step::Work {
-                exam: facts.verdicts.len(),
-            },
-            step => step,
-        };
-        value["status"] = Value::from(step.name());
-        Ok(value)
-    }
-
-    pub fn count(&self, tenant: &str, ended: Ended, at: i64) {
-        let mut state = self.state();
-        let tally = state.tallies.entry(tenant.to_owned()).or_default();
-        *tally.ended.entry(ended).or_default() += 1;
-        if ended == Ended::Promoted {
-            tally.promoted_at = Some(at);
-        }
-    }
-
-    /// What its files say of a tenant that is new here.
-    pub fn recall(&self, tenant: &TenantHandle) -> Result<(), StewardError> {
-        if self.state().tallies.contains_key(&tenant.name) {
-            return Ok(());
-        }
-        let promoted_at = job::last_promoted(tenant.place())?;
-        let mut state = self.state();
-        let tally = state.tallies.entry(tenant.name.clone()).or_default();
-        tally.promoted_at = promoted_at;
-        Ok(())
-    }
-
-    fn run(&self) {
-        let mut round = Round::new(self);
-        while let Some(tenants) = self.present(&mut round) {
-            for tenant in tenants {
-                round.turn(&tenant);
-            }
-            let state = self.state();
-            if !state.is_stopping {
-                drop(self.wait(state, LOOK_EVERY));
-            }
-        }
-        round.keep(&[]);
-        self.state().open.clear();
-        self.changed.notify_all();
-    }
-
-    /// Who has a turn now; `None`: nobody any more. The child of one that leaves is ended.
-    fn present(&self, round: &mut Round<'_>) -> Option<Vec<Arc<TenantHandle>>> {
-        let mut tenants = self.node.tenants();
-        let mut state = self.state();
+/// Who has a turn now; `None`: nobody any more. The child of one that leaves is ended, with nothing held meanwhile.
+fn present(shared: &Shared, round: &mut Round<'_>) -> Option<Vec<Arc<TenantHandle>>> {
+    let mut tenants = shared.node.tenants();
+    let stirred = {
+        let mut state = shared.state();
         if state.is_stopping {
             return None;
         }
-        tenants.retain(|tenant| !state.leaving.contains(&tenant.name));
-        state.open = tenants.iter().map(|it| it.name.clone()).collect();
-        round.keep(&tenants);
-        drop(state);
-        self.changed.notify_all();
-        Some(tenants)
+        tenants.retain(|it| !state.leaving.contains(&it.name));
+        std::mem::take(&mut state.stirred)
+    };
+    round.keep(&tenants);
+    for name in &stirred {
+        round.wake(name);
     }
+    let mut state = shared.state();
+    // One that has begun to leave by now waits for its child to be ended, at the next look.
+    tenants.retain(|it| !state.leaving.contains(&it.name));
+    state.open = tenants.iter().map(|it| it.name.clone()).collect();
+    state.open.extend(round.at_work().map(str::to_owned));
+    drop(state);
+    shared.changed.notify_all();
+    Some(tenants)
 }
 
 impl Drop for Left<'_> {

@@ -4,13 +4,14 @@
 
 use std::fs;
 use std::process::Command;
+use std::thread;
 
 use node::Place;
 use ringfence_steward::StewardError;
 use ringfence_steward::child::Worker;
 use ringfence_steward::course::{Facts, Rules, Step};
 use ringfence_steward::job::{self, Ended, Job, Order, Outcome, Trigger};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const RULES: Rules = Rules {
@@ -57,12 +58,37 @@ fn the_newest_jobs_are_kept_and_open_ones_always() {
     assert_eq!(ids, wanted);
     assert_eq!(job::newest(&place, true).unwrap(), Some(open));
     assert_eq!(job::newest(&place, false).unwrap().unwrap().id, 41);
-    // What a crash left of a job that never was is none, and in nobody's way.
+    // What a crash left of a job that never was is none, keeps its number, and goes in the end.
     let left = place.root().join("retrain/000042");
     fs::create_dir_all(&left).unwrap();
     fs::write(left.join("order.json.draft"), "{").unwrap();
     assert_eq!(job::all(&place).unwrap().len(), 33);
-    assert_eq!(job::begin(&place, &order(true)).unwrap().id, 42);
+    assert_eq!(job::begin(&place, &order(true)).unwrap().id, 43);
+    for _ in 0..30 {
+        end(&job::begin(&place, &order(false)).unwrap());
+    }
+    assert!(left.exists());
+    end(&job::begin(&place, &order(false)).unwrap());
+    assert!(!left.exists());
+}
+
+/// A server and a command line at once.
+#[test]
+fn no_two_jobs_have_one_number() {
+    let dir = TempDir::new().unwrap();
+    let place = place(&dir);
+    let begun = || -> Vec<u64> {
+        let one = |_| job::begin(&place, &order(false)).unwrap().id;
+        (0..8).map(one).collect()
+    };
+    let mut ids: Vec<u64> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(begun)).collect();
+        let all = threads.into_iter().map(|it| it.join().unwrap());
+        all.flatten().collect()
+    });
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 32);
 }
 
 #[test]
@@ -105,15 +131,37 @@ fn a_child_that_is_killed_is_tried_three_times_and_the_last_word_is_told() {
     assert!(says.contains("signal: 9"), "{says}");
 
     let other = job::begin(&place(&dir), &order(true)).unwrap();
-    let script = "echo '{\"step\":\"plan\"}'; echo first >&2; echo 'error: no disk' >&2; exit 1";
+    let script =
+        "echo '{\"step\":\"plan\"}'; echo first >&2; echo 'error: no disk at /srv' >&2; exit 1";
     assert_eq!(attempt(&other, script), Step::Work { exam: 0 });
     other.give_up().unwrap();
-    let step = Facts::of(&other).unwrap().next(RULES, 0);
-    let says = "no disk".to_owned();
-    let ended = Ended::Failed;
-    assert_eq!(step, Step::End { ended, says });
+    let Step::End { ended, says } = Facts::of(&other).unwrap().next(RULES, 0) else {
+        panic!("tried again");
+    };
+    // What a child prints may name paths: it stays on the machine.
+    assert_eq!(ended, Ended::Failed);
+    assert!(says.contains("exit status: 1; errors.txt"), "{says}");
+    assert!(!other.value().unwrap().to_string().contains("/srv"));
+    assert_eq!(other.last_words().unwrap(), "no disk at /srv");
     let progress = fs::read_to_string(other.progress()).unwrap();
     assert_eq!(progress, "{\"step\":\"plan\"}\n");
+}
+
+/// A reason that the child wrote down for others goes before how it ended, and not into the next attempt.
+#[test]
+fn a_child_that_says_why_is_quoted() {
+    let dir = TempDir::new().unwrap();
+    let job = job::begin(&place(&dir), &order(true)).unwrap();
+    let path = job.folder().join("failure.json");
+    let script = format!(
+        "echo '{{\"code\":\"few_frauds\",\"says\":\"3 frauds\"}}' > {}; exit 1",
+        path.display()
+    );
+    attempt(&job, &script);
+    let told = job.value().unwrap()["failure"].clone();
+    assert_eq!(told, json!({ "code": "few_frauds", "says": "3 frauds" }));
+    attempt(&job, "kill -9 $$");
+    assert_eq!(job.value().unwrap()["failure"]["code"], "child_ended");
 }
 
 #[test]

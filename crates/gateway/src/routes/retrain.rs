@@ -25,9 +25,8 @@ pub async fn list(call: Call) -> Result<Response<Body>, Problem> {
     let read = spawn_blocking(move || {
         let jobs = job::all(tenant.place())?;
         let newest = jobs.iter().rev().take(LISTED);
-        let values = newest.map(|job| steward.value(job));
-        let values: Result<Vec<Value>, StewardError> = values.collect();
-        Ok(json!({ "enabled": steward.settings().enabled, "retrains": values? }))
+        let values: Vec<Value> = newest.map(|job| steward.told(job)).collect();
+        Ok(json!({ "enabled": steward.settings().enabled, "retrains": values }))
     });
     let body = read.await.map_err(Problem::internal)?;
     let body = body.map_err(|error: StewardError| Problem::internal(error))?;
@@ -41,7 +40,7 @@ pub async fn one(call: Call) -> Result<Response<Body>, Problem> {
         call.admitted.tenant()?.clone(),
     );
     let id = id(&call)?;
-    let read = spawn_blocking(move || Ok(steward.value(&job::one(tenant.place(), id)?)?));
+    let read = spawn_blocking(move || Ok(steward.told(&job::one(tenant.place(), id)?)));
     let value = read.await.map_err(Problem::internal)?;
     let value = value.map_err(|refused: Refused| Problem::from(refused))?;
     Ok(json_body(StatusCode::OK, &value))
@@ -56,7 +55,7 @@ pub async fn start(call: Call) -> Result<Response<Body>, Problem> {
     let asked = changed_by(&call)?;
     let begun = spawn_blocking(move || {
         let job = steward.order(&tenant, &asked.name, &asked.why)?;
-        Ok(steward.value(&job)?)
+        Ok(steward.told(&job))
     });
     let value = begun.await.map_err(Problem::internal)?;
     let value = value.map_err(|refused: Refused| Problem::from(refused))?;
@@ -80,7 +79,7 @@ async fn answer(call: Call, approved: bool) -> Result<Response<Body>, Problem> {
     let (id, asked) = (id(&call)?, changed_by(&call)?);
     let answered = spawn_blocking(move || {
         let job: Job = steward.answer(&tenant, id, (approved, &asked.name, &asked.why))?;
-        Ok(steward.value(&job)?)
+        Ok(steward.told(&job))
     });
     let value = answered.await.map_err(Problem::internal)?;
     let value = value.map_err(|refused: Refused| Problem::from(refused))?;

@@ -111,6 +111,20 @@ impl TenantHandle {
         Ok(self.make_move(Move::Reinstate { artifact }, author, deadline)?)
     }
 
+    /// Removes the file of a model that serves nowhere, and that no way back leads to; false: it stays.
+    pub fn discard_model(&self, artifact: [u8; 32], deadline: Instant) -> Result<bool, Refused> {
+        let _alone = self.alone()?;
+        let enters = self.activation().is_some_and(|it| {
+            it.artifact == artifact && matches!(it.state, State::Rebuilding { .. })
+        });
+        let lineup = self.serving(deadline)?.lineup;
+        let is_former = lineup.former_champion() == Some(artifact);
+        if enters || is_former || lineup.part_of(&artifact).is_some() {
+            return Ok(false);
+        }
+        models::remove(&self.place, &artifact).map_err(|error| Failed::Refused(error).into())
+    }
+
     pub(super) fn make_move(
         &self,
         wanted: Move,

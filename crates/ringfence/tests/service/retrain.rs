@@ -66,6 +66,14 @@ fn serving(client: &mut Client) -> Value {
     models.iter().find(|it| it["serving"] == true).unwrap()["model"].clone()
 }
 
+/// What `GET /v1/models` says of a model; null when there is none.
+fn status(client: &mut Client, model: &Value) -> Value {
+    let models = client.get("/v1/models").ok();
+    let models = models["models"].as_array().unwrap();
+    let found = models.iter().find(|it| it["model"] == *model);
+    found.map_or(Value::Null, |it| it["status"].clone())
+}
+
 /// Asks until the retrain stands so.
 fn until(client: &mut Client, id: &Value, status: &str) -> Value {
     let end = Instant::now() + 3 * SOON;
@@ -118,6 +126,8 @@ fn a_candidate_is_made_through_a_kill_watched_and_approved() {
     assert_eq!(waits["plan"]["champion"], champion);
     assert_eq!(waits["verdicts"].as_array().unwrap().len(), 2);
     assert_eq!(serving(&mut client), champion, "nobody has said yes");
+    let candidate = &waits["trained"]["model"];
+    assert_eq!(status(&mut client, candidate), "shadow");
 
     let why = client
         .send(
@@ -141,8 +151,11 @@ fn a_candidate_is_made_through_a_kill_watched_and_approved() {
     let id = client.post("/v1/retrain", "").json()["id"].clone();
     let waits = until(&mut client, &id, "waiting_for_approval");
     assert_eq!(waits["plan"]["champion"], promoted["trained"]["model"]);
+    let candidate = &waits["trained"]["model"];
+    assert_eq!(status(&mut client, candidate), "shadow");
     client.post(&format!("/v1/retrain/{id}/reject"), "").ok();
     until(&mut client, &id, "rejected");
+    assert_eq!(status(&mut client, candidate), Value::Null);
     assert_eq!(serving(&mut client), promoted["trained"]["model"]);
     let listed = client.get("/v1/retrain").ok();
     let states: Vec<&Value> = listed["retrains"]

@@ -67,6 +67,14 @@ pub struct Verdict {
     pub report: Value,
 }
 
+/// Why the latest attempt of a child failed. Names no path of the machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Stable, machine-readable.
+    pub code: String,
+    pub says: String,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shadow {
     /// Of the wall clock.

@@ -25,7 +25,7 @@ use super::Round;
 use super::service::{hex, serves};
 use crate::course::Rules;
 use crate::job::{self, Job, Order, Plan, Shadow, Trained, Trigger, Verdict, Window};
-use crate::steward::Shared;
+use crate::shared::Shared;
 use crate::{Host, Settings};
 
 const SCHEMA: &str = include_str!("../../../../schemas/default.toml");
@@ -228,6 +228,7 @@ pub fn turn_until(round: &mut Round<'_>, tenant: &Arc<TenantHandle>, mut so: imp
     let end = Instant::now() + SOON;
     while !so() {
         assert!(Instant::now() < end, "turned for {SOON:?} in vain");
+        round.wake(&tenant.name);
         round.turn(tenant);
         std::thread::sleep(Duration::from_millis(1));
     }

@@ -14,7 +14,7 @@ use node::tenant::lineup::LineupError;
 
 use super::{AUTHOR, Round};
 use crate::StewardError;
-use crate::job::{Ended, Job, Outcome, Shadow};
+use crate::job::{self, Ended, Job, Outcome, Shadow};
 
 /// For one answer of a tenant's owner.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -73,8 +73,7 @@ impl Round<'_> {
                 error @ LineupError::Full { .. },
             )))) => Err(StewardError::NoRoom(error)),
             Err(activation::Refused::Failed(Failed::Refused(error))) => {
-                let says = format!("it cannot be watched: {error}");
-                self.end(tenant, job, Ended::Failed, says)
+                self.unfit(tenant, job, &error)
             }
             Err(activation::Refused::Failed(failed)) => Err(StewardError::Tenant(failed)),
         }
@@ -90,8 +89,9 @@ impl Round<'_> {
         };
         let held = tenant.activation();
         let held = held.filter(|it| it.artifact == candidate.artifact);
-        if let Some(State::Failed { reason, .. }) = held.map(|it| it.state) {
-            return self.end(tenant, job, Ended::Failed, reason);
+        if let Some(State::Failed { code, .. }) = held.map(|it| it.state) {
+            let says = format!("its activation failed: {code}");
+            return self.end(tenant, job, Ended::Failed, says);
         }
         let author = match job.answer()? {
             Some(answer) => Author {
@@ -106,7 +106,7 @@ impl Round<'_> {
             Ok(_) | Err(activation::Refused::Running) => Ok(()),
             Err(activation::Refused::UnknownModel) => self.file_is_gone(tenant, job),
             Err(activation::Refused::Failed(Failed::Refused(error))) => {
-                self.end(tenant, job, Ended::Failed, error.to_string())
+                self.unfit(tenant, job, &error)
             }
             Err(activation::Refused::Failed(failed)) => Err(StewardError::Tenant(failed)),
         }
@@ -126,6 +126,24 @@ impl Round<'_> {
         self.end(tenant, job, Ended::Failed, says)
     }
 
+    /// Whoever asks the server is told the code: the text may name paths.
+    fn unfit(
+        &self,
+        tenant: &Arc<TenantHandle>,
+        job: &Job,
+        error: &NodeError,
+    ) -> Result<(), StewardError> {
+        let (name, id) = (&tenant.name, job.id);
+        let says = match error {
+            NodeError::Lineup(error) => error.to_string(),
+            error => {
+                (self.shared.host.tell)(&format!("tenant {name}: retrain {id}: {error}"));
+                format!("the candidate cannot serve: {}", error.code())
+            }
+        };
+        self.end(tenant, job, Ended::Failed, says)
+    }
+
     /// What the job left in service goes first: should the process end before the outcome is written, it is gone.
     pub(super) fn end(
         &self,
@@ -134,8 +152,11 @@ impl Round<'_> {
         ended: Ended,
         says: String,
     ) -> Result<(), StewardError> {
-        if ended != Ended::Promoted {
-            self.leave_shadow(tenant, job)?;
+        if ended != Ended::Promoted
+            && let Some(artifact) = job.trained()?.and_then(|it| digest(&it.model))
+        {
+            self.leave_shadow(tenant, job, artifact)?;
+            self.discard(tenant, job, artifact)?;
         }
         let at = self.shared.now()?;
         let told = format!(
@@ -150,21 +171,55 @@ impl Round<'_> {
         Ok(())
     }
 
-    fn leave_shadow(&self, tenant: &Arc<TenantHandle>, job: &Job) -> Result<(), StewardError> {
-        let trained = job.trained()?;
-        let Some(artifact) = trained.and_then(|it| digest(&it.model)) else {
-            return Ok(());
-        };
+    fn leave_shadow(
+        &self,
+        tenant: &Arc<TenantHandle>,
+        job: &Job,
+        artifact: [u8; 32],
+    ) -> Result<(), StewardError> {
         match tenant.end_shadow(artifact, self.author(job)?, until()) {
             Ok(_) => Ok(()),
             Err(activation::Refused::Failed(Failed::Refused(NodeError::Lineup(
                 LineupError::NotInPlace { .. },
             )))) => Ok(()),
-            Err(activation::Refused::Failed(failed)) => Err(StewardError::Tenant(failed)),
-            Err(activation::Refused::Running | activation::Refused::UnknownModel) => {
-                Err(StewardError::Changing)
+            Err(refused) => Err(waits(refused)),
+        }
+    }
+
+    /// Candidates that were not taken would fill the folder; one that somebody still names stays.
+    fn discard(
+        &self,
+        tenant: &Arc<TenantHandle>,
+        job: &Job,
+        artifact: [u8; 32],
+    ) -> Result<(), StewardError> {
+        let model = hex(&artifact);
+        for other in job::all(tenant.place())?
+            .iter()
+            .filter(|it| it.id != job.id)
+        {
+            // What cannot be read may name it.
+            let names = match (other.trained(), other.plan()) {
+                (Ok(trained), Ok(plan)) => {
+                    trained.is_some_and(|it| it.model == model)
+                        || plan.is_some_and(|it| it.champion == model)
+                }
+                _ => true,
+            };
+            if names {
+                return Ok(());
             }
         }
+        let discarded = tenant.discard_model(artifact, until());
+        discarded.map(drop).map_err(waits)
+    }
+}
+
+/// What is no answer yet.
+fn waits(refused: activation::Refused) -> StewardError {
+    match refused {
+        activation::Refused::Failed(failed) => StewardError::Tenant(failed),
+        activation::Refused::Running | activation::Refused::UnknownModel => StewardError::Changing,
     }
 }
 

@@ -11,6 +11,7 @@ use node::tenant::documents::Author;
 
 use super::service::serves;
 use super::*;
+use crate::Settings;
 use crate::course::ATTEMPTS_MAX;
 use bench::{Bench, RULES, begin, in_shadow_for, judged, put, turn_until, twin, verdict};
 
@@ -29,12 +30,12 @@ fn the_last_attempt_has_its_time() {
         round.turn(&tenant);
         assert_eq!(job.attempts().unwrap(), ATTEMPTS_MAX);
         assert_eq!(job.outcome().unwrap(), None, "{:?}", bench.told());
-        assert_eq!(shared.value(&job).unwrap()["status"], "training");
+        assert_eq!(shared.told(&job)["status"], "training");
     }
     std::fs::write(job.folder().join("end"), "").unwrap();
     turn_until(&mut round, &tenant, || job.outcome().unwrap().is_some());
     assert_eq!(job.outcome().unwrap().unwrap().ended, Ended::Failed);
-    assert_eq!(shared.value(&job).unwrap()["status"], "failed");
+    assert_eq!(shared.told(&job)["status"], "failed");
 }
 
 fn shadows(tenant: &TenantHandle) -> Vec<[u8; 32]> {
@@ -57,7 +58,7 @@ fn a_candidate_is_in_shadow_until_its_job_ends() {
     // Until it is refused at its second examination.
     let job = judged(&tenant, &candidate, &["pass"]);
     round.turn(&tenant);
-    assert_eq!(shared.value(&job).unwrap()["status"], "shadowing");
+    assert_eq!(shared.told(&job)["status"], "shadowing");
     assert_eq!(shadows(&tenant), [candidate]);
     assert!(job.shadow().unwrap().is_some());
     in_shadow_for(&shared, &job, RULES.shadow_ms);
@@ -164,4 +165,103 @@ fn a_stop_of_ours_costs_no_attempt() {
     running.worker.wait().unwrap();
     round.keep(&[]);
     assert_eq!(job.attempts().unwrap(), ATTEMPTS_MAX);
+}
+
+#[test]
+fn who_orders_first_is_the_one() {
+    let bench = Bench::new();
+    let tenant = bench.tenant("acme");
+    let settings = Settings {
+        every: Some(Duration::from_secs(1)),
+        ..Bench::settings()
+    };
+    let shared = bench.shared(settings);
+    let round = Round::new(&shared);
+    let now = shared.now().unwrap();
+    assert_eq!(round.schedule(&tenant, now).unwrap(), now + 1000);
+    // As by a person, after the schedule had found nothing open.
+    let ordered = begin(&tenant);
+    round.schedule(&tenant, now + 1000).unwrap();
+    assert_eq!(job::all(tenant.place()).unwrap(), [ordered]);
+}
+
+/// Who counts waits for nobody; these are what others hold for long and for moments.
+#[test]
+fn counts_are_read_while_others_order() {
+    let bench = Bench::new();
+    let shared = bench.shared(Bench::settings());
+    let _ordering = shared.alone();
+    let _state = shared.state();
+    assert!(shared.tallies().is_empty());
+}
+
+#[test]
+fn files_are_not_read_while_nothing_can_have_changed() {
+    let bench = Bench::new();
+    let tenant = bench.tenant("acme");
+    let candidate = put(tenant.place(), &twin("a candidate"));
+    let shared = bench.shared(Bench::settings());
+    let mut round = Round::new(&shared);
+    let job = judged(&tenant, &candidate, &["pass"]);
+    round.turn(&tenant);
+    round.turn(&tenant);
+    // It is to be watched for an hour.
+    std::fs::write(job.folder().join("order.json"), "{").unwrap();
+    round.turn(&tenant);
+    assert!(bench.told().is_empty());
+    round.wake(&tenant.name);
+    round.turn(&tenant);
+    let told = bench.told();
+    assert!(told[0].contains("order.json"), "{told:?}");
+}
+
+#[test]
+fn a_damaged_job_is_told_in_its_place() {
+    let bench = Bench::new();
+    let tenant = bench.tenant("acme");
+    let candidate = put(tenant.place(), &twin("a candidate"));
+    let shared = bench.shared(Bench::settings());
+    let jobs = ["pass", "refuse"].map(|word| judged(&tenant, &candidate, &[word]));
+    std::fs::write(jobs[0].folder().join("plan.json"), "{").unwrap();
+    let told = jobs.each_ref().map(|it| shared.told(it));
+    assert_eq!(
+        (&told[0]["id"], &told[0]["status"]),
+        (&1.into(), &"damaged".into())
+    );
+    let says = told[0]["says"].as_str().unwrap();
+    assert!(says.starts_with("plan.json is no file"), "{says}");
+    assert_eq!(told[1]["status"], "refused");
+}
+
+#[test]
+fn the_file_of_a_candidate_that_is_not_taken_goes_unless_somebody_names_it() {
+    let bench = Bench::new();
+    let tenant = bench.tenant("acme");
+    let place = tenant.place();
+    let shared = bench.shared(Bench::settings());
+    let mut round = Round::new(&shared);
+    let mut ended = |name: &str| {
+        let candidate = put(place, &twin(name));
+        let job = judged(&tenant, &candidate, &["refuse"]);
+        round.wake(&tenant.name);
+        round.turn(&tenant);
+        assert_eq!(outcome(&job).0, Ended::Refused);
+        place.model(&candidate).exists()
+    };
+    assert!(!ended("one that nobody else names"));
+    // Of a job of the command line.
+    let named = put(place, &twin("one of two jobs"));
+    let other = judged(&tenant, &named, &["pass"]);
+    let over = job::Outcome {
+        ended: Ended::Judged,
+        says: String::new(),
+        at: 0,
+    };
+    other.record_outcome(&over).unwrap();
+    assert!(ended("one of two jobs"));
+    // The champion before this one, to which a way back leads.
+    let next = put(place, &twin("the next champion"));
+    let until = Instant::now() + bench::SOON;
+    tenant.activate(next, Author::from("ann"), until).unwrap();
+    assert!(ended("the champion"));
 }

@@ -1,20 +1,23 @@
 //! The child: plans, trains and judges, each once. What was done by an earlier one is taken as it is.
 
+use std::error::Error;
+use std::fmt;
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use event::{EventTime, Position};
 use learning::dataset::Labels;
 use learning::fit::FOREVER;
 use learning::gate::exam::{self, Exam};
+use learning::gate::window::WindowError;
 use learning::gate::{judge, window};
 use model::artifact::Artifact;
-use node::{History, Place};
+use node::{History, NodeError, Place};
 use serde_json::json;
 use steward::child;
-use steward::job::{self, Job, Plan, Trained, Verdict, Window};
+use steward::job::{self, Failure, Job, Plan, Trained, Verdict, Window};
 
 use super::Request;
 use crate::cli::{CalibrationName, Cli, ModelKind, TrainArgs};
@@ -22,9 +25,72 @@ use crate::commands::models::{serving, the_one};
 use crate::commands::train::{Ground, learn, write_model_by};
 use crate::show;
 
+/// Why there is nothing to judge a candidate beside.
+#[derive(Debug)]
+enum Alone {
+    NoChampion,
+    ChampionLeft,
+}
+
+impl Alone {
+    fn code(&self) -> &'static str {
+        match self {
+            Alone::NoChampion => "no_champion",
+            Alone::ChampionLeft => "champion_left",
+        }
+    }
+}
+
+impl fmt::Display for Alone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Alone::NoChampion => {
+                "no model serves, and a candidate is judged beside one: make the first by `ringfence train`"
+            }
+            Alone::ChampionLeft => {
+                "the model that the candidate is judged beside does not serve any more"
+            }
+        })
+    }
+}
+
+impl Error for Alone {}
+
 pub fn run(cli: &Cli, place: &Place, id: u64, exam: usize, parent: u32) -> Result<ExitCode> {
     let job = job::one(place, id)?;
-    let request = Request::read(&job)?;
+    let done = work(cli, place, &job, exam, parent);
+    if let Err(error) = &done {
+        job.record_failure(&failure(error))?;
+    }
+    done
+}
+
+/// For whoever asks the server: words that are known to name no path, or where on the machine to look.
+fn failure(error: &anyhow::Error) -> Failure {
+    let known = error.chain().find_map(|cause| {
+        let window = || match cause.downcast_ref::<WindowError>()? {
+            WindowError::FewFrauds { .. } => Some("few_frauds"),
+            WindowError::NothingLater { .. } => Some("nothing_later"),
+            WindowError::Node(_) => None,
+        };
+        let removed = || match cause.downcast_ref::<NodeError>()? {
+            error @ NodeError::HistoryRemoved { .. } => Some(error.code()),
+            _ => None,
+        };
+        let alone = cause.downcast_ref::<Alone>().map(Alone::code);
+        let code = alone.or_else(window).or_else(removed)?;
+        Some((code, cause.to_string()))
+    });
+    let (code, says) = known.unwrap_or_else(|| {
+        let says = "the child could not do its work; errors.txt of the job says why";
+        (show::code(error), says.to_owned())
+    });
+    let code = code.to_owned();
+    Failure { code, says }
+}
+
+fn work(cli: &Cli, place: &Place, job: &Job, exam: usize, parent: u32) -> Result<ExitCode> {
+    let request = Request::read(job)?;
     child::submit(request.allowance, parent).context("cannot bound this process")?;
     let plan = match job.plan()? {
         Some(plan) => plan,
@@ -39,7 +105,7 @@ pub fn run(cli: &Cli, place: &Place, id: u64, exam: usize, parent: u32) -> Resul
         Some(trained) => trained,
         None => {
             said("train")?;
-            let trained = train(cli, place, &job, &plan, &request)?;
+            let trained = train(cli, place, job, &plan, &request)?;
             job.record_trained(&trained)?;
             trained
         }
@@ -69,9 +135,7 @@ fn plan(place: &Place, request: &Request) -> Result<Plan> {
         let end = history.end();
         history.until(end)
     };
-    let champion = serving(&history)?.context(
-        "no model serves, and a candidate is judged beside one: make the first by `ringfence train`",
-    )?;
+    let champion = serving(&history)?.ok_or(Alone::NoChampion)?;
     let (_, serves) = the_one(place, &champion)?;
     let learned = EventTime::from_millis(serves.header.training_window.until);
     let found = window::choose(&history, request.wish(learned))?;
@@ -165,7 +229,7 @@ fn examine(
     let end = history.end();
     let history = history.until(end);
     if number > 0 && serving(&history)?.as_ref() != Some(&plan.champion) {
-        bail!("the model that the candidate is judged beside does not serve any more");
+        return Err(Alone::ChampionLeft.into());
     }
     let labels = Labels::read(&history, FOREVER)?;
     let (_, champion) = the_one(place, &plan.champion)?;

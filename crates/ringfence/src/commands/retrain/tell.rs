@@ -104,6 +104,11 @@ pub fn show(cli: &Cli, job: &Job) -> Result<ExitCode> {
             if word.is_empty() { "" } else { ": " },
             outcome.says
         )?;
+        if outcome.ended == Ended::Failed
+            && let Some(words) = job.last_words()
+        {
+            writeln!(out, "the child's last words: {words}")?;
+        }
     }
     Ok(code)
 }

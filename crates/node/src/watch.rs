@@ -214,6 +214,11 @@ impl Watched {
         look(&self.caught_up())
     }
 
+    /// What the monitor knows by now, without the work that waits for its thread.
+    pub fn glance<T>(&self, look: impl FnOnce(&Monitor) -> T) -> T {
+        look(&self.monitor.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Takes what waits. Whoever does it holds the monitor meanwhile, so batches keep their order.
     pub(crate) fn work(&self) {
         self.is_woken.store(false, Ordering::Release);

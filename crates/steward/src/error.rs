@@ -5,6 +5,8 @@ use node::request::Failed;
 use node::tenant::lineup::LineupError;
 use thiserror::Error;
 
+use crate::occasion::{self, Sign};
+
 #[derive(Debug, Error)]
 pub enum StewardError {
     #[error("cannot {what} {path}: {source}")]
@@ -33,6 +35,9 @@ pub enum StewardError {
     NoRoom(LineupError),
     #[error("somebody else changes which models serve")]
     Changing,
+    /// Until the alerts are over.
+    #[error("{}", occasion::reason(.0))]
+    Faults(Vec<Sign>),
 }
 
 /// Why nothing was begun or answered.
@@ -44,6 +49,8 @@ pub enum Refused {
     Running(u64),
     #[error("only a candidate that waits for approval is approved or rejected; this one is {0}")]
     NotWaiting(&'static str),
+    #[error("{}", occasion::reason(.0))]
+    Faults(Vec<Sign>),
     #[error("the tenant is being erased")]
     Leaving,
     #[error(transparent)]

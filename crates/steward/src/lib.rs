@@ -12,6 +12,8 @@ pub mod course;
 
 pub mod child;
 
+pub mod occasion;
+
 pub mod metrics;
 
 mod error;

@@ -10,6 +10,7 @@ use node::node::TenantHandle;
 use crate::child::Worker;
 use crate::course::{Facts, Step};
 use crate::job::{self, Alone, Ended, Job, Order, Trigger};
+use crate::occasion::Occasion;
 use crate::shared::Shared;
 use crate::{Refused, StewardError};
 
@@ -22,6 +23,8 @@ pub(crate) struct Round<'a> {
     running: Option<Running>,
     /// Until when (wall clock, ms) there is nothing to do for a tenant; but for what [`Round::wake`] is told.
     rests: BTreeMap<String, i64>,
+    /// What each tenant's watch said at its last turn: something else is looked at, however long the rest.
+    seen: BTreeMap<String, Occasion>,
     /// The trouble of each tenant that the operator knows of.
     told: BTreeMap<String, String>,
 }
@@ -50,6 +53,7 @@ impl Round<'_> {
             shared,
             running: None,
             rests: BTreeMap::new(),
+            seen: BTreeMap::new(),
             told: BTreeMap::new(),
         }
     }
@@ -58,6 +62,7 @@ impl Round<'_> {
     pub fn keep(&mut self, tenants: &[Arc<TenantHandle>]) {
         let names: BTreeSet<&str> = tenants.iter().map(|it| it.name.as_str()).collect();
         self.rests.retain(|name, _| names.contains(name.as_str()));
+        self.seen.retain(|name, _| names.contains(name.as_str()));
         self.told.retain(|name, _| names.contains(name.as_str()));
         let stays = |it: &Running| tenants.iter().any(|own| Arc::ptr_eq(own, &it.tenant));
         if self.running.as_ref().is_none_or(stays) {
@@ -84,14 +89,29 @@ impl Round<'_> {
     }
 
     pub fn turn(&mut self, tenant: &Arc<TenantHandle>) {
-        match self.look(tenant) {
+        self.turn_on(tenant, &Occasion::of(tenant));
+    }
+
+    fn turn_on(&mut self, tenant: &Arc<TenantHandle>, occasion: &Occasion) {
+        if self.seen.get(&tenant.name) != Some(occasion) {
+            self.seen.insert(tenant.name.clone(), occasion.clone());
+            self.wake(&tenant.name);
+            let is_blocked = !occasion.faults.is_empty();
+            self.shared
+                .tally(&tenant.name, |tally| tally.is_blocked = is_blocked);
+        }
+        match self.look(tenant, occasion) {
             Ok(()) => {}
             Err(error) => self.tell(tenant, &error),
         }
     }
 
     /// Files are read when there may be something to do, and not at every look.
-    fn look(&mut self, tenant: &Arc<TenantHandle>) -> Result<(), StewardError> {
+    fn look(
+        &mut self,
+        tenant: &Arc<TenantHandle>,
+        occasion: &Occasion,
+    ) -> Result<(), StewardError> {
         if tenant.status().is_some() || self.look_at_child(tenant)? {
             return Ok(());
         }
@@ -100,9 +120,12 @@ impl Round<'_> {
             return Ok(());
         }
         self.rests.insert(tenant.name.clone(), now + RETRY_MS);
-        let rest = self.go_on(tenant, now)?;
+        let rest = self.go_on(tenant, occasion, now)?;
         self.rests.insert(tenant.name.clone(), rest);
-        self.told.remove(&tenant.name);
+        if self.told.remove(&tenant.name).is_some() {
+            self.shared
+                .tally(&tenant.name, |tally| tally.trouble = None);
+        }
         Ok(())
     }
 
@@ -110,12 +133,20 @@ impl Round<'_> {
         let trouble = error.to_string();
         let before = self.told.insert(tenant.name.clone(), trouble.clone());
         if before.as_ref() != Some(&trouble) {
+            let may_leave = error.without_paths();
+            self.shared
+                .tally(&tenant.name, |tally| tally.trouble = Some(may_leave));
             (self.shared.host.tell)(&format!("tenant {}: retrains wait: {trouble}", tenant.name));
         }
     }
 
     /// One step; until when there is none to be taken.
-    fn go_on(&mut self, tenant: &Arc<TenantHandle>, now: i64) -> Result<i64, StewardError> {
+    fn go_on(
+        &mut self,
+        tenant: &Arc<TenantHandle>,
+        occasion: &Occasion,
+        now: i64,
+    ) -> Result<i64, StewardError> {
         self.shared.recall(tenant)?;
         let newest = job::newest(tenant.place(), true)?;
         let open = match &newest {
@@ -123,7 +154,7 @@ impl Round<'_> {
             None => false,
         };
         let Some(job) = newest.filter(|_| open) else {
-            return self.schedule(tenant, now);
+            return self.schedule(tenant, occasion, now);
         };
         let facts = Facts::of(&job)?;
         let is_judged = !facts.verdicts.is_empty();
@@ -131,6 +162,12 @@ impl Round<'_> {
             // When that one ends, everybody looks again.
             Step::Work { .. } if self.running.is_some() => return Ok(NEVER),
             Step::Work { .. } if is_judged && self.candidate(tenant, &job)?.is_none() => {}
+            // It would learn from faulty data, or be judged on them; a person who says yes has seen it.
+            Step::Work { .. } | Step::Promote
+                if !occasion.faults.is_empty() && facts.answer.is_none() =>
+            {
+                return Err(StewardError::Faults(occasion.faults.clone()));
+            }
             Step::Work { exam } => self.work(tenant, &job, exam)?,
             Step::EnterShadow => self.enter_shadow(tenant, &job)?,
             Step::Promote => self.promote(tenant, &job)?,
@@ -146,35 +183,66 @@ impl Round<'_> {
         Ok(now)
     }
 
-    /// Begins a job that is due; until when none is.
-    fn schedule(&self, tenant: &TenantHandle, now: i64) -> Result<i64, StewardError> {
-        let Some(every) = self.shared.settings.every else {
+    /// Begins a job that is due, by drift or by the schedule; until when none is.
+    fn schedule(
+        &self,
+        tenant: &TenantHandle,
+        occasion: &Occasion,
+        now: i64,
+    ) -> Result<i64, StewardError> {
+        let settings = &self.shared.settings;
+        let may_drift = settings.on_drift && !occasion.drift.is_empty();
+        if settings.every.is_none() && !may_drift {
             return Ok(NEVER);
-        };
+        }
         let ordering = match self.shared.ordering(tenant) {
             Ok(ordering) => ordering,
             Err(Refused::Failed(error)) => return Err(error),
             Err(_) => return Ok(now),
         };
         // Somebody may have ordered one since it was looked.
-        let (began, ended) = match ordering.newest()? {
+        let (began, ended, seen) = match ordering.newest()? {
             Some((_, true)) => return Ok(now),
-            Some((job, false)) => (job.order()?.at, job.outcome()?.map_or(now, |it| it.at)),
-            None => (job::waiting_since(tenant.place(), now)?, 0),
+            Some((job, false)) => {
+                let (order, outcome) = (job.order()?, job.outcome()?);
+                (Some(order.at), outcome.map_or(now, |it| it.at), order.seen)
+            }
+            None => (None, 0, 0),
         };
-        let due = later(began, every).max(later(ended, self.shared.settings.cool_down));
+        let drifted = occasion.unanswered(seen).filter(|_| may_drift);
+        let rested = later(ended, settings.cool_down);
+        let due = match (drifted, settings.every) {
+            (Some(_), _) => rested,
+            (None, None) => return Ok(NEVER),
+            (None, Some(every)) => {
+                let from = match began {
+                    Some(began) => began,
+                    None => job::waiting_since(tenant.place(), now)?,
+                };
+                rested.max(later(from, every))
+            }
+        };
         if now < due {
             return Ok(due);
         }
-        let order = Order {
+        if !occasion.faults.is_empty() {
+            return Err(StewardError::Faults(occasion.faults.clone()));
+        }
+        ordering.begin(&Order {
             at: now,
             by: AUTHOR.to_owned(),
             why: String::new(),
-            trigger: Trigger::Schedule,
+            trigger: match drifted {
+                Some((sign, others)) => Trigger::Drift {
+                    sign: sign.clone(),
+                    others,
+                },
+                None => Trigger::Schedule,
+            },
+            seen: tenant.committed().0,
             attended: true,
-            request: self.shared.settings.request.clone(),
-        };
-        ordering.begin(&order)?;
+            request: settings.request.clone(),
+        })?;
         Ok(now)
     }
 

@@ -120,23 +120,33 @@ impl Shared {
     }
 
     pub fn count(&self, tenant: &str, ended: Ended, at: i64) {
+        self.tally(tenant, |tally| {
+            *tally.ended.entry(ended).or_default() += 1;
+            if ended == Ended::Promoted {
+                tally.promoted_at = Some(at);
+            }
+        });
+    }
+
+    pub fn tally(&self, tenant: &str, change: impl FnOnce(&mut Tally)) {
         let mut tallies = self.tallies();
-        let tally = tallies.entry(tenant.to_owned()).or_default();
-        *tally.ended.entry(ended).or_default() += 1;
-        if ended == Ended::Promoted {
-            tally.promoted_at = Some(at);
-        }
+        change(tallies.entry(tenant.to_owned()).or_default());
     }
 
     /// What its files say of a tenant that is new here.
     pub fn recall(&self, tenant: &TenantHandle) -> Result<(), StewardError> {
-        if self.tallies().contains_key(&tenant.name) {
+        if self
+            .tallies()
+            .get(&tenant.name)
+            .is_some_and(|it| it.is_recalled)
+        {
             return Ok(());
         }
         let promoted_at = job::last_promoted(tenant.place())?;
-        let mut tallies = self.tallies();
-        let tally = tallies.entry(tenant.name.clone()).or_default();
-        tally.promoted_at = promoted_at;
+        self.tally(&tenant.name, |tally| {
+            tally.promoted_at = promoted_at;
+            tally.is_recalled = true;
+        });
         Ok(())
     }
 }
@@ -153,6 +163,9 @@ impl Ordering<'_> {
 
     pub fn begin(&self, order: &Order) -> Result<Job, StewardError> {
         let job = job::begin(self.place, order)?;
+        self.shared.tally(self.name, |tally| {
+            *tally.begun.entry(order.trigger.name()).or_default() += 1;
+        });
         self.stir();
         Ok(job)
     }

@@ -15,6 +15,7 @@ use crate::Refused;
 use crate::course::{Facts, Rules, Step};
 use crate::job::{self, Answer, Job, Order, Trigger};
 use crate::metrics::Tally;
+use crate::occasion::Occasion;
 use crate::round::Round;
 use crate::shared::Shared;
 
@@ -24,6 +25,8 @@ pub struct Settings {
     pub enabled: bool,
     /// Between the beginnings of two; `None`: only when they are asked for.
     pub every: Option<Duration>,
+    /// Whether an alert of drift begins one.
+    pub on_drift: bool,
     /// After one has ended, before another begins that nobody asked for.
     pub cool_down: Duration,
     pub rules: Rules,
@@ -93,11 +96,16 @@ impl Steward {
         if let Some((job, true)) = ordering.newest()? {
             return Err(Refused::Running(job.id));
         }
+        let faults = Occasion::of(tenant).faults;
+        if !faults.is_empty() {
+            return Err(Refused::Faults(faults));
+        }
         let order = Order {
             at: now,
             by: by.to_owned(),
             why: why.to_owned(),
             trigger: Trigger::Command,
+            seen: tenant.committed().0,
             attended: true,
             request: settings.request.clone(),
         };
@@ -131,6 +139,11 @@ impl Steward {
     /// A job with where it stands; one whose files cannot be read says so in its place.
     pub fn told(&self, job: &Job) -> Value {
         self.shared.told(job)
+    }
+
+    /// What keeps a tenant's retrains waiting, if something does that the thread came upon.
+    pub fn trouble(&self, tenant: &TenantHandle) -> Option<String> {
+        self.shared.tallies().get(&tenant.name)?.trouble.clone()
     }
 
     /// Of each tenant that had a turn or a retrain, by name.

@@ -26,6 +26,7 @@ fn order(attended: bool) -> Order {
         by: "ann".to_owned(),
         why: String::new(),
         trigger: Trigger::Command,
+        seen: 0,
         attended,
         request: Value::Null,
     }

@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use serde_json::{Value, json};
 use steward::job::{self, Job};
+use steward::occasion::{self, Occasion};
 use steward::{Refused, StewardError};
 use tokio::task::spawn_blocking;
 
@@ -13,6 +14,8 @@ use crate::problem::Problem;
 use crate::query::Query;
 use crate::render::json_body;
 
+/// Alerts of data quality go on.
+const BLOCKED: &str = "retrain_blocked";
 /// Jobs of a list.
 const LISTED: usize = 32;
 
@@ -26,7 +29,16 @@ pub async fn list(call: Call) -> Result<Response<Body>, Problem> {
         let jobs = job::all(tenant.place())?;
         let newest = jobs.iter().rev().take(LISTED);
         let values: Vec<Value> = newest.map(|job| steward.told(job)).collect();
-        Ok(json!({ "enabled": steward.settings().enabled, "retrains": values }))
+        let faults = Occasion::of(&tenant).faults;
+        let blocked = (!faults.is_empty()).then(
+            || json!({ "code": BLOCKED, "says": occasion::reason(&faults), "alerts": faults }),
+        );
+        Ok(json!({
+            "enabled": steward.settings().enabled,
+            "blocked": blocked,
+            "waits": steward.trouble(&tenant),
+            "retrains": values,
+        }))
     });
     let body = read.await.map_err(Problem::internal)?;
     let body = body.map_err(|error: StewardError| Problem::internal(error))?;
@@ -103,6 +115,7 @@ impl From<Refused> for Problem {
             Refused::NotWaiting(status) => {
                 conflict("retrain_not_waiting").with_detail(json!({ "status": status }))
             }
+            Refused::Faults(faults) => conflict(BLOCKED).with_detail(json!({ "alerts": faults })),
             Refused::Leaving => {
                 Problem::new(StatusCode::SERVICE_UNAVAILABLE, "tenant_leaving", message).after(5)
             }

@@ -233,6 +233,7 @@ fn off() -> steward::Settings {
     steward::Settings {
         enabled: false,
         every: None,
+        on_drift: false,
         cool_down: SOON,
         rules: steward::course::Rules {
             shadow_ms: 1,

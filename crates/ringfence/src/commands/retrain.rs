@@ -93,6 +93,8 @@ fn order(request: &Request) -> Result<Order> {
         by: "command line".to_owned(),
         why: String::new(),
         trigger: Trigger::Command,
+        // Only what a server sees to answers alerts.
+        seen: 0,
         attended: false,
         request: serde_json::to_value(request)?,
     })

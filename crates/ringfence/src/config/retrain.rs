@@ -15,6 +15,7 @@ use crate::commands::retrain::Request;
 pub struct RetrainSection {
     enabled: bool,
     every: Every,
+    on_drift: bool,
     cool_down: Time,
     window: Keep,
     exam_frauds: usize,
@@ -95,6 +96,7 @@ impl RetrainSection {
                 Every::Off(Off::Off) => None,
                 Every::Time(every) => Some(every.0),
             },
+            on_drift: self.on_drift,
             cool_down: self.cool_down.0,
             rules: Rules {
                 shadow_ms: millis(self.shadow),

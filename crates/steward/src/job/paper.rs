@@ -4,12 +4,20 @@ use event::EventTime;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::occasion::Sign;
+
 /// Why a retraining began.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Trigger {
     Command,
     Schedule,
+    /// An alert of the watch, and how many more went on.
+    Drift {
+        #[serde(flatten)]
+        sign: Sign,
+        others: usize,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,6 +27,9 @@ pub struct Order {
     pub by: String,
     pub why: String,
     pub trigger: Trigger,
+    /// End of the log by then: alerts of before are answered by this retrain.
+    #[serde(default)]
+    pub seen: u64,
     /// Whether a server sees to it: shadow, promotion. Else it ends with the verdict.
     pub attended: bool,
     /// For the child: windows, bounds, seed.
@@ -140,10 +151,13 @@ impl Ended {
 }
 
 impl Trigger {
+    pub const NAMES: [&str; 3] = ["command", "schedule", "drift"];
+
     pub fn name(&self) -> &'static str {
         match self {
             Trigger::Command => "command",
             Trigger::Schedule => "schedule",
+            Trigger::Drift { .. } => "drift",
         }
     }
 }

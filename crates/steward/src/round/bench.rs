@@ -128,6 +128,7 @@ impl Bench {
         Settings {
             enabled: true,
             every: None,
+            on_drift: true,
             cool_down: Duration::from_secs(3600),
             rules: RULES,
             request: Value::Null,
@@ -159,6 +160,7 @@ pub fn begin(tenant: &TenantHandle) -> Job {
         by: "ann".to_owned(),
         why: String::new(),
         trigger: Trigger::Command,
+        seen: 0,
         attended: true,
         request: Value::Null,
     };

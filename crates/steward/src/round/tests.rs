@@ -13,6 +13,7 @@ use super::service::serves;
 use super::*;
 use crate::Settings;
 use crate::course::ATTEMPTS_MAX;
+use crate::occasion::Sign;
 use bench::{Bench, RULES, begin, in_shadow_for, judged, put, turn_until, twin, verdict};
 
 #[test]
@@ -178,10 +179,15 @@ fn who_orders_first_is_the_one() {
     let shared = bench.shared(settings);
     let round = Round::new(&shared);
     let now = shared.now().unwrap();
-    assert_eq!(round.schedule(&tenant, now).unwrap(), now + 1000);
+    assert_eq!(
+        round.schedule(&tenant, &Occasion::default(), now).unwrap(),
+        now + 1000
+    );
     // As by a person, after the schedule had found nothing open.
     let ordered = begin(&tenant);
-    round.schedule(&tenant, now + 1000).unwrap();
+    round
+        .schedule(&tenant, &Occasion::default(), now + 1000)
+        .unwrap();
     assert_eq!(job::all(tenant.place()).unwrap(), [ordered]);
 }
 
@@ -264,4 +270,149 @@ fn the_file_of_a_candidate_that_is_not_taken_goes_unless_somebody_names_it() {
     let until = Instant::now() + bench::SOON;
     tenant.activate(next, Author::from("ann"), until).unwrap();
     assert!(ended("the champion"));
+}
+
+fn sign(rule: &str, position: u64) -> Sign {
+    Sign {
+        alert: position,
+        rule: rule.to_owned(),
+        feature: "amount".to_owned(),
+        segment: "all".to_owned(),
+        position,
+    }
+}
+
+fn drifting(position: u64) -> Occasion {
+    Occasion {
+        drift: vec![sign("spread", position), sign("shape", 0)],
+        faults: Vec::new(),
+    }
+}
+
+fn end_at(job: &Job, at: i64) {
+    let says = String::new();
+    let ended = Ended::Refused;
+    job.record_outcome(&job::Outcome { ended, says, at })
+        .unwrap();
+}
+
+#[test]
+fn an_alert_of_drift_begins_one_candidate() {
+    let bench = Bench::new();
+    let tenant = bench.tenant("acme");
+    let shared = bench.shared(Bench::settings());
+    let mut round = Round::new(&shared);
+    let jobs = || job::all(tenant.place()).unwrap();
+    round.turn_on(&tenant, &Occasion::default());
+    assert!(jobs().is_empty());
+    round.turn_on(&tenant, &drifting(0));
+    let first = jobs().pop().unwrap();
+    let order = first.order().unwrap();
+    let begun = Trigger::Drift {
+        sign: sign("spread", 0),
+        others: 1,
+    };
+    assert_eq!((order.trigger, order.by.as_str()), (begun, "retrain"));
+    assert_eq!(order.seen, tenant.committed().0);
+    // It is answered by that, however long ago.
+    end_at(&first, 0);
+    round.turn_on(&tenant, &drifting(order.seen - 1));
+    assert_eq!(jobs().len(), 1);
+    // A later one is not, once the last retrain has cooled down.
+    let now = shared.now().unwrap();
+    end_at(&first, now);
+    round.turn_on(&tenant, &drifting(order.seen));
+    assert_eq!(jobs().len(), 1);
+    assert!(round.rests["acme"] > now);
+    end_at(&first, now - 3_600_000);
+    round.wake("acme");
+    round.turn_on(&tenant, &drifting(order.seen));
+    assert_eq!(jobs().len(), 2);
+    assert_eq!(shared.tallies()["acme"].begun["drift"], 2);
+}
+
+#[test]
+fn drift_begins_none_where_it_may_not() {
+    let bench = Bench::new();
+    let tenant = bench.tenant("acme");
+    let settings = Settings {
+        on_drift: false,
+        ..Bench::settings()
+    };
+    let shared = bench.shared(settings);
+    Round::new(&shared).turn_on(&tenant, &drifting(1));
+    assert!(job::all(tenant.place()).unwrap().is_empty());
+}
+
+#[test]
+fn faulty_data_hold_up_whatever_nobody_has_said_yes_to() {
+    let bench = Bench::new();
+    let tenant = bench.tenant("acme");
+    let settings = Settings {
+        every: Some(Duration::from_millis(1)),
+        cool_down: Duration::ZERO,
+        ..Bench::settings()
+    };
+    let shared = bench.shared(settings);
+    let mut round = Round::new(&shared);
+    let faulty = Occasion {
+        faults: vec![sign("unit", 5)],
+        ..drifting(5)
+    };
+    let now = shared.now().unwrap();
+    job::waiting_since(tenant.place(), now - 1000).unwrap();
+    // Neither by drift nor by the schedule, and the operator knows why.
+    round.turn_on(&tenant, &faulty);
+    assert!(job::all(tenant.place()).unwrap().is_empty());
+    let told = bench.told();
+    let why = "data are at fault: unit of amount (all); a candidate would learn that";
+    assert!(told[0].contains(why), "{told:?}");
+    let tally = shared.tallies()["acme"].clone();
+    assert_eq!(
+        (tally.is_blocked, tally.trouble.as_deref()),
+        (true, Some(why))
+    );
+    // An open one makes no child, and is not promoted.
+    let open = begin(&tenant);
+    round.wake("acme");
+    round.turn_on(&tenant, &faulty);
+    assert!(round.running.is_none());
+    end_at(&open, 0);
+    let candidate = put(tenant.place(), &twin("a candidate"));
+    let passed = judged(&tenant, &candidate, &["pass", "pass"]);
+    in_shadow_for(&shared, &passed, RULES.shadow_ms);
+    round.wake("acme");
+    round.turn_on(&tenant, &faulty);
+    let champion = || serves(&tenant, Instant::now() + bench::SOON).unwrap();
+    assert_ne!(champion(), Some(candidate));
+    // When they are over it goes on at once.
+    round.turn_on(&tenant, &Occasion::default());
+    assert_eq!(champion(), Some(candidate));
+    let tally = shared.tallies()["acme"].clone();
+    assert_eq!((tally.is_blocked, tally.trouble), (false, None));
+}
+
+#[test]
+fn who_says_yes_has_seen_the_fault() {
+    let bench = Bench::new();
+    let tenant = bench.tenant("acme");
+    let shared = bench.shared(Bench::settings());
+    let mut round = Round::new(&shared);
+    let candidate = put(tenant.place(), &twin("a candidate"));
+    let job = judged(&tenant, &candidate, &["pass", "pass"]);
+    in_shadow_for(&shared, &job, RULES.shadow_ms);
+    let answer = job::Answer {
+        approved: true,
+        by: "ann".to_owned(),
+        why: String::new(),
+        at: 0,
+    };
+    job.record_answer(&answer).unwrap();
+    let faulty = Occasion {
+        faults: vec![sign("missing", 5)],
+        drift: Vec::new(),
+    };
+    round.turn_on(&tenant, &faulty);
+    let champion = serves(&tenant, Instant::now() + bench::SOON).unwrap();
+    assert_eq!(champion, Some(candidate));
 }

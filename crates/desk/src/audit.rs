@@ -1,9 +1,10 @@
-//! The audit trail of one tenant, written behind its sources: the log, casework and webhooks, each durable before.
+//! The audit trail of one tenant, written behind its sources: the log, casework, webhooks and retrains, each durable
+//! before.
 //!
 //! What the trail has of a source it says itself (`Trail::last`), so that a writer that comes back writes nothing
 //! twice and leaves nothing out. A source that began anew, a log with another schema or a file made again,
 //! counts from 0: its places here are its own plus a base, which is the place of the newest `log.base`,
-//! `casework.base` or `webhooks.base` entry.
+//! `casework.base`, `webhooks.base` or `retrain.base` entry.
 
 mod carry;
 mod cursor;
@@ -51,6 +52,8 @@ pub(crate) struct Auditing {
     pause: Pause,
     /// Of webhooks alone, while their file cannot be read: log and casework go on.
     webhooks: Pause,
+    /// Of retrains alone, in the same way.
+    retrains: Pause,
     at: Position,
 }
 
@@ -60,11 +63,15 @@ struct Open {
     follower: Option<Follower>,
     /// When the cursor was saved last, and where.
     saved: (Instant, Position),
+    /// When the files of retrains were read last.
+    retrains: Option<Instant>,
 }
 
 const BATCH: usize = 1024;
 /// A start reads at most what came in between.
 const SAVE_EVERY: Duration = Duration::from_secs(10);
+/// Steps of retrains take seconds and more.
+const READ_EVERY: Duration = Duration::from_secs(1);
 const SAVE_RECORDS: u64 = 100_000;
 
 impl Auditing {
@@ -145,6 +152,7 @@ impl Auditing {
                     writer,
                     follower: None,
                     saved,
+                    retrains: None,
                 })
             }
         };
@@ -154,6 +162,7 @@ impl Auditing {
             busy |= open.writer.casework(casework, now)?;
         }
         busy |= open.webhooks(&mut self.webhooks, host, seat, now)?;
+        open.retrains(&mut self.retrains, host, seat, now)?;
         seat.counters
             .audit_entries
             .add(open.writer.entries() - before);
@@ -240,6 +249,41 @@ impl Open {
                     ));
                 }
                 Ok(busy)
+            }
+            failed => failed,
+        }
+    }
+
+    /// Not at every turn: their files have no cursor.
+    fn retrains(
+        &mut self,
+        pause: &mut Pause,
+        host: &Host,
+        seat: &Seat,
+        now: event::EventTime,
+    ) -> Result<(), Trouble> {
+        let is_read = self.retrains.is_some_and(|at| at.elapsed() < READ_EVERY);
+        if is_read || pause.lasts() {
+            return Ok(());
+        }
+        let (tenant, tell) = (&seat.tenant, &host.tell);
+        match self.writer.retrains(tenant.place(), now) {
+            Err(trouble @ Trouble::Retrains(_)) => {
+                seat.counters.audit_failures.add(1);
+                if pause.begin(&trouble.to_string()) {
+                    tell(&format!("audit trail of tenant {}: {trouble}", tenant.name));
+                }
+                Ok(())
+            }
+            Ok(()) => {
+                self.retrains = Some(Instant::now());
+                if pause.end() {
+                    tell(&format!(
+                        "the audit trail of tenant {} has its retrains again",
+                        tenant.name
+                    ));
+                }
+                Ok(())
             }
             failed => failed,
         }

@@ -1,6 +1,7 @@
 use casework::{CaseworkError, Refused};
 use event::Position;
 use node::NodeError;
+use steward::StewardError;
 use thiserror::Error;
 use trail::TrailError;
 use webhooks::WebhookError;
@@ -38,6 +39,8 @@ pub(crate) enum Trouble {
     Trail(#[from] TrailError),
     #[error("webhooks: {0}")]
     Webhooks(#[from] WebhookError),
+    #[error("retrains: {0}")]
+    Retrains(#[from] StewardError),
     #[error(
         "casework has seen the log up to position {}, which now ends at {}: the log was cut; without \
          casework.db it is made again from the log, and loses what analysts did", cursor.0, end.0

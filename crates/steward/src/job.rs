@@ -1,5 +1,6 @@
 //! One retraining as a directory of small JSON files, `<tenant>/retrain/NNNNNN/`: a file is a step that was taken.
 
+pub mod changes;
 mod paper;
 
 use std::fs::{self, File, TryLockError};

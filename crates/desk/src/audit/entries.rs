@@ -19,6 +19,7 @@ pub(crate) type Bodies = BTreeMap<String, String>;
 pub(crate) const LOG: &str = "log";
 pub(crate) const CASEWORK: &str = "casework";
 pub(crate) const WEBHOOKS: &str = "webhooks";
+pub(crate) const RETRAIN: &str = "retrain";
 
 /// Of models: hashes of the two that decide, and of the producer that speaks.
 const CHAMPION: &str = "model.champion";
@@ -228,6 +229,23 @@ pub(crate) fn of_webhook(change: &Change, place: u64) -> Entry {
     }
 }
 
+pub(crate) fn of_retrain(change: &steward::job::changes::Change, place: u64) -> Entry {
+    Entry {
+        at: change.at,
+        actor: actor(&change.actor),
+        actor_kind: kind_of(&change.actor),
+        action: change.action.to_owned(),
+        target: change.target.clone(),
+        before: None,
+        after: Some(change.after.clone()),
+        why: clipped(&change.why, WHY_BYTES_MAX),
+        source: Source {
+            name: RETRAIN.to_owned(),
+            seq: place,
+        },
+    }
+}
+
 /// Something that Ringfence itself has found about a source.
 pub(crate) fn noticed(action: &str, at: EventTime, after: Value, source: (&str, u64)) -> Entry {
     Entry {
@@ -283,8 +301,8 @@ fn actor(name: &str) -> String {
 
 /// The sources keep a name and not of what kind it is.
 fn kind_of(name: &str) -> ActorKind {
-    // A candidate of a retrain that nobody was asked about (`crates/steward`).
-    let of_model = name.starts_with("model ") || name.starts_with("retrain ");
+    // A retrain that nobody ordered, and what a candidate does that nobody was asked about (`crates/steward`).
+    let of_model = name.starts_with("model ") || name == RETRAIN || name.starts_with("retrain ");
     match name {
         COMMAND_LINE => ActorKind::Cli,
         _ if name == SYSTEM || SET_UP.contains(&name) || of_model => ActorKind::System,

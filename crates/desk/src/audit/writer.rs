@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 
 use casework::Casework;
 use event::{EventTime, Position, Record};
+use node::Place;
 use serde_json::json;
+use steward::job::changes;
 use trail::{Entry, Options, Trail, TrailError};
 use webhooks::Store;
 
 use super::Written;
 use super::cursor::{self, Cursor};
-use super::entries::{self, Bodies, CASEWORK, LOG, WEBHOOKS, noticed};
+use super::entries::{self, Bodies, CASEWORK, LOG, RETRAIN, WEBHOOKS, noticed};
 use crate::error::Trouble;
 
 /// The source whose places say from where those of the log are counted.
@@ -35,6 +37,11 @@ const OF_WEBHOOKS: Numbered = Numbered {
     name: WEBHOOKS,
     base: "webhooks.base",
     anew: "webhooks.anew",
+};
+const OF_RETRAINS: Numbered = Numbered {
+    name: RETRAIN,
+    base: "retrain.base",
+    anew: "retrain.anew",
 };
 /// Changes that are read at once.
 const CHANGES: usize = 512;
@@ -186,6 +193,16 @@ impl Writer {
         let found = found.map(|change| entries::of_webhook(change, base + change.seq));
         self.append(&found.collect::<Vec<_>>())?;
         Ok(changes.len() == CHANGES)
+    }
+
+    /// The same of retrains, whose files are their source.
+    pub fn retrains(&mut self, place: &Place, now: EventTime) -> Result<(), Trouble> {
+        let newest = || Ok(changes::last_change(place)?);
+        let (base, after) = self.reached(&OF_RETRAINS, newest, now)?;
+        let changes = changes::changes_after(place, after)?;
+        let found = changes.iter();
+        let found = found.map(|change| entries::of_retrain(change, base + change.seq));
+        self.append(&found.collect::<Vec<_>>())
     }
 
     /// What the source's numbers are counted from, and the last one that the trail has.

@@ -1,10 +1,12 @@
-//! What log, casework and webhooks hold is told once each, over restarts and failures of the trail.
+//! What log, casework, webhooks and retrains hold is told once each, over restarts and failures of the trail.
 
 use std::collections::BTreeSet;
 use std::fs;
 
+use serde_json::Value;
+use steward::job::{self, Answer, Ended, Job, Order, Outcome, Trigger};
 use tempfile::TempDir;
-use trail::{Content, Recorded};
+use trail::{ActorKind, Content, Recorded};
 use webhooks::secret::Secret;
 
 use crate::served::{actions, all, body, by, draft, serve, text, wait};
@@ -210,4 +212,87 @@ fn webhooks_whose_file_was_removed_are_told_as_new_ones() {
         actions(&entries)[3..],
         ["webhooks.anew", "webhook.endpoint.created"]
     );
+}
+
+fn order(by: &str, attended: bool) -> Order {
+    Order {
+        at: 1_767_607_200_000,
+        by: by.to_owned(),
+        why: "new card fraud".to_owned(),
+        trigger: Trigger::Command,
+        seen: 0,
+        attended,
+        request: Value::Null,
+    }
+}
+
+fn outcome(job: &Job, ended: Ended, says: &str) {
+    job.record_outcome(&Outcome {
+        ended,
+        says: says.to_owned(),
+        at: 1_767_607_300_000,
+    })
+    .unwrap();
+}
+
+/// Also those that came while no server ran, and not those of the command line.
+#[test]
+fn steps_of_retrains_are_told_once_each_over_restarts() {
+    let dir = TempDir::new().unwrap();
+    let served = serve(dir.path());
+    served.wait_for(1);
+    let place = served.tenant().place().clone();
+    outcome(
+        &job::begin(&place, &order("ann", false)).unwrap(),
+        Ended::Judged,
+        "",
+    );
+    let first = job::begin(&place, &order("ann", true)).unwrap();
+    served.wait_for(2);
+    first
+        .record_answer(&Answer {
+            approved: false,
+            by: "bob".to_owned(),
+            why: "not this week".to_owned(),
+            at: 1_767_607_250_000,
+        })
+        .unwrap();
+    served.wait_for(3);
+    served.end();
+    outcome(&first, Ended::Rejected, "bob: not this week");
+    let second = job::begin(&place, &order("retrain", true)).unwrap();
+    let served = serve(dir.path());
+    served.wait_for(5);
+    outcome(&second, Ended::Refused, "too_good: better by 0.5");
+    served.wait_for(6);
+    served.end();
+    let entries = all(dir.path());
+    let told = |it: &Recorded| {
+        let kind = match it.actor_kind {
+            ActorKind::System => "system",
+            _ => "token",
+        };
+        let what = (it.action.clone(), it.target.clone());
+        (what, it.actor.clone(), kind, it.why.clone())
+    };
+    let told: Vec<_> = entries[1..].iter().map(told).collect();
+    let step = |action: &str, id: &str, actor: &str, kind: &'static str, why: &str| {
+        let what = (action.to_owned(), id.to_owned());
+        (what, actor.to_owned(), kind, why.to_owned())
+    };
+    assert_eq!(
+        told,
+        [
+            step("retrain.order", "2", "ann", "token", "new card fraud"),
+            step("retrain.reject", "2", "bob", "token", "not this week"),
+            step("retrain.end", "2", "retrain 2", "system", ""),
+            step("retrain.order", "3", "retrain", "system", "new card fraud"),
+            step("retrain.end", "3", "retrain 3", "system", ""),
+        ]
+    );
+    let Content::Value(after) = &entries[5].after else {
+        panic!("nothing after");
+    };
+    assert_eq!(after["ended"], "refused");
+    assert_eq!(after["says"], "too_good: better by 0.5");
 }

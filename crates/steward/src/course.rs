@@ -135,7 +135,8 @@ impl Step {
         match self {
             Step::Work { exam: 0 } => "training",
             Step::Work { .. } => "examined_again",
-            Step::EnterShadow | Step::Wait { .. } => "shadowing",
+            Step::EnterShadow => "entering_shadow",
+            Step::Wait { .. } => "shadowing",
             Step::WaitForApproval => "waiting_for_approval",
             Step::Promote => "promoting",
             Step::End { ended, .. } | Step::Over(ended) => ended.name(),

@@ -103,6 +103,7 @@ fn a_full_lineup_is_waited_for_and_told() {
     round.turn(&tenant);
     let told = bench.told();
     assert!(told[0].contains("8 models are shadow"), "{told:?}");
+    assert_eq!(shared.told(&job)["status"], "entering_shadow");
     assert_eq!(
         (job.shadow().unwrap(), job.outcome().unwrap()),
         (None, None)

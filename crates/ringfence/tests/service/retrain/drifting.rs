@@ -70,6 +70,11 @@ impl Later {
     }
 }
 
+/// A machine that others use answers late.
+fn patient() -> String {
+    format!("[requests]\ndeadline = \"50s\"\n{SETTINGS}")
+}
+
 fn metric(server: &Server, line: &str) {
     let end = Instant::now() + SOON;
     loop {
@@ -84,7 +89,7 @@ fn metric(server: &Server, line: &str) {
 
 #[test]
 fn drift_makes_a_candidate_that_is_watched_and_does_not_serve() {
-    let settings = SETTINGS.replace(
+    let settings = patient().replace(
         "shadow = \"1s\"",
         "shadow = \"1h\"\npromote = \"automatic\"",
     );
@@ -122,7 +127,7 @@ fn drift_makes_a_candidate_that_is_watched_and_does_not_serve() {
 
 #[test]
 fn faulty_data_keep_retrains_from_beginning() {
-    let server = WORLD.served(SETTINGS);
+    let server = WORLD.served(&patient());
     let mut client = server.client();
     // Cents where units are meant.
     let mut later = Later::changed(&server, |event| {

@@ -1,10 +1,10 @@
 """`make bench-service`: the service under load on this machine, and beside it what a user would build otherwise.
 
-usage: service.py RINGFENCE PYTHON WORK [SECONDS] [ENTITIES] [neighbours | hybrid | swap | retrain]
+usage: service.py RINGFENCE PYTHON WORK [SECONDS] [ENTITIES] [neighbours | hybrid | swap | retrain | backtest]
 `neighbours`: only what one tenant does to another. `hybrid`: only the starter model's trees and a hybrid, trained here on
 the simulated world, under the same load of accounts with full windows. `swap`: trees and that hybrid put into service by
 turns under 5,000 decisions/s. `retrain`: only what decisions feel of a hybrid's retrain beside
-them.
+them. `backtest`: only what a tenant's decisions feel of another's backtests, on an idle thread and on a nice one.
 Loopback only. CPU is user + system time of all processes of a server, by /proc; wrk's own is not in it.
 """
 import http.client
@@ -369,6 +369,65 @@ def retrain():
           f"{ratios[0]:.2f} to {ratios[-1]:.2f})")
 
 
+RULES = """[[rules]]
+id = "many-accounts"
+when = "device.accounts_30d >= 4"
+status = "active"
+tags = ["shared"]
+"""
+
+
+def backtest():
+    """What a tenant's decisions feel of another's backtests, which rebuild the graph: runs in pairs, without and with."""
+    data, own, pairs = prepared(), 1000, 3
+    print(f"{own:,} decisions/s of a tenant, without and with backtests of another's {int(ENTITIES * 1.2):,} events")
+    print(f"{'':<34} {'p50 ms':>9} {'p99 ms':>9} {'failed':>9} {'records/s of backtests':>24}")
+    for priority in ["idle", "low"]:
+        server, port, _ = serve(data, CONFIG + f'[backtests]\npriority = "{priority}"\n')
+        admin = token(data, "--role", "admin")
+
+        def ask(method, path, bearer, tenant, body=None):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            headers = {"Authorization": f"Bearer {bearer}", "X-Tenant-Id": tenant, "Content-Type": "application/json"}
+            connection.request(method, path, json.dumps(body) if body else None, headers)
+            answer = connection.getresponse()
+            told = answer.read()
+            return answer.status, json.loads(told) if told else None
+
+        assert ask("POST", "/v1/tenants", admin, "default", {"name": "quiet"})[0] in (201, 409)
+        quiet, past = token(data, "--tenant", "quiet"), token(data)
+        window = {"from": "2000-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z", "rules": RULES}
+        ratios = []
+        for _ in range(pairs):
+            p99 = []
+            for beside in [False, True]:
+                begun, records, job = time.monotonic(), 0, None
+                running = start_wrk(port, own, quiet, tenant="quiet", connections=64)
+                while running.poll() is None:
+                    if beside and (job is None or job["status"] in ("done", "failed", "cancelled")):
+                        assert job is None or job["status"] == "done", job
+                        records += job["records"] if job else 0
+                        status, job = ask("POST", "/v1/backtests", past, "default", window)
+                        assert status == 202, job
+                    time.sleep(0.2)
+                    if beside:
+                        job = ask("GET", f"/v1/backtests/{job['id']}", past, "default")[1]
+                if beside:
+                    records += job["records"]
+                    ask("DELETE", f"/v1/backtests/{job['id']}", past, "default")
+                per_second = records / (time.monotonic() - begun)
+                result = result_of(running)
+                p99.append(result["p99_ms"])
+                print(f"{f'with backtests ({priority})' if beside else 'without':<34} {result['p50_ms']:>9.2f} "
+                      f"{result['p99_ms']:>9.2f} {result['not_2xx'] + result['broken']:>9,} {per_second:>24,.0f}",
+                      flush=True)
+            ratios.append(p99[1] / p99[0])
+        stop(server)
+        ratios.sort()
+        print(f"p99 with backtests against without ({priority}): {ratios[len(ratios) // 2]:.2f} (median of {pairs} pairs; "
+              f"{ratios[0]:.2f} to {ratios[-1]:.2f})")
+
+
 def neighbours():
     """What tenant A at 20 times its limit does to tenant B: runs in pairs, without A and with A."""
     data, limit, own, pairs = WORK / "data-neighbours", 500, 1000, 3
@@ -431,6 +490,8 @@ def main():
         return neighbours()
     if ONLY == "retrain":
         return retrain()
+    if ONLY == "backtest":
+        return backtest()
     if ONLY == "hybrid":
         return hybrid()
     if ONLY == "swap":

@@ -9,28 +9,35 @@ use axum::http::{Method, Response, StatusCode};
 use node::mailbox::Level;
 use node::node::TenantHandle;
 use node::owner::progress::{Doing, Progress};
+use prost::Message;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
+use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use crate::app::Call;
 use crate::given;
 use crate::notes::NoteLevel;
 use crate::problem::Problem;
+use crate::profile::{Profile, ProfileError};
 use crate::query::Query;
-use crate::render::{json_body, micros};
+use crate::render::{body, json_body, micros};
 use crate::routes::{Accepts, Access, Route};
 use crate::token::Role;
 
 macro_rules! route {
     ($method:ident $path:literal, $accepts:ident, $handler:path) => {
+        route!($method $path, $accepts, None, $handler)
+    };
+    ($method:ident $path:literal, $accepts:ident, $within:expr, $handler:path) => {
         Route {
             method: Method::$method,
             path: $path,
             access: Access::Node(Role::Admin),
             accepts: Accepts::$accepts,
             level: Level::L3,
+            within: $within,
             handler: |call| Box::pin($handler(call)),
         }
     };
@@ -43,6 +50,7 @@ pub const ROUTES: &[Route] = &[
     route!(GET "/stuck", Nothing, stuck),
     route!(GET "/log-level", Nothing, log_level),
     route!(PUT "/log-level", One, set_log_level),
+    route!(GET "/profile", Nothing, Some(PROFILE_WITHIN), profile),
 ];
 
 /// What the allocator counts, and what the process holds of the machine's memory.
@@ -177,6 +185,53 @@ async fn set_log_level(call: Call) -> Result<Response<Body>, Problem> {
         .ok_or_else(|| Problem::bad("level_name", "level must be error, warning, info or debug"))?;
     call.app.process.notes.set_level(level);
     Ok(json_body(StatusCode::OK, &json!({ "level": level.name() })))
+}
+
+/// Stacks of a while, of whoever runs, each with its thread.
+async fn profile(call: Call) -> Result<Response<Body>, Problem> {
+    let query = Query::parse(call.uri.query(), &["seconds", "hz", "format"])?;
+    let seconds = query.number("seconds", 10, PROFILE_SECONDS_MAX)?;
+    let hz = query.number("hz", PROFILE_HZ, PROFILE_HZ_MAX)? as u32;
+    let write: fn(&Profile) -> (Vec<u8>, &'static str) = match query.get("format") {
+        None | Some("pprof") => |it| (it.encoded().encode_to_vec(), "application/octet-stream"),
+        Some("collapsed") => |it| (it.collapsed().into(), "text/plain; charset=utf-8"),
+        Some("flamegraph") => |it| (it.flame_graph().into(), "image/svg+xml"),
+        Some(_) => {
+            let message = "format must be pprof, collapsed or flamegraph";
+            return Err(Problem::bad("parameter_format", message));
+        }
+    };
+    let profiler = call.app.profiler.clone();
+    let started = spawn_blocking(move || profiler.start(hz)).await;
+    let running = started.map_err(Problem::internal)??;
+    sleep(Duration::from_secs(seconds)).await;
+    let written = spawn_blocking(move || running.end().map(|it| write(&it))).await;
+    let (bytes, media) = written.map_err(Problem::internal)??;
+    Ok(body(StatusCode::OK, bytes.into(), media))
+}
+
+const PROFILE_SECONDS_MAX: u64 = 60;
+/// No divisor of what happens every 10 ms.
+const PROFILE_HZ: u64 = 99;
+/// The kernel's clock has no more than 1,000, and each costs some 100 us of the thread that it interrupts.
+const PROFILE_HZ_MAX: u64 = 999;
+/// And to read the names: a large binary has many.
+const PROFILE_WITHIN: Duration = Duration::from_secs(PROFILE_SECONDS_MAX + 60);
+
+impl From<ProfileError> for Problem {
+    fn from(error: ProfileError) -> Problem {
+        let message = error.to_string();
+        match error {
+            ProfileError::Running => Problem {
+                retryable: true,
+                ..Problem::new(StatusCode::CONFLICT, "profile_running", message)
+            },
+            ProfileError::Unreadable => {
+                Problem::new(StatusCode::NOT_IMPLEMENTED, "profile_unreadable", message)
+            }
+            ProfileError::Failed(_) => Problem::internal(message),
+        }
+    }
 }
 
 #[cfg(test)]

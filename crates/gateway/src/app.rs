@@ -30,6 +30,7 @@ use crate::limiter::Limiter;
 use crate::metrics::{Answered, Traffic};
 use crate::notes::{Field, Note, NoteLevel, Notes};
 use crate::problem::Problem;
+use crate::profile::Profiler;
 use crate::readers::Readers;
 use crate::recent::Recent;
 use crate::render::micros;
@@ -50,6 +51,7 @@ pub struct App {
     pub schemas: Schemas,
     pub process: Process,
     pub backtests: Backtests,
+    pub profiler: Profiler,
     traces: Traces,
     /// Model files and CSV are large: one is read at a time.
     pub uploads: Arc<Semaphore>,
@@ -115,10 +117,11 @@ impl App {
             verifier,
             limiter: Limiter::new(settings.rates.clone()),
             traffic: Traffic::new(settings.metrics_tenants_max),
+            backtests: Backtests::new(settings.backtests),
             settings,
             schemas,
             process,
-            backtests: Backtests::default(),
+            profiler: Profiler::default(),
             traces: Traces::new(),
             uploads: Arc::new(Semaphore::new(1)),
             readers: Readers::default(),
@@ -305,9 +308,9 @@ async fn serve(
         _ => None,
     };
     let body = read_body(app, route, &parts, body).await?;
-    let deadline = match route.accepts {
-        Accepts::Csv => admitted.deadline.max(started + routes::CSV_WITHIN),
-        _ => admitted.deadline,
+    let deadline = match route.within {
+        Some(within) => admitted.deadline.max(started + within),
+        None => admitted.deadline,
     };
     let deadline = tokio::time::Instant::from_std(deadline);
     let call = Call {

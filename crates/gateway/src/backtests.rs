@@ -12,7 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use backtest::models::Contest;
 use backtest::{BacktestError, Plan, Progress};
-use node::{Place, background};
+use node::Place;
+use node::background::{self, Priority};
 use serde_json::{Value, json};
 
 /// Jobs of one tenant that are remembered, of each kind: a comparison that somebody polls pushes no backtest out.
@@ -52,8 +53,8 @@ impl Task {
     }
 }
 
-#[derive(Default)]
 pub struct Backtests {
+    priority: Priority,
     jobs: Mutex<VecDeque<Arc<Job>>>,
     next: AtomicU64,
     /// Started with the first job.
@@ -92,6 +93,15 @@ pub enum NotStarted {
 }
 
 impl Backtests {
+    pub fn new(priority: Priority) -> Backtests {
+        Backtests {
+            priority,
+            jobs: Mutex::default(),
+            next: AtomicU64::new(0),
+            worker: Mutex::default(),
+        }
+    }
+
     pub fn start(&self, tenant: &str, place: Place, task: Task) -> Result<Arc<Job>, NotStarted> {
         let job = Arc::new(Job {
             id: self.next.fetch_add(1, Ordering::SeqCst) + 1,
@@ -148,7 +158,8 @@ impl Backtests {
             return Ok(worker.clone());
         }
         let (sender, todo) = sync_channel(WAITING);
-        background::spawn("ringfence-backtest", move || work(&todo)).map_err(NotStarted::Thread)?;
+        background::spawn("ringfence-backtest", self.priority, move || work(&todo))
+            .map_err(NotStarted::Thread)?;
         *worker = Some(sender.clone());
         Ok(sender)
     }

@@ -28,6 +28,7 @@ pub mod admin;
 pub mod metrics;
 pub mod notes;
 pub mod openapi;
+pub mod profile;
 pub mod server;
 pub mod settings;
 pub mod tls;

@@ -72,6 +72,8 @@ pub struct Route {
     pub accepts: Accepts,
     /// Without X-Biz-Level.
     pub level: Level,
+    /// How long it may take, where that is more than a request may else.
+    pub within: Option<Duration>,
     pub handler: fn(Call) -> Answer,
 }
 
@@ -81,8 +83,7 @@ pub const TOML: &str = "application/toml";
 pub const CSV: &str = "text/csv";
 /// Of an import: two million items of a list.
 pub const CSV_BYTES_MAX: usize = 128 << 20;
-/// How long an import may take, whatever a request may else.
-pub const CSV_WITHIN: Duration = Duration::from_secs(120);
+const CSV_WITHIN: Duration = Duration::from_secs(120);
 const BYTES: &str = "application/octet-stream";
 
 /// The media type of a body, without its parameters.
@@ -130,6 +131,10 @@ macro_rules! route {
             access: $access,
             accepts: Accepts::$accepts,
             level: Level::$level,
+            within: match Accepts::$accepts {
+                Accepts::Csv => Some(CSV_WITHIN),
+                _ => None,
+            },
             handler: |call| Box::pin($handler(call)),
         }
     };

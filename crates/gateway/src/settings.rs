@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use node::background::Priority;
 use node::mailbox::Level;
 
 #[derive(Clone, Debug)]
@@ -15,6 +16,8 @@ pub struct GatewaySettings {
     pub metrics_tenants_max: usize,
     /// Said in a header when an answer may come before its record is on disk.
     pub loss_window: Option<Duration>,
+    /// Of the thread on which backtests and comparisons run.
+    pub backtests: Priority,
     /// Version of the model that a fresh tenant comes with, so that decisions can say so.
     pub starter: Option<[u8; 8]>,
 }

@@ -9,6 +9,11 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_
 use std::thread;
 
 use log::IndexJob;
+#[cfg(target_os = "linux")]
+use thread_priority::{
+    NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy,
+    set_thread_priority_and_policy, thread_native_id,
+};
 
 use crate::counters::Counters;
 use crate::retention::Retirement;
@@ -39,15 +44,15 @@ pub struct Background {
 impl Background {
     pub fn start() -> io::Result<Background> {
         let (chores, todo) = sync_channel(1);
-        spawn("ringfence-background", move || work(&todo))?;
+        spawn("ringfence-background", Priority::Low, move || work(&todo))?;
         let (snapshots, wanted) = sync_channel::<Snapshot>(1);
-        spawn("ringfence-snapshot", move || {
+        spawn("ringfence-snapshot", Priority::Low, move || {
             while let Ok(snapshot) = wanted.recv() {
                 snapshot.run();
             }
         })?;
         let (watches, woken) = channel::<Arc<Watched>>();
-        spawn("ringfence-watch", move || {
+        spawn("ringfence-watch", Priority::Low, move || {
             while let Ok(watch) = woken.recv() {
                 watch.work();
             }
@@ -94,24 +99,46 @@ fn given_back<T>(error: TrySendError<T>) -> T {
     }
 }
 
-/// Added to the niceness of threads that nobody waits for.
+/// How far a thread that nobody waits for stands behind those that serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Priority {
+    /// It comes after them, and gets its turn all the same.
+    Low,
+    /// It runs on a core that nobody else wants, and stands still while there is none. One that serves and wakes up
+    /// takes its core at once; from a merely nice one it takes it at the end of its slice, milliseconds later.
+    Idle,
+}
+
+/// Added to the niceness of threads of low priority.
 const NICE: i32 = 10;
 
 /// Starts a thread that those which serve go before.
-pub fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    let started = thread::Builder::new().name(name.to_owned()).spawn(|| {
-        step_back();
+pub fn spawn(
+    name: &str,
+    priority: Priority,
+    work: impl FnOnce() + Send + 'static,
+) -> io::Result<()> {
+    let started = thread::Builder::new().name(name.to_owned()).spawn(move || {
+        step_back(priority);
         work();
     });
     started.map(drop)
 }
 
 /// Lets others go before this thread, and before those it starts.
-pub fn step_back() {
+pub fn step_back(priority: Priority) {
     // Of the thread alone, on Linux; elsewhere it would be the process. Should the system refuse, it works as the
     // others do.
     #[cfg(target_os = "linux")]
-    let _ = rustix::process::nice(NICE);
+    {
+        let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+        let own = thread_native_id();
+        if priority == Priority::Low
+            || set_thread_priority_and_policy(own, ThreadPriority::Min, idle).is_err()
+        {
+            let _ = rustix::process::nice(NICE);
+        }
+    }
 }
 
 fn work(todo: &Receiver<Chore>) {
@@ -135,5 +162,47 @@ fn work(todo: &Receiver<Chore>) {
                 }
             }
         }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::fs;
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// The scheduling policy of the thread that asks, as the kernel tells it (proc_pid_stat(5), fields 19 and 41).
+    fn nice_and_policy() -> (i32, u32) {
+        let stat = fs::read_to_string("/proc/thread-self/stat").unwrap();
+        // The name, which may hold spaces, ends with the last parenthesis; the third field follows.
+        let (_, fields) = stat.rsplit_once(") ").unwrap();
+        let fields: Vec<&str> = fields.split(' ').collect();
+        (
+            fields[19 - 3].parse().unwrap(),
+            fields[41 - 3].parse().unwrap(),
+        )
+    }
+
+    const SCHED_OTHER: u32 = 0;
+    const SCHED_IDLE: u32 = 5;
+
+    #[test]
+    fn a_thread_steps_back_as_far_as_it_is_told_and_alone() {
+        let before = nice_and_policy();
+        let (sender, told) = mpsc::channel();
+        for priority in [Priority::Low, Priority::Idle] {
+            let sender = sender.clone();
+            spawn("test", priority, move || {
+                sender.send(nice_and_policy()).unwrap();
+            })
+            .unwrap();
+            let told = told.recv().unwrap();
+            match priority {
+                Priority::Low => assert_eq!(told, (before.0 + NICE, SCHED_OTHER)),
+                Priority::Idle => assert_eq!(told.1, SCHED_IDLE),
+            }
+        }
+        assert_eq!(nice_and_policy(), before);
     }
 }

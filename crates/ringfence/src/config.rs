@@ -17,6 +17,7 @@ use gateway::notes::{Note, NoteLevel};
 use gateway::settings::{GatewaySettings, Limits, Rate, Rates};
 use gateway::tls::TlsFiles;
 use gateway::token::{KeySource, TokenSettings};
+use node::background::Priority;
 use node::breaker::BreakerSettings;
 use node::clock::Clock;
 use node::guard::GuardSettings;
@@ -62,6 +63,7 @@ pub struct Config {
     metrics: MetricsSection,
     pub traces: TracesSection,
     log: LogSection,
+    backtests: BacktestsSection,
     pub stop: Stop,
 }
 
@@ -234,6 +236,19 @@ struct LogSection {
 enum FormName {
     Pretty,
     Json,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BacktestsSection {
+    priority: PriorityName,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum PriorityName {
+    Idle,
+    Low,
 }
 
 #[derive(Debug, Deserialize)]
@@ -439,6 +454,10 @@ impl Config {
             loss_window: match self.commit.fsync {
                 FsyncName::Always => None,
                 FsyncName::Interval => Some(self.commit.interval.0),
+            },
+            backtests: match self.backtests.priority {
+                PriorityName::Idle => Priority::Idle,
+                PriorityName::Low => Priority::Low,
             },
             starter,
         })

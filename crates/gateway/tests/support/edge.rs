@@ -139,6 +139,7 @@ pub fn app(node: Arc<Node>, tell: Tell, note: fn(&Note)) -> App {
         levels: BTreeMap::new(),
         metrics_tenants_max: 2,
         loss_window: None,
+        backtests: node::background::Priority::Low,
         starter: None,
     };
     let schemas = Schemas {

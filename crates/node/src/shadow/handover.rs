@@ -103,7 +103,7 @@ impl HandOver {
                 if before.is_some_and(|before| before.join().is_err()) {
                     for_thread.taken.set(for_thread.handed.get());
                 }
-                crate::background::step_back();
+                crate::background::step_back(crate::background::Priority::Low);
                 Scorer::new(ground, for_thread, intake).run();
             })?;
         *held = Some(thread);

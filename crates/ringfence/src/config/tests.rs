@@ -84,6 +84,7 @@ fn what_is_wrong_in_a_file_is_named() {
         ),
         ("[webhooks]\nrows_max = 0\n", "webhooks.rows_max"),
         ("[webhooks]\npause_max = \"1s\"\n", "webhooks.first_pause"),
+        ("[backtests]\npriority = \"high\"\n", "priority"),
         ("[retrain]\nevery = \"never\"\n", "every"),
         ("[retrain]\nevery = \"0s\"\n", "retrain.every"),
         ("[retrain]\nshadow = \"0s\"\n", "retrain.shadow"),

@@ -3,9 +3,12 @@
 use std::io::ErrorKind;
 use std::net::TcpStream;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use prost::Message;
 use serde_json::json;
 
 use crate::client::Client;
@@ -180,6 +183,133 @@ fn how_much_is_told_changes_while_it_runs_and_no_id_is_in_it() {
     assert_eq!(told.matches(trace).count(), before);
     for secret in [token.as_str(), "event_id", "somebody-rare"] {
         assert!(!told.contains(secret), "{secret} in {told}");
+    }
+}
+
+/// Decides as fast as it can, until told to end.
+fn keep_busy(server: &Server) -> (Arc<AtomicBool>, thread::JoinHandle<u32>) {
+    let (ended, mut client) = (Arc::new(AtomicBool::new(false)), server.client());
+    let until = ended.clone();
+    let busy = thread::spawn(move || {
+        let mut number = 0;
+        while !until.load(Ordering::Relaxed) {
+            let lines: Vec<String> = (number..number + 100)
+                .map(|number| payment(number).to_string())
+                .collect();
+            number += 100;
+            let answer = client.post_lines("/v1/decisions:batch", &lines.join("\n"));
+            assert_eq!(answer.status, 200, "{}", answer.text());
+        }
+        number
+    });
+    (ended, busy)
+}
+
+/// A stack of a decision. What was inlined has no path before its name.
+fn is_of_a_decision(thread: &str, functions: &[&str]) -> bool {
+    let at = |part: &str| functions.iter().position(|it| it.contains(part));
+    let (owner, decides) = (at("ringfence_node::owner::start"), at("decide_in_time"));
+    thread == "ringfence-owner" && owner.is_some() && owner < decides
+}
+
+#[test]
+fn a_profile_of_a_busy_server_names_what_decides_in_every_format() {
+    let server = Server::with(ON);
+    let (ended, busy) = keep_busy(&server);
+    let take = |query: &str| {
+        let answer = inside(&server).get(&format!("/profile?{query}"));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer
+    };
+    let collapsed = take("seconds=2&hz=199&format=collapsed");
+    let stacks = collapsed.text().lines().map(|line| {
+        let (stack, count) = line.rsplit_once(' ').unwrap();
+        let (thread, functions) = stack.split_once(';').unwrap();
+        (
+            thread,
+            functions.split(';').collect::<Vec<_>>(),
+            count.parse::<u64>().unwrap(),
+        )
+    });
+    let stacks: Vec<_> = stacks.collect();
+    let all: u64 = stacks.iter().map(|(_, _, count)| count).sum();
+    let deciding = stacks
+        .iter()
+        .filter(|(thread, functions, _)| is_of_a_decision(thread, functions));
+    let deciding: u64 = deciding.map(|(_, _, count)| count).sum();
+    assert!(deciding * 20 > all, "{deciding} of {all}");
+
+    let picture = take("seconds=1&format=flamegraph");
+    assert_eq!(picture.header("content-type"), Some("image/svg+xml"));
+    let document = roxmltree::Document::parse(picture.text()).unwrap();
+    let titles = document.descendants().filter(|it| it.has_tag_name("title"));
+    assert!(
+        titles
+            .filter_map(|it| it.text())
+            .any(|it| it.starts_with("ringfence-owner "))
+    );
+
+    let encoded = take("seconds=1");
+    let profile = gateway::profile::proto::Encoded::decode(encoded.body.as_slice()).unwrap();
+    let text = |index: i64| profile.string_table[index as usize].as_str();
+    let stacks = profile.sample.iter().map(|sample| {
+        let function = |id: &u64| {
+            let location = profile.location.iter().find(|it| it.id == *id).unwrap();
+            let function = location.line[0].function_id;
+            text(
+                profile
+                    .function
+                    .iter()
+                    .find(|it| it.id == function)
+                    .unwrap()
+                    .name,
+            )
+        };
+        // The innermost first.
+        let functions: Vec<&str> = sample.location_id.iter().rev().map(function).collect();
+        (text(sample.label[0].str), functions)
+    });
+    let found = stacks.filter(|(thread, functions)| is_of_a_decision(thread, functions));
+    assert!(found.count() > 0);
+    ended.store(true, Ordering::Relaxed);
+    assert!(busy.join().unwrap() > 0);
+}
+
+#[test]
+fn one_profile_is_taken_at_a_time_and_one_that_nobody_waits_for_ends() {
+    let server = Server::with(ON);
+    let token = server.token(&["--role", "admin"]);
+    let mut first = plain(&server);
+    let head = "GET /profile?seconds=60 HTTP/1.1\r\nHost: test";
+    let head = format!("{head}\r\nAuthorization: Bearer {token}\r\n\r\n");
+    first.raw(head.as_bytes()).unwrap();
+    let mut second = inside(&server);
+    let end = Instant::now() + SOON;
+    let busy = loop {
+        let answer = second.get("/profile?seconds=1&hz=1");
+        if answer.status != 200 {
+            break answer;
+        }
+        assert!(Instant::now() < end);
+    };
+    assert_eq!(
+        (busy.status, busy.code().as_str()),
+        (409, "profile_running")
+    );
+    drop(first);
+    while second.get("/profile?seconds=1&hz=1").status != 200 {
+        assert!(Instant::now() < end);
+        thread::sleep(Duration::from_millis(20));
+    }
+    for query in [
+        "seconds=0",
+        "seconds=61",
+        "hz=1000",
+        "format=svg",
+        "hertz=1",
+    ] {
+        let refused = second.get(&format!("/profile?{query}"));
+        assert_eq!(refused.status, 400, "{query}");
     }
 }
 

@@ -18,6 +18,8 @@ pub const SOON: Duration = Duration::from_secs(60);
 
 /// So that a test's own requests are not what it measures.
 const ROOMY: &str = "[rate]\nper_second = 1000000\nburst = 1000000\n";
+/// Tests run beside tests: one that asks for a backtest would wait until nobody else has anything to do.
+const PRESENT: &str = "[backtests]\npriority = \"low\"\n";
 
 pub struct Server {
     dir: TempDir,
@@ -42,11 +44,12 @@ impl Server {
 
     /// Not started yet.
     pub fn set_up(settings: &str) -> Server {
-        let text = if settings.contains("[rate]") {
-            settings.to_owned()
-        } else {
-            format!("{ROOMY}{settings}")
-        };
+        let mut text = settings.to_owned();
+        for (section, default) in [("[rate]", ROOMY), ("[backtests]", PRESENT)] {
+            if !settings.contains(section) {
+                text.insert_str(0, default);
+            }
+        }
         let dir = TempDir::new().unwrap();
         let config = dir.path().join("config.toml");
         fs::write(&config, text).unwrap();

@@ -1,5 +1,6 @@
 //! The configuration of `ringfence serve`: `default.toml`, and over it the operator's file.
 
+mod edge;
 mod retention;
 mod retrain;
 mod shadow;
@@ -14,19 +15,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use gateway::notes::{Note, NoteLevel};
-use gateway::settings::{GatewaySettings, Limits, Rate, Rates};
-use gateway::tls::TlsFiles;
-use gateway::token::{KeySource, TokenSettings};
-use node::background::Priority;
 use node::breaker::BreakerSettings;
 use node::clock::Clock;
 use node::guard::GuardSettings;
-use node::mailbox::{BoxLimits, Level};
+use node::mailbox::BoxLimits;
 use node::node::NodeSettings;
 use node::owner::{Fsync, OwnerSettings};
 use node::quota::{Quota, Quotas};
 use serde::Deserialize;
 
+use self::edge::{Listen, Models, RateSection, Requests, TlsSection};
 use self::shadow::ShadowSection;
 use self::webhooks::WebhooksSection;
 use retention::Retention;
@@ -65,58 +63,6 @@ pub struct Config {
     log: LogSection,
     backtests: BacktestsSection,
     pub stop: Stop,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Listen {
-    pub address: SocketAddr,
-    pub threads: usize,
-    connections_max: usize,
-    header_read: Time,
-    body_read: Time,
-    header_bytes_max: Bytes,
-    headers_max: usize,
-    h2_streams_max: u32,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TlsSection {
-    certificates: PathBuf,
-    key: PathBuf,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Requests {
-    deadline: Time,
-    body_bytes_max: Bytes,
-    batch_bytes_max: Bytes,
-    batch_lines_max: usize,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Models {
-    bytes_max: Bytes,
-    files_max: usize,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RateSection {
-    per_second: u32,
-    burst: u32,
-    #[serde(default)]
-    tenants: BTreeMap<String, TenantRate>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TenantRate {
-    per_second: u32,
-    burst: u32,
 }
 
 #[derive(Debug, Deserialize)]
@@ -416,74 +362,6 @@ impl Config {
                 probes: breaker.probes,
             }),
         }
-    }
-
-    pub fn gateway(&self, starter: Option<[u8; 8]>) -> Result<GatewaySettings> {
-        let mut levels = BTreeMap::new();
-        for (event_type, name) in &self.levels {
-            let level = Level::parse(name).with_context(|| {
-                format!("levels.{event_type} must be L1, L2 or L3, got {name:?}")
-            })?;
-            levels.insert(event_type.clone(), level);
-        }
-        let rate = |per_second, burst| Rate { per_second, burst };
-        let tenants = self.rate.tenants.iter();
-        Ok(GatewaySettings {
-            limits: Limits {
-                body_bytes_max: self.requests.body_bytes_max.0,
-                batch_bytes_max: self.requests.batch_bytes_max.0,
-                batch_lines_max: self.requests.batch_lines_max,
-                model_bytes_max: self.models.bytes_max.0,
-                models_max: self.models.files_max,
-                deadline: self.requests.deadline.0,
-                connections_max: self.listen.connections_max,
-                header_bytes_max: self.listen.header_bytes_max.0,
-                headers_max: self.listen.headers_max,
-                header_read: self.listen.header_read.0,
-                body_read: self.listen.body_read.0,
-                h2_streams_max: self.listen.h2_streams_max,
-            },
-            rates: Rates {
-                default: rate(self.rate.per_second, self.rate.burst),
-                tenants: tenants
-                    .map(|(name, it)| (name.clone(), rate(it.per_second, it.burst)))
-                    .collect(),
-            },
-            levels,
-            metrics_tenants_max: self.metrics.tenants_max,
-            loss_window: match self.commit.fsync {
-                FsyncName::Always => None,
-                FsyncName::Interval => Some(self.commit.interval.0),
-            },
-            backtests: match self.backtests.priority {
-                PriorityName::Idle => Priority::Idle,
-                PriorityName::Low => Priority::Low,
-            },
-            starter,
-        })
-    }
-
-    pub fn tokens(&self) -> TokenSettings {
-        TokenSettings {
-            audience: self.auth.audience.clone(),
-            leeway: self.auth.leeway.0,
-        }
-    }
-
-    pub fn keys(&self, data: &Path) -> KeySource {
-        if self.auth.jwks.as_os_str().is_empty() {
-            KeySource::Secret(data.join(DEVELOPMENT_KEY))
-        } else {
-            KeySource::Jwks(self.auth.jwks.clone())
-        }
-    }
-
-    pub fn tls(&self) -> Option<TlsFiles> {
-        let TlsSection { certificates, key } = &self.tls;
-        (!certificates.as_os_str().is_empty()).then(|| TlsFiles {
-            certificates: certificates.clone(),
-            key: key.clone(),
-        })
     }
 }
 

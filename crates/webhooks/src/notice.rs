@@ -17,13 +17,16 @@ pub enum Kind {
     ListsChanged,
     PolicyChanged,
     ModelChanged,
+    /// Events are no longer like those that a model was trained on, or have a fault.
+    DriftAlert,
+    RetrainChanged,
     /// Asked for by a person, to try an endpoint out; no subscription is needed.
     Ping,
 }
 
 impl Kind {
     /// What an endpoint can subscribe to.
-    pub const ALL: [Kind; 8] = [
+    pub const ALL: [Kind; 10] = [
         Kind::DecisionCreated,
         Kind::LabelRecorded,
         Kind::AlertCreated,
@@ -32,6 +35,8 @@ impl Kind {
         Kind::ListsChanged,
         Kind::PolicyChanged,
         Kind::ModelChanged,
+        Kind::DriftAlert,
+        Kind::RetrainChanged,
     ];
 
     pub fn name(self) -> &'static str {
@@ -44,6 +49,8 @@ impl Kind {
             Kind::ListsChanged => "lists.changed",
             Kind::PolicyChanged => "policy.changed",
             Kind::ModelChanged => "model.changed",
+            Kind::DriftAlert => "drift.alert",
+            Kind::RetrainChanged => "retrain.changed",
             Kind::Ping => "webhook.ping",
         }
     }

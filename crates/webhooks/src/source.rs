@@ -15,6 +15,10 @@ use crate::notice::{Kind, Notice};
 pub const LOG: &str = "log";
 /// Name of the cursor over the changes of alerts and cases.
 pub const CASES: &str = "cases";
+/// Name of the cursor over alerts of drift: the position of the record that closed the window of the last.
+pub const DRIFT: &str = "drift";
+/// Name of the cursor over retrains.
+pub const RETRAINS: &str = "retrains";
 
 /// What is told in the words that the HTTP interface has for it; whoever has these words writes it down.
 pub enum Happened<'a> {

@@ -95,7 +95,7 @@ pub fn run(cli: &Cli, args: &ServeArgs) -> Result<ExitCode> {
     let tell = Box::new(move |text: &str| told.tell(NoteLevel::Warning, || text.to_owned()));
     let desk = Desk::start(node.clone(), webhooks.clone(), tell);
     let desk = Arc::new(desk.context("cannot start the desk's thread")?);
-    let behind = (node.clone(), desk.clone());
+    let behind = (node.clone(), desk.clone(), steward.clone());
     let following = Following::start(behind, webhooks.clone(), (notes.clone(), recent), starter)?;
     let app = App::new(
         node.clone(),

@@ -29,6 +29,7 @@ mod limits;
 mod metrics;
 mod models;
 mod neighbours;
+mod notices;
 mod play;
 mod prometheus;
 mod quick_start;

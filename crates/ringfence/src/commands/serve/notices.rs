@@ -1,8 +1,10 @@
-//! Follows every tenant's log behind its owner, and what becomes of its alerts and cases, and hands what they tell to
-//! the tenant's webhooks.
+//! Follows every tenant's log behind its owner, and what becomes of its alerts, cases and models, and hands what they
+//! tell to the tenant's webhooks.
 //!
 //! Only tenants that have had an endpoint are followed. Where a log is read from stands in the tenant's webhooks,
 //! moved together with the deliveries it made (`webhooks::Store::take_in`): after a crash it goes on from there.
+
+mod models;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,9 +21,12 @@ use gateway::recent::Recent;
 use gateway::render::Teller;
 use node::node::TenantHandle;
 use node::{Follower, Node, NodeError};
+use steward::Steward;
 use webhooks::deliverer::Tenant;
-use webhooks::source::{CASES, CaseChange, Happened, LOG, LogSource, Written};
+use webhooks::source::{CASES, CaseChange, DRIFT, Happened, LOG, LogSource, Written};
 use webhooks::{Deliverer, WebhookError};
+
+use models::Models;
 
 /// How far a notice is behind its decision at most, when nothing else is; a look costs an atomic read.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -41,6 +46,7 @@ pub struct Following {
 struct Rounds {
     node: Arc<Node>,
     desk: Arc<Desk>,
+    steward: Arc<Steward>,
     webhooks: Arc<Deliverer>,
     notes: Arc<Notes>,
     recent: Arc<Recent>,
@@ -63,13 +69,14 @@ struct Reading {
     hooks: Arc<Tenant>,
     follower: Follower,
     source: LogSource,
+    models: Models,
     /// When alerts and cases were last looked at.
     cases_at: Instant,
 }
 
 impl Following {
     pub fn start(
-        (node, desk): (Arc<Node>, Arc<Desk>),
+        (node, desk, steward): (Arc<Node>, Arc<Desk>, Arc<Steward>),
         webhooks: Arc<Deliverer>,
         (notes, recent): (Arc<Notes>, Arc<Recent>),
         starter: Option<[u8; 8]>,
@@ -78,6 +85,7 @@ impl Following {
         let mut rounds = Rounds {
             node,
             desk,
+            steward,
             webhooks,
             notes,
             recent,
@@ -155,6 +163,7 @@ impl Rounds {
             hooks,
             follower,
             source,
+            models,
             cases_at,
         } = &mut **reading;
         for _ in 0..BATCHES {
@@ -182,6 +191,18 @@ impl Rounds {
                 let now = self.node.clock().now()?;
                 hooks.take_in(LOG, upto, &told.notices, now)?;
             }
+        }
+        let now = self.node.clock().now()?;
+        models.drift(handle, hooks, now)?;
+        if let Err(error) = models.retrains(handle, hooks, &self.steward, now) {
+            // Files of retrains that cannot be read hold up nothing else.
+            if error.downcast_ref::<WebhookError>().is_some() {
+                return Err(error);
+            }
+            let name = &handle.name;
+            self.notes.tell(NoteLevel::Warning, || {
+                format!("tenant {name}: webhooks are not told of retrains: {error:#}")
+            });
         }
         if cases_at.elapsed() < CASES_EVERY {
             return Ok(());
@@ -267,8 +288,16 @@ impl Rounds {
                 committed
             }
         };
+        // What was found before the first endpoint is not told, and a log that was cut gives positions again.
+        let behind = committed.0 - 1;
+        match hooks.store().cursor(DRIFT)? {
+            Some(last) if last > behind => hooks.store().go_back(DRIFT, behind)?,
+            Some(_) => {}
+            None => drop(hooks.take_in(DRIFT, behind, &[], self.node.clock().now()?)?),
+        }
         Ok(Some(State::Reading(Box::new(Reading {
             hooks,
+            models: Models::default(),
             follower: handle.follower(next),
             source: LogSource::default(),
             cases_at: Instant::now(),

@@ -163,6 +163,11 @@ static DRIFT_ALERTS: Family = Family::counter(
     "Alerts of the watch over drift, by what was found.",
 )
 .by(&["tenant", "kind"]);
+static DRIFT_OPEN: Family = Family::gauge(
+    "ringfence_drift_alerts_open",
+    "Alerts of the watch over drift that go on, by what was found.",
+)
+.by(&["tenant", "kind"]);
 static DRIFT_RESPONSE: Family = Family::histogram(
     "ringfence_drift_alert_response_seconds",
     "From the commit of the record that closed a window to the alert of it.",
@@ -202,7 +207,7 @@ pub fn families() -> Vec<&'static Family> {
     all.extend(row::families(TABLE));
     all.extend(row::families(SHADOWS));
     all.extend([&SHADOW_SCORED, &SHADOW_FAILED, &SHADOW_FAULTS, &SHADOW_TIME]);
-    all.extend([&DRIFT_ALERTS, &DRIFT_RESPONSE]);
+    all.extend([&DRIFT_ALERTS, &DRIFT_OPEN, &DRIFT_RESPONSE]);
     all.extend([&CLOCK_JUMPS, &CLOCK_DOUBTED]);
     all
 }
@@ -253,15 +258,23 @@ pub fn write(out: &mut Exposition, tenants: &[Handles]) {
     for (name, members) in &groups {
         series.histogram(&[name], members.iter().map(|it| &it.label_delay));
     }
-    drift(out, &groups);
+    drift(out, tenants, &groups);
 }
 
-fn drift(out: &mut Exposition, groups: &[Group<'_, Counters>]) {
+fn drift(out: &mut Exposition, tenants: &[Handles], groups: &[Group<'_, Counters>]) {
     let mut series = out.family(&DRIFT_ALERTS);
     for (name, members) in groups {
         for (at, kind) in Kind::ALL.iter().enumerate() {
             let value = sum(members, |it| &it.drift.alerts[at]);
             series.value(&[name, kind.name()], value);
+        }
+    }
+    let mut series = out.family(&DRIFT_OPEN);
+    for (name, members) in tenants {
+        let open: Vec<_> = members.iter().filter_map(|it| it.watch()).collect();
+        let open: Vec<_> = open.iter().map(|it| it.open()).collect();
+        for (at, kind) in Kind::ALL.iter().enumerate() {
+            series.value(&[name, kind.name()], open.iter().map(|it| it[at]).sum());
         }
     }
     let mut series = out.family(&DRIFT_RESPONSE);

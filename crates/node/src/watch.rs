@@ -40,6 +40,8 @@ pub struct Watched {
     is_woken: AtomicBool,
     /// Nobody counts for a tenant without an owner.
     told: OnceLock<Arc<Told>>,
+    /// Alerts that go on, by kind, as they stood when the monitor was at work last: who reads them waits for nobody.
+    open: [Count; Kind::ALL.len()],
 }
 
 /// What the watches of a tenant count, one model's after the other's.
@@ -108,7 +110,10 @@ impl Watch {
             queue: Mutex::new(VecDeque::new()),
             is_woken: AtomicBool::new(false),
             told: OnceLock::new(),
+            open: Default::default(),
         };
+        // A watch that goes on has those that it had.
+        beside.read(|monitor| beside.show(monitor));
         Watch {
             beside: Arc::new(beside),
             width,
@@ -209,6 +214,18 @@ impl Watched {
         queue.len()
     }
 
+    /// Alerts that go on, in the order of `Kind::ALL`.
+    pub fn open(&self) -> [u64; Kind::ALL.len()] {
+        std::array::from_fn(|at| self.open[at].get())
+    }
+
+    fn show(&self, monitor: &Monitor) {
+        for (kind, count) in Kind::ALL.iter().zip(&self.open) {
+            let alerts = monitor.alerts().filter(|it| it.over_at.is_none());
+            count.set(alerts.filter(|it| it.reading.kind == *kind).count() as u64);
+        }
+    }
+
     /// What the monitor knows, with all that is committed and was handed on.
     pub fn read<T>(&self, look: impl FnOnce(&Monitor) -> T) -> T {
         look(&self.caught_up())
@@ -249,6 +266,7 @@ impl Watched {
             }
         }
         monitor.go_on_from(batch.next);
+        self.show(monitor);
         for alert in monitor.take_alerts() {
             let Some(told) = self.told.get() else {
                 continue;

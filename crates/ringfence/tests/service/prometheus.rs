@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use crate::client::Client;
 use crate::collector::Collector;
+use crate::notices;
 use crate::server::{SOON, Server, payment};
 use crate::traces::{settings, spans};
 
@@ -121,7 +122,7 @@ fn wait<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 }
 
 #[test]
-fn prometheus_has_a_gauge_and_an_exemplar_whose_trace_the_collector_has() {
+fn prometheus_has_gauges_drift_among_them_and_an_exemplar_whose_trace_the_collector_has() {
     if !is_there("prometheus") {
         return;
     }
@@ -133,7 +134,13 @@ fn prometheus_has_a_gauge_and_an_exemplar_whose_trace_the_collector_has() {
             .post("/v1/decisions", &payment(number).to_string())
             .ok();
     }
+    notices::drift(&mut client, 20);
     let prometheus = Prometheus::start(&server);
+    let alerts = "ringfence_drift_alerts_open{tenant=\"default\",kind=\"unit\"}";
+    wait("gauge of drift", || {
+        let answer = prometheus.query(alerts)?;
+        (answer["data"]["result"][0]["value"][1].as_str()? == "1").then_some(())
+    });
     let gauge = "ringfence_entities{tenant=\"default\"}";
     let value = wait("gauge", || {
         let answer = prometheus.query(gauge)?;

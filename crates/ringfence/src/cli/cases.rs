@@ -17,7 +17,12 @@ pub struct CasesArgs {
     #[command(subcommand)]
     pub what: Cases,
     /// The server.
-    #[arg(long, global = true, default_value = "http://127.0.0.1:7878")]
+    #[arg(
+        long,
+        global = true,
+        env = "RINGFENCE_URL",
+        default_value = "http://127.0.0.1:7878"
+    )]
     pub to: String,
     #[arg(long, global = true, env = "RINGFENCE_TOKEN", hide_env_values = true)]
     pub token: Option<String>,

@@ -235,6 +235,25 @@ fn a_shown_policy_has_no_secret_and_keeps_it_when_it_comes_back() {
 }
 
 #[test]
+fn a_wrong_field_beside_a_secret_is_told_without_it() {
+    const SECRET: &str = "0123456789abcdef";
+    let thresholds = "[thresholds]\nchallenge = 1\nreview = 2\ndecline = 3\n";
+    let draw = |secret: &str, share: &str| {
+        format!(
+            "random_approve = {{ secret = {secret:?}, share = {share}, amount_max = 9.0 }}\n{thresholds}"
+        )
+    };
+    let held = draw(SECRET, "0.01");
+    let whole = revealed(&draw("(hidden)", "\"x\""), &held).unwrap();
+    assert!(whole.contains(SECRET), "it is there to be told");
+    let error = Policy::parse(&whole, &schema()).unwrap_err();
+    assert_eq!(error.field(), "random_approve.share");
+    let told = format!("{error} {error:?}");
+    assert!(!told.contains(SECRET), "{told}");
+    assert!(told.contains("invalid type"), "{told}");
+}
+
+#[test]
 fn amounts_come_in_base_currency_or_not_at_all() {
     let schema = schema();
     let rates = RateTable::parse("USD = 0.5\nJPY = 0.01\n").unwrap();

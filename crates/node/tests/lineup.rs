@@ -10,8 +10,8 @@ mod hybrid;
 
 use std::collections::BTreeMap;
 
-use event::record::{Decision, DecisionSource, Levels, ModelVersion, degraded};
-use event::{EntityId, Event, RoleIx};
+use event::record::{Decision, DecisionSource, Levels, ModelVersion, Record, degraded};
+use event::{EntityId, Event, RoleIx, Span};
 use hybrid::{artifact, network, payment, schema, trees};
 use log::LogOptions;
 use model::artifact::{Artifact, TrainingWindow};
@@ -362,4 +362,25 @@ fn a_retired_challenger_leaves_and_comes_back_as_a_candidate() {
         .unwrap();
     assert_eq!(bench.decide(1, Level::L1).model, champion);
     bench.tenant.activate(artifact).unwrap();
+}
+
+/// By the clock of whoever asked, as any change of who serves; a log that is ahead of it says its own time.
+#[test]
+fn an_activation_is_dated_by_whoever_asked_for_it() {
+    let mut bench = Bench::new(&plain(1.0));
+    bench.decide(0, Level::L1);
+    let newest = bench.tenant.newest();
+    for (slope, days, expected) in [(2.5, 3, 3), (1.0, 1, 3)] {
+        let artifact = bench.model(&plain(slope)).artifact();
+        let author = Author {
+            at: newest.plus(Span::days(days)),
+            ..Author::from("ann")
+        };
+        let position = bench.tenant.activate_as(artifact, None, &author).unwrap();
+        bench.tenant.commit().unwrap();
+        let Record::Activation(held) = bench.tenant.journal().read(position).unwrap() else {
+            panic!("no activation")
+        };
+        assert_eq!(held.at, newest.plus(Span::days(expected)), "slope {slope}");
+    }
 }

@@ -164,7 +164,7 @@ impl Tenant {
                 channel
             }
         };
-        let at = self.journal.newest();
+        let at = self.journal.newest().max(author.at);
         let activation = Activation {
             channel,
             author: CompactString::from(&author.name),

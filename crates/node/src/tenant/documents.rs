@@ -10,6 +10,7 @@ use event::{EventTime, Position};
 use lists::Lists;
 
 use super::Tenant;
+use super::lineup::check_author;
 use crate::{Champion, NodeError, watch};
 
 /// Who changes something, when, and why.
@@ -78,17 +79,7 @@ impl Tenant {
         author: &Author,
         expected: Option<u32>,
     ) -> Result<Position, NodeError> {
-        // What a record cannot hold would make the log unreadable.
-        for (field, max, text) in [
-            ("document", event::codec::BODY_BYTES_MAX, body),
-            ("author", Config::AUTHOR_BYTES_MAX, &author.name),
-            ("why", Config::WHY_BYTES_MAX, &author.why),
-        ] {
-            let got = text.len();
-            if got > max {
-                return Err(NodeError::TooLong { field, max, got });
-            }
-        }
+        check_author(author)?;
         let held = self.engine.version_of(section);
         if let Some(expected) = expected.filter(|expected| *expected != held) {
             return Err(NodeError::VersionMoved {
@@ -160,13 +151,21 @@ impl Tenant {
         self.check_document(ConfigSection::Rules, &body, at)
     }
 
-    /// A policy that was [`shown`] and comes back keeps its secret.
+    /// A policy that was [`shown`] and comes back keeps its secret. Refused when a record cannot hold it: that would make
+    /// the log unreadable.
     fn whole<'b>(&self, section: ConfigSection, body: &'b str) -> Result<Cow<'b, str>, NodeError> {
-        if section != ConfigSection::Policy {
-            return Ok(body.into());
+        let whole: Cow<'b, str> = match section {
+            ConfigSection::Policy => {
+                let whole = exploration::revealed(body, self.engine.body_of(section));
+                whole.map_err(ConfigError::from)?.into()
+            }
+            _ => body.into(),
+        };
+        let (field, max, got) = ("document", event::codec::BODY_BYTES_MAX, whole.len());
+        match got > max {
+            true => Err(NodeError::TooLong { field, max, got }),
+            false => Ok(whole),
         }
-        let whole = exploration::revealed(body, self.engine.body_of(section));
-        Ok(whole.map_err(ConfigError::from)?.into())
     }
 
     pub fn rules(&self) -> RulesView {

@@ -4,9 +4,10 @@ use std::fmt::Write;
 
 use engine::ReadRules;
 use event::EventTime;
-use event::record::ConfigSection;
+use event::codec::BODY_BYTES_MAX;
+use event::record::{Config, ConfigSection};
 use ringfence_node::node::TenantHandle;
-use ringfence_node::request::{Answer, Request};
+use ringfence_node::request::{Answer, Failed, Request};
 use ringfence_node::tenant::documents::Author;
 
 use crate::desk::{Desk, ask, decide, payment};
@@ -96,4 +97,55 @@ fn an_owner_reads_no_rules_that_come_read() {
         decide(&tenant, payment(4)).unwrap().decision.rules_version,
         4
     );
+}
+
+/// What a record cannot hold would make the log unreadable, and a hidden secret is longer than what stands for it.
+#[test]
+fn a_document_is_as_long_as_a_record_holds_and_no_longer() {
+    let mut desk = Desk::new();
+    let tenant = desk.tenant("acme");
+    let draw = |secret: &str, bytes: usize| {
+        let mut text = format!(
+            "random_approve = {{ secret = {secret:?}, share = 0.01, amount_max = 9.0 }}\n\
+             [thresholds]\nchallenge = 1\nreview = 2\ndecline = 3\n"
+        );
+        text += &"#".repeat(bytes - text.len());
+        text
+    };
+    let author = Author {
+        name: "n".repeat(Config::AUTHOR_BYTES_MAX),
+        why: "w".repeat(Config::WHY_BYTES_MAX),
+        ..Author::from("")
+    };
+    let set = |body| {
+        let (section, author, expected) = (ConfigSection::Policy, author.clone(), None);
+        let set = Request::SetDocument {
+            section,
+            body,
+            author,
+            expected,
+        };
+        ask(&tenant, set)
+    };
+    let (secret, longest) = ("0123456789abcdef", BODY_BYTES_MAX);
+    set(draw(secret, longest)).unwrap();
+    for refused in [draw(secret, longest + 1), draw("(hidden)", longest - 7)] {
+        let Err(Failed::Refused(error)) = set(refused) else {
+            panic!("taken")
+        };
+        assert_eq!(error.code(), "field_too_long", "{error}");
+    }
+    set(draw("(hidden)", longest - 8)).unwrap();
+    let held = |desk: &Desk| match ask(
+        &desk.tenant("acme"),
+        Request::Document(ConfigSection::Policy),
+    ) {
+        Ok(Answer::Document(document)) => document,
+        other => panic!("{other:?}"),
+    };
+    let before = held(&desk);
+    assert_eq!((before.version, before.body.len()), (2, longest));
+    drop(tenant);
+    desk.restart();
+    assert_eq!(held(&desk), before);
 }

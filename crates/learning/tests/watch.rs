@@ -9,15 +9,17 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
 
 use drift::{Kind, Monitor, Reference};
 use event::record::ConfigSection;
 use event::{EventTime, Record, Span};
 use log::LogOptions;
 use model::artifact::Artifact;
-use node::watch::{Helper, Told};
-use node::{History, Journal, NodeError, Place, Tenant};
+use node::watch::{Helper, Told, Watched};
+use node::{History, Journal, NodeError, Place, Tenant, backup};
 use ringfence_learning::reference::{self, ReferenceFault, ReferencePlan};
 use ringfence_learning::watched::watch;
 use tempfile::TempDir;
@@ -131,6 +133,18 @@ fn interrupted_or_not_or_replayed_it_knows_the_same() {
     let told = "100 decided events are in no window of the watch over drift";
     assert_eq!(recovered.warnings, [told]);
     drop(gap);
+    // A snapshot without one.
+    let state = fs::read(late.watch()).unwrap();
+    fs::remove_file(late.watch()).unwrap();
+    let (anew, recovered) = Tenant::open(&late, Default::default(), |_, _| {}).unwrap();
+    let rows = anew.watch().unwrap().read(Monitor::rows);
+    let warning = recovered.warnings.join("\n");
+    assert!(
+        rows == 0 && warning.contains("begins anew"),
+        "{rows} {warning}"
+    );
+    drop(anew);
+    fs::write(late.watch(), state).unwrap();
     // A damaged one is not believed.
     let mut damaged = fs::read(late.watch()).unwrap();
     let middle = damaged.len() / 2;
@@ -252,13 +266,36 @@ fn a_change_of_settings_begins_the_watch_anew_and_outlives_restarts() {
 
     // Without the state the document is that of the snapshot.
     fs::remove_file(place.watch()).unwrap();
-    let mut anew = open(&place);
+    let (mut anew, recovered) = Tenant::open(&place, Default::default(), |_, _| {}).unwrap();
+    assert_eq!(recovered.warnings.len(), 1, "{:?}", recovered.warnings);
     let windows = |tenant: &Tenant| tenant.watch().unwrap().read(|it| it.settings().windows);
     assert_eq!((rows(&anew), windows(&anew)), (0, 5));
     // Another model goes by it as well.
     let champion = anew.engine().champion().unwrap();
     anew.activate(champion).unwrap();
     assert_eq!(windows(&anew), 5);
+}
+
+/// What the model before it left says nothing of a model without a reference.
+#[test]
+fn after_a_restart_nothing_is_watched_for_a_model_that_has_left() {
+    let dir = TempDir::new().unwrap();
+    let (place, mut artifact) = tenant(&dir);
+    let mut running = open(&place);
+    go_on(&mut running, 0, 50);
+    running.snapshot().unwrap();
+    artifact.reference = None;
+    let draft = place.models().join("draft");
+    let identity = artifact.save(&draft).unwrap().bytes();
+    fs::rename(draft, place.model(&identity)).unwrap();
+    running.activate(identity).unwrap();
+    running.snapshot().unwrap();
+    assert!(running.watch().is_none());
+    drop(running);
+    assert!(place.watch().exists(), "it is there to be believed");
+    let again = open(&place);
+    assert_eq!(again.engine().champion(), Some(identity));
+    assert!(again.watch().is_none());
 }
 
 #[test]
@@ -276,6 +313,82 @@ fn what_is_not_committed_is_in_no_statistic() {
     assert_eq!(rows(&running), 0);
     running.commit().unwrap();
     assert_eq!(rows(&running), 30);
+}
+
+/// What is watched is in a copy as it is in the tenant.
+#[test]
+fn a_restored_copy_knows_what_the_tenant_knew() {
+    let dir = TempDir::new().unwrap();
+    let (place, _) = tenant(&dir);
+    let mut running = open(&place);
+    go_on(&mut running, 0, 100);
+    running.snapshot().unwrap();
+    go_on(&mut running, 100, 150);
+    let (copy, data) = (dir.path().join("copy"), dir.path().join("elsewhere"));
+    backup::take(&place, "acme", &copy, Default::default(), |_, _| {}).unwrap();
+    let restored = backup::restore(&copy, &data, "acme", Default::default(), |_, _| {}).unwrap();
+    assert_eq!(restored.recovered.warnings, [""; 0]);
+    let other = open(&Place::new(&data, "acme").unwrap());
+    assert_eq!(known(&other), known(&running));
+}
+
+/// A thread that never comes.
+fn without_help(running: &mut Tenant) -> Receiver<Arc<Watched>> {
+    let (thread, woken) = channel();
+    let told = Arc::default();
+    running.watch_with(Helper { thread, told });
+    woken
+}
+
+/// Somebody looks at it, or its thread has been stopped in the middle of a batch.
+#[test]
+fn a_watch_that_is_busy_holds_no_commit_up() {
+    let dir = TempDir::new().unwrap();
+    let (place, _) = tenant(&dir);
+    let mut running = open(&place);
+    let _woken = without_help(&mut running);
+    let watch = running.watch().unwrap().clone();
+    let (has_it, is_held) = channel();
+    let (lets_go, done) = channel();
+    let busy = thread::spawn(move || {
+        watch.read(|_| {
+            has_it.send(()).unwrap();
+            done.recv_timeout(Duration::from_secs(60)).is_ok()
+        })
+    });
+    is_held.recv().unwrap();
+    let schema = running.schema().clone();
+    for number in FIRST..FIRST + 100 {
+        let (event, _) = transfers::transfer(number, &schema);
+        running.decide(event).unwrap();
+        running.commit().unwrap();
+    }
+    let waits = running.watch().unwrap().lag();
+    lets_go.send(()).unwrap();
+    assert!(busy.join().unwrap(), "a commit waited for it");
+    assert_eq!(waits, 100);
+    assert_eq!(running.watch().unwrap().read(Monitor::rows), 100);
+}
+
+#[test]
+fn what_waits_for_a_watch_is_bounded_and_nothing_is_left_out() {
+    let dir = TempDir::new().unwrap();
+    let (place, _) = tenant(&dir);
+    let mut running = open(&place);
+    let _woken = without_help(&mut running);
+    let mut most = 0;
+    for number in 0..20_000 {
+        let at = time_of(FIRST).plus(Span::from_millis(number));
+        running.tick(at).unwrap();
+        if number % 200 == 0 {
+            running.commit().unwrap();
+            most = most.max(running.watch().unwrap().lag());
+        }
+    }
+    running.commit().unwrap();
+    assert!((8_000..=8_192).contains(&most), "{most}");
+    let next = running.next().0;
+    assert_eq!(running.watch().unwrap().read(Monitor::next), next);
 }
 
 /// Amounts in another unit: an alert, and it is counted as one of its kind, with the time that it took.

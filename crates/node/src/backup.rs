@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::history::History;
-use crate::place::{CASEWORK, TRAIL, WEBHOOKS, hex};
+use crate::place::{CASEWORK, TRAIL, WATCH, WEBHOOKS, hex};
 use crate::{NodeError, Place, Recovered, Tenant};
 
 pub use manifest::{Entry, Manifest};
@@ -126,6 +126,8 @@ fn copy(
     beside: Beside,
     progress: &mut impl FnMut(u64, u64),
 ) -> Result<Manifest, NodeError> {
+    // First: what it knows of must be in the log that is copied.
+    let watched = copy_watched(place, to)?;
     let history = History::open(place)?;
     let mut sources: Vec<(PathBuf, String, u64)> = Vec::new();
     for file in history.reader().files()? {
@@ -151,8 +153,9 @@ fn copy(
         let bytes = fs::metadata(path).map_err(io("read", path))?.len();
         sources.push((path.to_path_buf(), name.to_owned(), bytes));
     }
-    let total = sources.iter().map(|(_, _, bytes)| bytes).sum();
-    let (mut files, mut done) = (Vec::new(), 0);
+    let mut files = Vec::from_iter(watched);
+    let mut done = files.iter().map(|it| it.bytes).sum();
+    let total = done + sources.iter().map(|(_, _, bytes)| bytes).sum::<u64>();
     for (path, name, bytes) in sources {
         let target = to.join(&name);
         let sha256 = copy_file(&path, &target, bytes)?;
@@ -182,6 +185,22 @@ fn copy(
     fs::rename(&draft, &path).map_err(io("write", &path))?;
     sync(to)?;
     Ok(manifest)
+}
+
+/// What the watch over drift knew when it was written down last; `None`: there is no such file.
+fn copy_watched(place: &Place, to: &Path) -> Result<Option<Entry>, NodeError> {
+    let path = place.watch();
+    // Read at once: another may take its place at any time.
+    let bytes = match fs::read(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        read => read.map_err(io("read", &path))?,
+    };
+    write_durably(&to.join(WATCH), &bytes)?;
+    Ok(Some(Entry {
+        name: WATCH.to_owned(),
+        bytes: bytes.len() as u64,
+        sha256: Sha256::digest(&bytes).into(),
+    }))
 }
 
 fn named(folder: &str, path: &Path) -> String {

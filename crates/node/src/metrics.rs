@@ -174,6 +174,11 @@ static DRIFT_RESPONSE: Family = Family::histogram(
 )
 .seconds()
 .by(TENANT);
+static DRIFT_LAG: Family = Family::gauge(
+    "ringfence_drift_lag",
+    "Decided events that wait for the watch over drift.",
+)
+.by(TENANT);
 static CLOCK_JUMPS: Family = Family::counter(
     "ringfence_clock_jumps_total",
     "Jumps of this machine's clock.",
@@ -207,7 +212,7 @@ pub fn families() -> Vec<&'static Family> {
     all.extend(row::families(TABLE));
     all.extend(row::families(SHADOWS));
     all.extend([&SHADOW_SCORED, &SHADOW_FAILED, &SHADOW_FAULTS, &SHADOW_TIME]);
-    all.extend([&DRIFT_ALERTS, &DRIFT_OPEN, &DRIFT_RESPONSE]);
+    all.extend([&DRIFT_ALERTS, &DRIFT_OPEN, &DRIFT_RESPONSE, &DRIFT_LAG]);
     all.extend([&CLOCK_JUMPS, &CLOCK_DOUBTED]);
     all
 }
@@ -280,6 +285,11 @@ fn drift(out: &mut Exposition, tenants: &[Handles], groups: &[Group<'_, Counters
     let mut series = out.family(&DRIFT_RESPONSE);
     for (name, members) in groups {
         series.histogram(&[name], members.iter().map(|it| &it.drift.response));
+    }
+    let mut series = out.family(&DRIFT_LAG);
+    for (name, members) in tenants {
+        let watches = members.iter().filter_map(|it| it.watch());
+        series.value(&[name], watches.map(|it| it.lag()).sum());
     }
 }
 

@@ -10,6 +10,7 @@ use crate::NodeError;
 pub const CASEWORK: &str = "casework.db";
 pub const WEBHOOKS: &str = "webhooks.db";
 pub const TRAIL: &str = "trail";
+pub const WATCH: &str = "watch.state";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
@@ -62,7 +63,7 @@ impl Place {
 
     /// What the watch over drift knows.
     pub fn watch(&self) -> PathBuf {
-        self.root.join("watch.state")
+        self.root.join(WATCH)
     }
 
     /// The log's first record, written apart before retention removes it.

@@ -93,7 +93,8 @@ impl Tenant {
             look,
             told,
         )?;
-        recovered.warnings.append(&mut watched.warnings);
+        let (watch, mut told) = watched.finish(end);
+        recovered.warnings.append(&mut told);
         let mut tenant = Tenant {
             place: place.clone(),
             journal,
@@ -107,7 +108,7 @@ impl Tenant {
             guard: None,
             challenger_guard: None,
             shadows: None,
-            watch: watched.finish(end),
+            watch,
             watch_helper: None,
             room: None,
         };

@@ -1,9 +1,10 @@
 //! The watch over drift of a running tenant: decided events go to a monitor that works beside the owner.
 //!
 //! The owner copies each decided event's features; when they are committed they go, in the order of the log, to a
-//! queue that a thread of low priority empties. A queue that is full makes the owner empty it itself: nothing is left
-//! out, since statistics are a function of the log. What a monitor knows is written down before a snapshot stands for
-//! the records it knows of, and a start goes on from there (`replayed.rs`).
+//! queue that a thread of low priority empties. When that lags the owner takes as much as it adds, if the monitor is
+//! free, and of a full queue whether or not: nothing is left out, since statistics are a function of the log. What a
+//! monitor knows is written down before a snapshot stands for the records it knows of, and a start goes on from there
+//! (`replayed.rs`).
 
 pub(crate) mod checkpoint;
 pub(crate) mod replayed;
@@ -12,7 +13,7 @@ pub(crate) mod settings;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::time::Instant;
 
 use drift::column::of_probability;
@@ -25,8 +26,9 @@ use meters::histogram::Latency;
 
 use crate::{NodeError, Place};
 
-/// Batches that may wait, one per commit.
-const QUEUE_MAX: usize = 64;
+/// Rows that may wait before the owner helps, and at all; each has some hundreds of bytes.
+const ROWS_LAG: usize = 8_192;
+const ROWS_MAX: usize = 16_384;
 
 /// What the monitor works with; the owner, the thread and readers share it.
 #[derive(Debug)]
@@ -35,7 +37,7 @@ pub struct Watched {
     /// SHA-256 of the model whose reference it is.
     artifact: [u8; 32],
     monitor: Mutex<Monitor>,
-    queue: Mutex<VecDeque<Batch>>,
+    queue: Mutex<Queue>,
     /// Whether the thread has been told.
     is_woken: AtomicBool,
     /// Nobody counts for a tenant without an owner.
@@ -58,6 +60,14 @@ pub struct Told {
 pub struct Helper {
     pub thread: Sender<Arc<Watched>>,
     pub told: Arc<Told>,
+}
+
+/// In the order of the log.
+#[derive(Debug, Default)]
+struct Queue {
+    /// One per commit: from there an alert's time is counted.
+    batches: VecDeque<Batch>,
+    rows: usize,
 }
 
 /// Committed rows and ticks, up to a position.
@@ -107,7 +117,7 @@ impl Watch {
             place: place.clone(),
             artifact,
             monitor: Mutex::new(monitor),
-            queue: Mutex::new(VecDeque::new()),
+            queue: Mutex::default(),
             is_woken: AtomicBool::new(false),
             told: OnceLock::new(),
             open: Default::default(),
@@ -182,14 +192,15 @@ impl Watch {
         batch.next = committed.0;
         batch.committed_at = Some(Instant::now());
         let waiting = self.beside.push(batch);
-        match &self.thread {
-            Some(thread) if waiting <= QUEUE_MAX => {
-                let is_told = self.beside.is_woken.swap(true, Ordering::AcqRel);
-                if !is_told && thread.send(self.beside.clone()).is_err() {
-                    self.beside.work();
-                }
-            }
-            _ => self.beside.work(),
+        let Some(thread) = &self.thread else {
+            return self.beside.work();
+        };
+        let is_told = self.beside.is_woken.swap(true, Ordering::AcqRel);
+        if !is_told && thread.send(self.beside.clone()).is_err() {
+            return self.beside.work();
+        }
+        if waiting > ROWS_LAG {
+            self.beside.help();
         }
     }
 }
@@ -208,10 +219,25 @@ impl Watched {
         self.artifact
     }
 
+    /// Decided events, and ticks, that wait.
+    pub fn lag(&self) -> u64 {
+        self.queue().rows as u64
+    }
+
+    /// How many rows wait then.
     fn push(&self, batch: Batch) -> usize {
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.push_back(batch);
-        queue.len()
+        let mut queue = self.queue();
+        queue.rows += batch.rows.len();
+        queue.batches.push_back(batch);
+        queue.rows
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn monitor(&self) -> MutexGuard<'_, Monitor> {
+        self.monitor.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Alerts that go on, in the order of `Kind::ALL`.
@@ -233,27 +259,49 @@ impl Watched {
 
     /// What the monitor knows by now, without the work that waits for its thread.
     pub fn glance<T>(&self, look: impl FnOnce(&Monitor) -> T) -> T {
-        look(&self.monitor.lock().unwrap_or_else(PoisonError::into_inner))
+        look(&self.monitor())
     }
 
-    /// Takes what waits. Whoever does it holds the monitor meanwhile, so batches keep their order.
+    /// Takes what waits, letting go of the monitor after each batch: the owner may wait for it.
     pub(crate) fn work(&self) {
         self.is_woken.store(false, Ordering::Release);
-        drop(self.caught_up());
+        while self.take_one(&mut self.monitor()) {}
+    }
+
+    /// For the owner: takes what is too much. Somebody of low priority may hold the monitor; only at a full queue that
+    /// is waited for.
+    fn help(&self) {
+        let free = match self.monitor.try_lock() {
+            Ok(monitor) => Some(monitor),
+            Err(TryLockError::Poisoned(monitor)) => Some(monitor.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        };
+        if let Some(mut monitor) = free {
+            while self.queue().rows > ROWS_LAG && self.take_one(&mut monitor) {}
+        }
+        while self.queue().rows > ROWS_MAX && self.take_one(&mut self.monitor()) {}
     }
 
     fn caught_up(&self) -> MutexGuard<'_, Monitor> {
-        let mut monitor = self.monitor.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            let batch = {
-                let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-                queue.pop_front()
-            };
-            let Some(batch) = batch else {
-                return monitor;
-            };
-            self.take(&mut monitor, &batch);
-        }
+        let mut monitor = self.monitor();
+        while self.take_one(&mut monitor) {}
+        monitor
+    }
+
+    /// The batch that has waited longest; false: none does. Whoever takes it holds the monitor, so batches keep their
+    /// order.
+    fn take_one(&self, monitor: &mut Monitor) -> bool {
+        let batch = {
+            let mut queue = self.queue();
+            let batch = queue.batches.pop_front();
+            queue.rows -= batch.as_ref().map_or(0, |it| it.rows.len());
+            batch
+        };
+        let Some(batch) = batch else {
+            return false;
+        };
+        self.take(monitor, &batch);
+        true
     }
 
     fn take(&self, monitor: &mut Monitor, batch: &Batch) {

@@ -12,6 +12,7 @@ use graph::sample::SampleParts;
 use model::artifact::Artifact;
 
 use super::{Watch, checkpoint, score_of, settings};
+use crate::place::hex;
 use crate::{History, NodeError, Place};
 
 pub struct Replayed<'a> {
@@ -22,7 +23,9 @@ pub struct Replayed<'a> {
     sample: Sample,
     /// The last record, if it is an event: its decision comes next, or never.
     event: Option<(Position, EventTime)>,
-    pub warnings: Vec<String>,
+    /// Where the state should have been that is not: what was decided before is in no statistic.
+    anew_from: Option<Position>,
+    warnings: Vec<String>,
 }
 
 impl<'a> Replayed<'a> {
@@ -39,9 +42,14 @@ impl<'a> Replayed<'a> {
             watched: None,
             sample: Sample::default(),
             event: None,
+            anew_from: None,
             warnings: Vec::new(),
         };
+        let from = engine.next();
         replayed.watched = match checkpoint::read(place) {
+            // A model without a reference leaves the state of the one before it; and what an activation behind the
+            // snapshot began is begun again there.
+            Ok(Some(held)) if engine.champion() != Some(held.artifact) => None,
             Ok(Some(held)) => replayed.restored(held.artifact, &held.state, history.end()),
             Ok(None) => None,
             Err(why) => {
@@ -49,7 +57,6 @@ impl<'a> Replayed<'a> {
                 None
             }
         };
-        let from = engine.next();
         match &mut replayed.watched {
             Some((_, monitor)) if monitor.next() < from.0 => {
                 let missed = decided(history, Position(monitor.next()), from)?;
@@ -62,6 +69,9 @@ impl<'a> Replayed<'a> {
             None => {
                 if let Some(artifact) = engine.champion() {
                     replayed.begin(artifact, from);
+                    // A snapshot stands for records that a state must know of.
+                    let is_told = !replayed.warnings.is_empty();
+                    replayed.anew_from = (from.0 > 0 && !is_told).then_some(from);
                 }
             }
         }
@@ -89,7 +99,7 @@ impl<'a> Replayed<'a> {
     }
 
     fn begin(&mut self, artifact: [u8; 32], next: Position) {
-        self.watched = None;
+        (self.watched, self.anew_from) = (None, None);
         if let Some(reference) = self.reference(artifact) {
             let monitor = settings::of(&self.document, &reference)
                 .and_then(|settings| Ok(Monitor::new(reference, settings, next.0)?));
@@ -163,13 +173,25 @@ impl<'a> Replayed<'a> {
         }
     }
 
-    /// At the end of the log.
-    pub fn finish(self, end: Position) -> Option<Watch> {
-        let (artifact, mut monitor) = self.watched?;
+    /// At the end of the log; with what there is to be told.
+    pub fn finish(mut self, end: Position) -> (Option<Watch>, Vec<String>) {
+        let Some((artifact, mut monitor)) = self.watched.take() else {
+            return (None, self.warnings);
+        };
+        if let Some(from) = self.anew_from {
+            let state = self.place.watch();
+            self.warn(&format!(
+                "{} tells nothing of what model {} decided before position {}",
+                state.display(),
+                &hex(&artifact)[..12],
+                from.0
+            ));
+        }
         monitor.go_on_from(end.0);
         // They were told when they were given.
         monitor.take_alerts();
-        Some(Watch::over(self.place, artifact, monitor))
+        let watch = Watch::over(self.place, artifact, monitor);
+        (Some(watch), self.warnings)
     }
 }
 

@@ -6,12 +6,13 @@
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use event::record::Record;
 use event::{EventTime, Position, Schema, Span};
 use log::{Covered, RetireJob, Retired};
 
-use crate::shadow::store;
+use crate::shadow::{Board, store};
 use crate::{NodeError, Place, Tenant};
 
 /// For a thread that does not serve.
@@ -21,8 +22,10 @@ pub struct Retirement {
     /// The schema, when its record is about to go.
     schema: Option<String>,
     job: RetireJob,
-    /// That score now: somebody writes their files.
+    /// That scored when this was made.
     shadows: Vec<[u8; 32]>,
+    /// Which models score by now: somebody writes their files. `None`: nobody does.
+    board: Option<Arc<Board>>,
 }
 
 impl Tenant {
@@ -47,11 +50,13 @@ impl Tenant {
         let place = self.place().clone();
         let shadows = self.engine().lineup().shadows().iter();
         let shadows = shadows.map(|it| it.artifact).collect();
+        let board = self.shadow_board().cloned();
         Ok(job.map(|job| Retirement {
             place,
             schema,
             job,
             shadows,
+            board,
         }))
     }
 
@@ -70,6 +75,7 @@ impl Retirement {
             schema,
             job,
             shadows,
+            board,
         } = self;
         if let Some(schema) = &schema {
             write_schema(&place, schema)?;
@@ -77,7 +83,9 @@ impl Retirement {
         let boundary = Position(job.boundary().0);
         let retired = job.run()?;
         remove_channels(&place, boundary)?;
-        store::remove_before(&place, boundary, &shadows)?;
+        store::remove_before(&place, boundary, |artifact| {
+            shadows.contains(artifact) || board.as_ref().is_some_and(|it| it.wants(artifact))
+        })?;
         Ok(retired)
     }
 }

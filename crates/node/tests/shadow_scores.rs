@@ -169,3 +169,44 @@ fn bytes_are_bounded_and_at_least_half_of_them_is_the_latest() {
     let first = many - held.len() as u64;
     assert_eq!(held, (first..many).map(entry).collect::<Vec<_>>());
 }
+
+/// A disk without room for a new file: the older scores stay, and go when there is one.
+#[test]
+fn a_file_that_cannot_be_followed_by_another_costs_no_older_scores() {
+    let dir = TempDir::new().unwrap();
+    let (mut writer, _) = open(&dir, BYTES_MIN);
+    let mut at = 0;
+    let mut push = |writer: &mut ScoreWriter| {
+        let entries = (0..BLOCK_MAX as u64).map(|more| entry(at + more));
+        entries.for_each(|entry| writer.push(&entry).unwrap());
+        at += BLOCK_MAX as u64;
+        writer.flush()
+    };
+    // Two blocks fill half of the bytes: the older file has two, and so has the newer.
+    for _ in 0..4 {
+        push(&mut writer).unwrap();
+    }
+    let before = all(&dir).entries;
+    assert_eq!(before.len(), 4 * BLOCK_MAX);
+    let fresh = file(&dir, &format!("{}.fresh", "07".repeat(32)));
+    fs::create_dir(&fresh).unwrap();
+    for _ in 0..3 {
+        push(&mut writer).unwrap_err();
+        assert_eq!(all(&dir).entries, before);
+    }
+    fs::remove_dir(&fresh).unwrap();
+    push(&mut writer).unwrap();
+    let held = all(&dir).entries;
+    assert_eq!(held.len(), 3 * BLOCK_MAX);
+    assert_eq!(held[..2 * BLOCK_MAX], before[2 * BLOCK_MAX..]);
+    // It failed half way: the newer has become the older one, and nobody stands in its place.
+    for _ in 0..2 {
+        push(&mut writer).unwrap();
+    }
+    let older = newer(&dir).with_extension("older.scores");
+    fs::rename(newer(&dir), &older).unwrap();
+    push(&mut writer).unwrap();
+    push(&mut writer).unwrap();
+    assert!(fs::metadata(&older).unwrap().len() > BYTES_MIN / 4);
+    assert!(!all(&dir).entries.is_empty());
+}

@@ -182,6 +182,29 @@ fn a_shadow_without_a_channel_reads_samples_without_suspicion() {
     assert_ne!(said(&deaf), said(&hearing));
 }
 
+/// Until it is known what a new shadow reads it is handed all of it.
+#[test]
+fn a_network_among_shadows_that_read_less_is_handed_whole_samples_from_the_first_on() {
+    let dir = TempDir::new().unwrap();
+    let model = artifact(network(1.0));
+    let mut tenant = hybrid::tenant(dir.path(), &model);
+    tenant.shadow_by(ShadowSettings::default(), Arc::default());
+    let mut plain = twin(&model, "trees alone");
+    plain.network = None;
+    let plain = ready(tenant.place(), &plain);
+    enter(&mut tenant, &plain).unwrap();
+    decide(&mut tenant, 0..10);
+    scores(tenant.place(), plain.artifact, 10);
+    let whole = ready(tenant.place(), &twin(&model, "a twin"));
+    enter(&mut tenant, &whole).unwrap();
+    let decided = decide(&mut tenant, 10..60);
+    let entries = scores(tenant.place(), whole.artifact, 50);
+    for (decided, entry) in decided.iter().zip(&entries) {
+        assert_eq!(entry.position, decided.position);
+        assert_eq!(entry.probability_ppm, decided.decision.probability_ppm);
+    }
+}
+
 /// No thread at the other end: as slow as a model can be.
 #[test]
 fn what_does_not_fit_is_dropped_and_counted_and_boxes_go_round() {

@@ -67,10 +67,18 @@ impl Board {
     pub(crate) fn want(&self, artifacts: &[[u8; 32]]) {
         let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
         *wanted = artifacts.to_vec();
+        // Until the thread has loaded them nobody knows what they read.
+        self.tabular_only.store(false, Ordering::Relaxed);
         if artifacts.is_empty() {
             self.set_lanes(Vec::new());
         }
         self.changes.fetch_add(1, Ordering::Release);
+    }
+
+    /// Whether a model's file is written, or soon will be.
+    pub(crate) fn wants(&self, artifact: &[u8; 32]) -> bool {
+        let wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        wanted.contains(artifact)
     }
 
     pub(super) fn wanted(&self) -> (u64, Vec<[u8; 32]>) {
@@ -93,13 +101,18 @@ impl Board {
         self.set_lanes(lanes.collect());
     }
 
-    /// A lane that goes on keeps its counts.
-    pub(super) fn set_lanes(&self, lanes: Vec<Arc<Lane>>) {
-        *self.lanes.lock().unwrap_or_else(PoisonError::into_inner) = lanes;
+    /// What was loaded of the wish that was read as `changes`; nothing is told of one that is not the newest.
+    pub(super) fn follow(&self, changes: u64, lanes: Vec<Arc<Lane>>, tabular_only: bool) {
+        let _wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.changes() == changes {
+            self.set_lanes(lanes);
+            self.tabular_only.store(tabular_only, Ordering::Relaxed);
+        }
     }
 
-    pub(super) fn set_tabular_only(&self, it: bool) {
-        self.tabular_only.store(it, Ordering::Relaxed);
+    /// A lane that goes on keeps its counts.
+    fn set_lanes(&self, lanes: Vec<Arc<Lane>>) {
+        *self.lanes.lock().unwrap_or_else(PoisonError::into_inner) = lanes;
     }
 
     pub(super) fn tabular_only(&self) -> bool {

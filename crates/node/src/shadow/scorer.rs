@@ -103,10 +103,9 @@ impl Scorer {
             self.shadows.push(shadow);
         }
         let lanes = self.shadows.iter().map(|it| it.lane.clone());
-        self.board.set_lanes(lanes.collect());
         let loaded = || self.shadows.iter().filter_map(|it| it.ready.as_ref());
         let reads_arrays = loaded().any(|(model, _)| model.has_network());
-        self.board.set_tabular_only(!reads_arrays);
+        self.board.follow(changes, lanes.collect(), !reads_arrays);
     }
 
     fn shadow(&self, artifact: [u8; 32]) -> Shadow {

@@ -147,9 +147,7 @@ impl ScoreWriter {
 
     fn write_block(&mut self) -> io::Result<()> {
         if self.bytes + self.pending.len() as u64 > self.bytes_max / 2 {
-            let path = newer(&self.place, &self.artifact);
-            fs::rename(&path, older(&self.place, &self.artifact))?;
-            (self.file, self.bytes, _) = open(&path, &self.artifact)?;
+            self.rotate()?;
         }
         if let Err(error) = self.file.write_all(&self.pending) {
             // Half a block would hide those behind it.
@@ -158,6 +156,24 @@ impl ScoreWriter {
             return Err(error);
         }
         self.bytes += self.pending.len() as u64;
+        Ok(())
+    }
+
+    /// The older file goes when there is a fresh one that was written to: on a full disk there is none.
+    fn rotate(&mut self) -> io::Result<()> {
+        let path = newer(&self.place, &self.artifact);
+        let draft = path.with_extension("fresh");
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(true);
+        let mut file = options.open(&draft)?;
+        file.write_all(&head(&self.artifact))?;
+        match fs::rename(&path, older(&self.place, &self.artifact)) {
+            // It has become the older one already, or somebody removed it.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            renamed => renamed?,
+        }
+        fs::rename(&draft, &path)?;
+        (self.file, self.bytes) = (file, HEAD as u64);
         Ok(())
     }
 }
@@ -333,11 +349,11 @@ pub fn read(
     Ok(held)
 }
 
-/// Removes the files of whose events the log holds none any more; those of the shadows in `kept` stay.
+/// Removes the files of whose events the log holds none any more, but for those of models that are to keep theirs.
 pub(crate) fn remove_before(
     place: &Place,
     boundary: Position,
-    kept: &[[u8; 32]],
+    keeps: impl Fn(&[u8; 32]) -> bool,
 ) -> Result<(), NodeError> {
     let folder = place.shadow();
     let entries = match fs::read_dir(&folder) {
@@ -346,27 +362,34 @@ pub(crate) fn remove_before(
     };
     for entry in entries {
         let path = entry.map_err(failed("read", &folder))?.path();
-        let read = File::open(&path).and_then(|file| last(&mut BufReader::new(file)));
+        let read = File::open(&path).and_then(|file| last(&mut BufReader::new(file), &keeps));
         let read = read.map_err(failed("read", &path))?;
-        // What is no such file is not this function's to remove.
-        let Some((artifact, last)) = read else {
-            continue;
-        };
-        if last < boundary && !kept.contains(&artifact) {
+        // What is no such file is not this function's to remove. Reading takes long: a model may have become one that
+        // somebody writes for.
+        if let Some((artifact, last)) = read
+            && last < boundary
+            && !keeps(&artifact)
+        {
             fs::remove_file(&path).map_err(failed("remove", &path))?;
         }
     }
     Ok(())
 }
 
-/// The model that a file is of, and its latest event.
-fn last(from: &mut impl Read) -> io::Result<Option<([u8; 32], Position)>> {
+/// The model that a file is of, and its latest event; not of one that keeps its files: they are long.
+fn last(
+    from: &mut impl Read,
+    keeps: impl Fn(&[u8; 32]) -> bool,
+) -> io::Result<Option<([u8; 32], Position)>> {
     let mut head = [0; HEAD];
     if !fill(from, &mut head)? {
         return Ok(None);
     }
     let mut artifact = [0; 32];
     artifact.copy_from_slice(&head[12..44]);
+    if keeps(&artifact) {
+        return Ok(None);
+    }
     let mut last = Position(0);
     let mut whole = io::Read::chain(&head[..], from);
     let scanned = scan(&mut whole, &artifact, |entry| {

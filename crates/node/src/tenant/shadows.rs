@@ -39,6 +39,11 @@ impl Tenant {
         self.follow_shadows();
     }
 
+    /// Where it is told which models score; `None`: this tenant's decisions are handed to nobody.
+    pub(crate) fn shadow_board(&self) -> Option<&Arc<Board>> {
+        self.shadows.as_ref().map(|it| &it.board)
+    }
+
     /// Since which record a model is a shadow; `None`: it is none.
     pub(super) fn shadow_since(&self, artifact: &[u8; 32]) -> Option<Position> {
         let mut shadows = self.engine.lineup().shadows().iter();

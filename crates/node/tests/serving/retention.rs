@@ -8,7 +8,9 @@ use event::record::Record;
 use event::{EventId, EventTime, Position, Span};
 use log::LogOptions;
 use ringfence_node::request::{Answer, Failed, Request};
-use ringfence_node::shadow::store::{Entry, ScoreWriter};
+use ringfence_node::shadow::store::{Entry, ScoreWriter, read};
+use ringfence_node::tenant::documents::Author;
+use ringfence_node::tenant::lineup::Move;
 use ringfence_node::{History, NodeError, Place, Tenant, backup, channel};
 
 use crate::desk::{Desk, SCHEMA, SOON, ask, decide, parse, payment_of, settings, until};
@@ -18,9 +20,13 @@ const KEEP: Span = Span::days(3);
 const EVENTS: u32 = 1400;
 
 fn desk() -> Desk {
+    desk_that_keeps(Some(KEEP))
+}
+
+fn desk_that_keeps(keep: Option<Span>) -> Desk {
     let mut settings = settings();
     settings.owner.snapshot_records = 100;
-    settings.owner.keep = Some(KEEP);
+    settings.owner.keep = keep;
     settings.owner.log.segment_bytes = 8 << 10;
     let schema = SCHEMA
         .replace("horizon = \"180d\"", "horizon = \"2d\"")
@@ -73,7 +79,7 @@ fn opened(place: &Place) -> [u8; 32] {
 }
 
 /// Of a model that is named by it.
-fn scores_until(place: &Place, position: u64) {
+fn scores_until(place: &Place, position: u64) -> [u8; 32] {
     let mut model = [0; 32];
     model[..8].copy_from_slice(&position.to_be_bytes());
     let (mut writer, _) = ScoreWriter::open(place, model, 1 << 20).unwrap();
@@ -89,6 +95,7 @@ fn scores_until(place: &Place, position: u64) {
     writer.push(&entry(1)).unwrap();
     writer.push(&entry(position)).unwrap();
     writer.flush().unwrap();
+    model
 }
 
 #[test]
@@ -179,6 +186,33 @@ fn what_is_old_goes_and_the_state_stays_a_function_of_what_is_left() {
     fs::remove_file(place.schema()).unwrap();
     let refused = Tenant::open(&place, LogOptions::default(), |_, _| {}).unwrap_err();
     assert!(matches!(refused, NodeError::NoSchema { .. }), "{refused}");
+}
+
+/// By the time the files go somebody may write them again.
+#[test]
+fn a_model_that_became_a_shadow_meanwhile_keeps_its_scores() {
+    let mut desk = desk_that_keeps(None);
+    let place = place(&desk);
+    fill(&desk, 0..600);
+    assert!(desk.node.take().unwrap().drain(SOON));
+    let [shadow, other] = [5, 6].map(|end| scores_until(&place, end));
+    let options = desk.settings.owner.log.clone();
+    let (mut tenant, _) = Tenant::open(&place, options, |_, _| {}).unwrap();
+    tenant.shadow_by(Default::default(), Default::default());
+    for at in 600..602 {
+        tenant.decide(event(at)).unwrap();
+        tenant.snapshot().unwrap();
+    }
+    let covered = tenant.coverage().run().unwrap().unwrap();
+    let now = tenant.newest();
+    let retirement = tenant.retire(covered, KEEP, now).unwrap().unwrap();
+    let (artifact, producer) = (shadow, None);
+    let enters = Move::Shadow { artifact, producer };
+    tenant.make_move(enters, &Author::from("ann")).unwrap();
+    assert!(retirement.run().unwrap().segments > 0);
+    let all = |model| read(&place, &model, EventTime::MIN..EventTime::END).unwrap();
+    assert_eq!(all(shadow).entries.len(), 2);
+    assert_eq!(all(other).entries.len(), 0);
 }
 
 /// A history may hold a wrong year; nothing gets old by it.

@@ -23,15 +23,25 @@ pub const TIMED: [Step; 6] = [
     Step::Committed,
 ];
 
+/// Models that decide, as metrics call them.
+pub const DECIDING: [&str; 2] = ["champion", "challenger"];
+
+/// Of one model; by part and level.
+#[derive(Debug, Default)]
+pub struct Breakers {
+    /// 1 while calls are kept away.
+    pub open: [[Count; 3]; 3],
+    pub opened: [[Count; 3]; 3],
+}
+
 #[derive(Debug, Default)]
 pub struct Counters {
     /// By verdict and source, in the order of their `ALL`.
     pub decisions: [[Count; 4]; 4],
     /// By cause, in the order of `degraded::NAMES`.
     pub degraded: [Count; degraded::NAMES.len()],
-    /// 1 while calls are kept away; by part and level.
-    pub breaker_open: [[Count; 3]; 3],
-    pub breaker_opened: [[Count; 3]; 3],
+    /// Of the champion and the challenger, in the order of [`DECIDING`].
+    pub breakers: [Breakers; DECIDING.len()],
     pub duplicates: Count,
     pub refused: Count,
     /// By level.
@@ -113,10 +123,17 @@ impl Counters {
         }
     }
 
-    pub fn guarded(&self, guard: &Guard) {
-        guard.tell(|part, level, is_open, opened| {
-            self.breaker_open[part][level].set(u64::from(is_open));
-            self.breaker_opened[part][level].set(opened);
-        });
+    /// In the order of [`DECIDING`]; `None`: no such model serves, and nothing is kept away from it.
+    pub fn guarded(&self, guards: [Option<&Guard>; DECIDING.len()]) {
+        for (told, guard) in self.breakers.iter().zip(guards) {
+            let Some(guard) = guard else {
+                told.open.iter().flatten().for_each(|it| it.set(0));
+                continue;
+            };
+            guard.tell(|part, level, is_open, opened| {
+                told.open[part][level].set(u64::from(is_open));
+                told.opened[part][level].set(opened);
+            });
+        }
     }
 }

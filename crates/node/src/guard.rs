@@ -103,6 +103,11 @@ impl Guard {
         }
     }
 
+    /// Whether what it tells is about this model.
+    pub fn is_of(&self, artifact: [u8; 32]) -> bool {
+        self.artifact == Some(artifact)
+    }
+
     pub fn is_past(&self, deadline: Option<Instant>) -> bool {
         deadline.is_some_and(|deadline| deadline <= self.clock.instant())
     }

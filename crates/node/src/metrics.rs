@@ -8,7 +8,7 @@ use meters::row::{self, Group, TENANT};
 use meters::{Exposition, Family, Row};
 
 use crate::clock::Clock;
-use crate::counters::{Count, Counters, TIMED};
+use crate::counters::{Breakers, Count, Counters, DECIDING, TIMED};
 use crate::guard::Part;
 use crate::mailbox::Level;
 use crate::node::TenantHandle;
@@ -55,7 +55,7 @@ static DEGRADED: Family = Family::counter(
 .by(&["tenant", "cause"]);
 static BREAKER_OPEN: Family = Family::gauge(
     "ringfence_breaker_open",
-    "1 while calls of a part of the model are kept away.",
+    "1 while calls of a part of a model that decides are kept away.",
 )
 .by(BREAKER);
 static BREAKER_OPENED: Family = Family::counter(
@@ -63,7 +63,7 @@ static BREAKER_OPENED: Family = Family::counter(
     "Times a breaker opened, since the tenant was opened.",
 )
 .by(BREAKER);
-const BREAKER: &[&str] = &["tenant", "part", "level"];
+const BREAKER: &[&str] = &["tenant", "model", "part", "level"];
 static QUEUE_FULL: Family = Family::counter(
     "ringfence_queue_full_total",
     "Requests refused at a full queue, by level.",
@@ -316,18 +316,28 @@ fn decided(out: &mut Exposition, groups: &[Group<'_, Counters>]) {
 }
 
 fn breakers(out: &mut Exposition, groups: &[Group<'_, Counters>]) {
-    type Read = fn(&Counters) -> &[[Count; 3]; 3];
+    type Read = fn(&Breakers) -> &[[Count; 3]; 3];
     let families: [(_, Read); 2] = [
-        (&BREAKER_OPEN, |it| &it.breaker_open),
-        (&BREAKER_OPENED, |it| &it.breaker_opened),
+        (&BREAKER_OPEN, |it| &it.open),
+        (&BREAKER_OPENED, |it| &it.opened),
     ];
+    let all = || {
+        let parts = Part::ALL.iter().enumerate();
+        parts.flat_map(|part| {
+            Level::ALL
+                .iter()
+                .enumerate()
+                .map(move |level| (part, level))
+        })
+    };
     for (family, read) in families {
         let mut series = out.family(family);
         for (name, members) in groups {
-            for (part, part_name) in Part::ALL.iter().enumerate() {
-                for (at, level) in Level::ALL.iter().enumerate() {
-                    let value = sum(members, |it| &read(it)[part][at]);
-                    series.value(&[name, part_name.name(), level.name()], value);
+            for (model, model_name) in DECIDING.iter().enumerate() {
+                for ((part, part_name), (level, level_name)) in all() {
+                    let labels: [&str; 4] = [name, model_name, part_name.name(), level_name.name()];
+                    let value = sum(members, |it| &read(&it.breakers[model])[part][level]);
+                    series.value(&labels, value);
                 }
             }
         }

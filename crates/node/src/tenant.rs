@@ -165,8 +165,16 @@ impl Tenant {
         self.guard = Some(guard);
     }
 
-    pub fn guard(&self) -> Option<&Guard> {
-        self.guard.as_ref()
+    /// Of the champion and of the challenger; `None`: there is none, or it was not asked yet.
+    pub fn guards(&self) -> [Option<&Guard>; 2] {
+        [
+            (&self.guard, &self.champion),
+            (&self.challenger_guard, &self.challenger),
+        ]
+        .map(|(guard, model)| {
+            let artifact = model.as_ref()?.artifact();
+            guard.as_ref().filter(|it| it.is_of(artifact))
+        })
     }
 
     /// Notes when the steps of what comes next end; `None`: nobody wants to know.

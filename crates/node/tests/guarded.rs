@@ -9,16 +9,23 @@ extern crate model as ringfence_model;
 mod hybrid;
 
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use event::record::{Decision, DecisionKind, DecisionSource, degraded};
+use event::EventTime;
+use event::record::{Decision, DecisionKind, DecisionSource, Levels, degraded};
 use hybrid::{artifact, network, payment};
 use log::LogOptions;
 use ringfence_node::breaker::BreakerSettings;
 use ringfence_node::clock::{Clock, Hands};
-use ringfence_node::guard::{Guard, GuardSettings, Urgency};
+use ringfence_node::counters::{Count, Counters};
+use ringfence_node::guard::{Guard, GuardSettings, Part, Urgency};
 use ringfence_node::mailbox::Level;
-use ringfence_node::{NodeError, Place, Tenant};
+use ringfence_node::shadow::ShadowSettings;
+use ringfence_node::shadow::store::read;
+use ringfence_node::tenant::documents::Author;
+use ringfence_node::tenant::lineup::Move;
+use ringfence_node::{Champion, NodeError, Place, Tenant};
 use tempfile::TempDir;
 
 const PAUSE: Duration = Duration::from_secs(5);
@@ -70,6 +77,17 @@ impl Bench {
     fn each_look_takes(&self, millis: u64) {
         self.hands.looks_take(&[Duration::from_millis(millis)]);
     }
+}
+
+/// Another model in the folder, told apart by its scale and its maker.
+fn put(tenant: &Tenant, scale: f32, by: &str) -> Champion {
+    let mut other = artifact(network(scale));
+    other.header.created_by = by.to_owned();
+    let written = tenant.place().models().join("new");
+    let identity = other.save(&written).unwrap();
+    std::fs::rename(written, tenant.place().model(&identity.bytes())).unwrap();
+    let features = tenant.engine().features();
+    Champion::of(&other, &identity, tenant.schema(), features).unwrap()
 }
 
 fn flags(decision: &Decision) -> Vec<&'static str> {
@@ -137,11 +155,8 @@ fn another_model_begins_with_closed_breakers() {
         bench.decide(Level::L3);
     }
     assert_eq!(flags(&bench.decide(Level::L3)), ["network_breaker_open"]);
-    let place = Place::new(bench.dir.path(), "acme").unwrap();
-    let written = place.models().join("new");
-    let identity = artifact(network(1.0)).save(&written).unwrap();
-    std::fs::rename(written, place.model(&identity.bytes())).unwrap();
-    bench.tenant.activate(identity.bytes()).unwrap();
+    let other = put(&bench.tenant, 1.0, "a test").artifact();
+    bench.tenant.activate(other).unwrap();
     assert_eq!(flags(&bench.decide(Level::L3)), [""; 0]);
 }
 
@@ -216,4 +231,79 @@ fn a_request_whose_time_is_over_leaves_nothing_behind() {
     let decided = bench.tenant.decide_in_time(payment(30), urgency).unwrap();
     assert_eq!(flags(&decided.decision), ["reasons_out_of_time"]);
     assert!(decided.decision.reasons.is_empty());
+}
+
+/// Shadows are compared with the model that decided: what its own call took goes with the sample.
+#[test]
+fn the_time_of_a_score_is_that_of_the_model_that_decided() {
+    let mut bench = Bench::new(1.0);
+    let shadow = put(&bench.tenant, 1.0, "a shadow").artifact();
+    let challenger = Box::new(put(&bench.tenant, 1.0, "a challenger"));
+    let (named, producer) = (Author::from("ann"), None);
+    bench
+        .tenant
+        .shadow_by(ShadowSettings::default(), Arc::default());
+    let enters = Move::Shadow {
+        artifact: shadow,
+        producer,
+    };
+    bench.tenant.make_move(enters, &named).unwrap();
+    // A look before and after a score, then before and after its reasons.
+    let millis = |millis: &[u64]| -> Vec<Duration> {
+        let all = millis.iter();
+        all.map(|it| Duration::from_millis(*it)).collect()
+    };
+    bench.hands.looks_take(&millis(&[0, 3, 0, 9]));
+    bench.decide(Level::L1);
+    let challenges = Move::Challenge {
+        model: challenger,
+        share_ppm: 1_000_000,
+        levels: Levels::ALL,
+    };
+    bench.tenant.make_move(challenges, &named).unwrap();
+    bench.hands.looks_take(&millis(&[0, 7, 0, 9]));
+    bench.decide(Level::L1);
+    bench.decide(Level::L1);
+    let end = Instant::now() + Duration::from_secs(60);
+    let took = loop {
+        let all = EventTime::MIN..EventTime::END;
+        let held = read(bench.tenant.place(), &shadow, all).unwrap().entries;
+        if held.len() == 3 {
+            break held.into_iter().map(|it| it.deciding_nanos);
+        }
+        assert!(Instant::now() < end, "{held:?}");
+        thread::sleep(Duration::from_millis(1));
+    };
+    assert_eq!(took.collect::<Vec<_>>(), [3_000_000, 7_000_000, 7_000_000]);
+}
+
+#[test]
+fn the_challengers_breakers_are_told_apart_until_it_leaves() {
+    let mut bench = Bench::new(1.0);
+    let model = Box::new(put(&bench.tenant, 1e30, "a challenger that fails"));
+    let (artifact, named) = (model.artifact(), Author::from("ann"));
+    let challenges = Move::Challenge {
+        model,
+        share_ppm: 1_000_000,
+        levels: Levels::ALL,
+    };
+    bench.tenant.make_move(challenges, &named).unwrap();
+    for _ in 0..FAILURES[1] {
+        bench.decide(Level::L2);
+    }
+    let counters = Counters::default();
+    let told = |tenant: &Tenant| {
+        counters.guarded(tenant.guards());
+        let sum = |counts: &[[Count; 3]; 3]| counts.iter().flatten().map(Count::get).sum::<u64>();
+        let [champion, challenger] = &counters.breakers;
+        assert_eq!((sum(&champion.open), sum(&champion.opened)), (0, 0));
+        assert_eq!(sum(&challenger.opened), 2);
+        challenger.open[Part::Network as usize]
+            .each_ref()
+            .map(Count::get)
+    };
+    assert_eq!(told(&bench.tenant), [0, 1, 1]);
+    let leaves = Move::Withdraw { artifact };
+    bench.tenant.make_move(leaves, &named).unwrap();
+    assert_eq!(told(&bench.tenant), [0; 3]);
 }

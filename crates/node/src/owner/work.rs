@@ -143,14 +143,15 @@ impl Owner {
 
     fn count(&self, answer: &Answer) {
         let counters = &self.shared.counters;
+        let guards = || self.tenant.as_ref().map_or([None; 2], Tenant::guards);
         match answer {
             Answer::Decided(decided, _) if decided.duplicate => counters.duplicates.add(1),
             Answer::Decided(decided, _) => {
                 counters.decided(&decided.decision);
-                if let Some(guard) = self.tenant.as_ref().and_then(Tenant::guard) {
-                    counters.guarded(guard);
-                }
+                counters.guarded(guards());
             }
+            // A breaker of who has left is none.
+            Answer::Activated { .. } | Answer::Moved { .. } => counters.guarded(guards()),
             Answer::Accepted(Accepted::Duplicate(_)) => counters.duplicates.add(1),
             _ => {}
         }

@@ -29,6 +29,8 @@ struct Said {
     score: Result<(Score, ModelVersion), NoScore>,
     flags: u32,
     propensity_ppm: Option<u32>,
+    /// What the call took that gave the score; 0: nobody measured, or there is no score.
+    nanos: u32,
 }
 
 impl Tenant {
@@ -44,10 +46,9 @@ impl Tenant {
             score,
             flags,
             propensity_ppm,
+            nanos,
         } = self.score(arm, urgency);
         self.mark(Step::Scored);
-        let guard = self.guard.as_ref().filter(|_| score.is_ok());
-        let deciding_nanos = guard.map_or(0, Guard::took_nanos);
         let scored = score.map(|(score, model)| Scored {
             score: score.score,
             probability_ppm: score.probability_ppm,
@@ -69,7 +70,7 @@ impl Tenant {
             let time = event.event_timestamp;
             watch.decided(position, time, &self.sample.tabular, &decision);
         }
-        self.hand_over(event, position, deciding_nanos);
+        self.hand_over(event, position, nanos);
         Ok(Decided {
             position,
             decision,
@@ -119,6 +120,7 @@ impl Tenant {
                 score: Ok(score),
                 flags: 0,
                 propensity_ppm: arm.map(|arm| arm.propensity_ppm),
+                nanos: took_nanos(&self.challenger_guard),
             };
         }
         // Not by chance: there is no propensity to tell.
@@ -143,10 +145,11 @@ impl Tenant {
     }
 
     fn score_by_champion(&mut self, urgency: Urgency) -> Said {
-        let said = |score, flags| Said {
+        let said = |score, flags, nanos| Said {
             score,
             flags,
             propensity_ppm: None,
+            nanos,
         };
         let Some(champion) = &mut self.champion else {
             let wanted = self.engine.champion().is_some();
@@ -154,7 +157,7 @@ impl Tenant {
                 true => NoScore::ModelFault,
                 false => NoScore::NoModel,
             };
-            return said(Err(why), 0);
+            return said(Err(why), 0, 0);
         };
         let (guard, sample) = (&mut self.guard, &self.sample);
         if let Some(guard) = guard {
@@ -164,7 +167,10 @@ impl Tenant {
         if champion.has_network() {
             let network = guard::Part::Network;
             flags = match call(guard, network, urgency, || champion.score(sample)) {
-                Ok(score) => return said(Ok((score, champion.version())), 0),
+                Ok(score) => {
+                    let nanos = took_nanos(guard);
+                    return said(Ok((score, champion.version())), 0, nanos);
+                }
                 Err(Missed::Failed) => degraded::NETWORK_FAULT,
                 Err(Missed::Late(_)) => degraded::NETWORK_TIMEOUT,
                 Err(Missed::Open) => degraded::NETWORK_BREAKER_OPEN,
@@ -179,7 +185,8 @@ impl Tenant {
             Missed::Late(_) => NoScore::ModelTimeout,
             Missed::Open => NoScore::ModelBreakerOpen,
         });
-        said(score.map(|score| (score, champion.version())), flags)
+        let nanos = score.as_ref().map_or(0, |_| took_nanos(guard));
+        said(score.map(|score| (score, champion.version())), flags, nanos)
     }
 
     /// Adds the reasons of a score, or the flag that says why there are none. They decide nothing: those
@@ -212,6 +219,11 @@ impl Tenant {
             }
         };
     }
+}
+
+/// Of the call that was just made.
+fn took_nanos(guard: &Option<Guard>) -> u32 {
+    guard.as_ref().map_or(0, Guard::took_nanos)
 }
 
 fn call<T>(

@@ -49,7 +49,7 @@ fn a_model_without_time_decides_nothing_and_every_answer_says_so() {
     let fallback = "decision=\"review\",source=\"fallback\"";
     assert_eq!(count("ringfence_decisions_total", fallback), 8);
     for level in ["L1", "L2", "L3"] {
-        let labels = format!("part=\"trees\",level=\"{level}\"");
+        let labels = format!("model=\"champion\",part=\"trees\",level=\"{level}\"");
         assert_eq!(count("ringfence_breaker_open", &labels), 1, "{level}");
         assert_eq!(count("ringfence_breaker_opened_total", &labels), 1);
     }

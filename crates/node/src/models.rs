@@ -152,15 +152,8 @@ fn write(place: &Place, path: &Path, bytes: &[u8]) -> Result<(), NodeError> {
 
 /// The bytes of a model file, as they were taken in; `None`: there is none of this hash.
 pub fn bytes(place: &Place, artifact: &[u8; 32]) -> Result<Option<Vec<u8>>, NodeError> {
-    let path = place.model(artifact);
-    let bytes = match fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(io("read", &path, source)),
-    };
-    let (_, identity) = Artifact::decode(&bytes)?;
-    check_name(path, &identity, artifact)?;
-    Ok(Some(bytes))
+    let held = held(place, artifact)?;
+    Ok(held.map(|(bytes, ..)| bytes))
 }
 
 /// What a model file holds; `None`: there is none of this hash.
@@ -169,11 +162,23 @@ pub fn describe_one(
     artifact: &[u8; 32],
     shape: &Shape,
 ) -> Result<Option<ModelFile>, NodeError> {
-    let Some(bytes) = bytes(place, artifact)? else {
-        return Ok(None);
+    let held = held(place, artifact)?;
+    Ok(held.map(|(bytes, held, identity)| describe(&held, &identity, bytes.len(), shape)))
+}
+
+fn held(
+    place: &Place,
+    artifact: &[u8; 32],
+) -> Result<Option<(Vec<u8>, Artifact, Identity)>, NodeError> {
+    let path = place.model(artifact);
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(io("read", &path, source)),
     };
     let (held, identity) = Artifact::decode(&bytes)?;
-    Ok(Some(describe(&held, &identity, bytes.len(), shape)))
+    check_name(path, &identity, artifact)?;
+    Ok(Some((bytes, held, identity)))
 }
 
 /// Removes a model file, durably; false: there is none of this hash. That it serves nowhere, the caller knows.
@@ -198,13 +203,33 @@ fn check_name(path: PathBuf, identity: &Identity, artifact: &[u8; 32]) -> Result
     Err(NodeError::OtherModel { path, held })
 }
 
+/// A model that can serve a tenant.
+pub struct Fitting {
+    pub model: Champion,
+    /// See [`policy_of`].
+    policy: Option<String>,
+}
+
+impl Fitting {
+    /// Warm, so that its first scores are as fast as later ones.
+    pub fn ready(self, author: Author) -> ReadyModel {
+        let mut champion = self.model;
+        champion.warm();
+        ReadyModel {
+            champion,
+            policy: self.policy,
+            author,
+            rebuilt: None,
+        }
+    }
+}
+
 /// Reads a model of the folder and checks that it can serve; `None`: there is none of this hash.
-pub fn ready(
+pub fn fitting(
     place: &Place,
     artifact: [u8; 32],
     shape: &Shape,
-    author: Author,
-) -> Result<Option<ReadyModel>, NodeError> {
+) -> Result<Option<Fitting>, NodeError> {
     let path = place.model(&artifact);
     let (held, identity) = match Artifact::load(&path) {
         Err(ArtifactError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
@@ -214,13 +239,9 @@ pub fn ready(
         loaded => loaded?,
     };
     check_name(path, &identity, &artifact)?;
-    let mut champion = Champion::of(&held, &identity, &shape.schema, &shape.features)?;
-    champion.warm();
-    Ok(Some(ReadyModel {
-        champion,
+    Ok(Some(Fitting {
+        model: Champion::of(&held, &identity, &shape.schema, &shape.features)?,
         policy: policy_of(&held.header),
-        author,
-        rebuilt: None,
     }))
 }
 

@@ -11,7 +11,7 @@ use super::TenantHandle;
 use crate::NodeError;
 use crate::channel::Rebuild;
 use crate::mailbox::Level;
-use crate::models;
+use crate::models::{self, Fitting};
 use crate::owner::Shape;
 use crate::request::{Answer, Failed, NotServing, Request};
 use crate::tenant::activation::{LEFT_MAX, ReadyModel, Serving};
@@ -108,14 +108,13 @@ impl TenantHandle {
             let same = held.artifact == artifact;
             return same.then_some(held.state).ok_or(Refused::Running);
         }
-        let shape = self.opened_shape()?;
-        let ready = models::ready(&self.place, artifact, shape, author).map_err(Failed::Refused)?;
-        let ready = ready.ok_or(Refused::UnknownModel)?;
+        let ready = self.fitting(artifact)?.ready(author);
         let serving = self.serving(deadline)?;
+        let schema = &self.opened_shape()?.schema;
         let voice = ready.champion.voice();
         let rebuild = voice
             .filter(|voice| serving.lacks(voice.producer))
-            .map(|voice| Rebuild::new(&shape.schema, voice.clone()));
+            .map(|voice| Rebuild::new(schema, voice.clone()));
         let Some(rebuild) = rebuild else {
             let state = self.hand_over(ready, called, deadline)?;
             if let State::Serving { took, .. } = &state {
@@ -172,6 +171,13 @@ impl TenantHandle {
         ready.rebuilt = Some(rebuild);
         let made = Instant::now();
         self.hand_over(ready, made, made + PATIENCE)
+    }
+
+    /// A model of the folder that can serve this tenant.
+    pub(super) fn fitting(&self, artifact: [u8; 32]) -> Result<Fitting, Refused> {
+        let shape = self.opened_shape()?;
+        let found = models::fitting(&self.place, artifact, shape).map_err(Failed::Refused)?;
+        found.ok_or(Refused::UnknownModel)
     }
 
     pub(super) fn serving(&self, deadline: Instant) -> Result<Serving, Failed> {

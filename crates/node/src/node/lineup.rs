@@ -42,15 +42,14 @@ impl TenantHandle {
         deadline: Instant,
     ) -> Result<Moved, Refused> {
         let _alone = self.alone()?;
-        let shape = self.opened_shape()?;
-        let ready = models::ready(&self.place, artifact, shape, author).map_err(Failed::Refused)?;
-        let ready = ready.ok_or(Refused::UnknownModel)?;
+        let mut model = self.fitting(artifact)?.model;
+        model.warm();
         let challenge = Move::Challenge {
-            model: Box::new(ready.champion),
+            model: Box::new(model),
             share_ppm,
             levels,
         };
-        Ok(self.make_move(challenge, ready.author, deadline)?)
+        Ok(self.make_move(challenge, author, deadline)?)
     }
 
     /// A model leaves a place beside the champion, or comes back to none.

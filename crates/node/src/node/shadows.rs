@@ -6,8 +6,6 @@ use std::time::Instant;
 use super::TenantHandle;
 use super::activation::Refused;
 use super::lineup::Moved;
-use crate::models;
-use crate::request::Failed;
 use crate::shadow::Board;
 use crate::tenant::documents::Author;
 use crate::tenant::lineup::Move;
@@ -26,14 +24,12 @@ impl TenantHandle {
         deadline: Instant,
     ) -> Result<Moved, Refused> {
         let _alone = self.alone()?;
-        let shape = self.opened_shape()?;
-        let ready = models::ready(&self.place, artifact, shape, author).map_err(Failed::Refused)?;
-        let ready = ready.ok_or(Refused::UnknownModel)?;
+        let model = self.fitting(artifact)?.model;
         let shadow = Move::Shadow {
             artifact,
-            producer: ready.champion.voice().map(|voice| voice.producer),
+            producer: model.voice().map(|voice| voice.producer),
         };
-        Ok(self.make_move(shadow, ready.author, deadline)?)
+        Ok(self.make_move(shadow, author, deadline)?)
     }
 
     pub fn end_shadow(

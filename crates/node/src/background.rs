@@ -1,5 +1,6 @@
 //! Threads for what may take long and serves nobody: one for indexes of sealed segments and files that are let go,
-//! one for snapshots, one at a time for all tenants, and one for the watch over drift. They come after the threads that serve.
+//! one for snapshots, one at a time for all tenants, one for the watch over drift, and one that frees what has left. They
+//! come after the threads that serve.
 
 pub mod snapshot;
 
@@ -17,6 +18,7 @@ use thread_priority::{
 
 use crate::counters::Counters;
 use crate::retention::Retirement;
+use crate::tenant::Left;
 use crate::watch::Watched;
 use snapshot::Snapshot;
 
@@ -39,6 +41,7 @@ pub struct Background {
     /// Holds each watch once at most.
     watches: Sender<Arc<Watched>>,
     snapshots: SyncSender<Snapshot>,
+    left: Sender<Vec<Left>>,
 }
 
 impl Background {
@@ -57,10 +60,13 @@ impl Background {
                 watch.work();
             }
         })?;
+        let (left, unneeded) = channel::<Vec<Left>>();
+        spawn("ringfence-left", move || unneeded.iter().for_each(drop))?;
         Ok(Background {
             chores,
             watches,
             snapshots,
+            left,
         })
     }
 
@@ -72,6 +78,14 @@ impl Background {
     /// Where a watch says that it has something to do.
     pub fn watches(&self) -> Sender<Arc<Watched>> {
         self.watches.clone()
+    }
+
+    /// What is long to free, and nobody else is there to.
+    pub fn let_go(&self, left: Vec<Left>) {
+        // Without the thread it is freed here.
+        if !left.is_empty() {
+            let _ = self.left.send(left);
+        }
     }
 
     pub fn want(&self, snapshot: Snapshot) -> Wanted {

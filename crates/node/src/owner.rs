@@ -413,8 +413,10 @@ impl Owner {
             timeline.mark(Step::Committed);
             self.shared.counters.timed(timeline);
         }
-        if held.reply.send(held.answer).is_err() {
+        if let Err(unheard) = held.reply.send(held.answer) {
             self.shared.counters.abandoned.add(1);
+            let left = unheard.map_or(Vec::new(), Answer::into_left);
+            self.background.let_go(left);
         }
     }
 

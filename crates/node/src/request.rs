@@ -13,13 +13,14 @@ use tokio::sync::oneshot;
 use crate::guard::Urgency;
 use crate::journal::lookup::Found;
 use crate::mailbox::Level;
+use crate::tenant::Left;
 use crate::tenant::activation::{ReadyModel, Serving};
 use crate::tenant::around::{EntityView, Neighbourhood, Page};
 use crate::tenant::documents::{Author, Document, ListsView, RulesView};
 use crate::tenant::lineup::Move;
 use crate::tenant::serving::Linked;
 use crate::timeline::Timeline;
-use crate::{Accepted, Champion, Decided, NodeError};
+use crate::{Accepted, Decided, NodeError};
 
 #[derive(Debug)]
 pub enum Request {
@@ -97,13 +98,13 @@ pub enum Answer {
         policy_version: u32,
         /// How long no decision was taken for it.
         pause: Duration,
-        /// Models that have left: whoever asked drops them, and not the thread that decides.
-        left: Vec<Champion>,
+        /// Whoever asked drops it, and not the thread that decides.
+        left: Vec<Left>,
     },
     Moved {
         position: Position,
         lineup: Lineup,
-        left: Vec<Champion>,
+        left: Vec<Left>,
     },
     Decision(Box<Found>, Vec<Linked>),
     Decisions(Page),
@@ -163,6 +164,15 @@ impl Request {
 }
 
 impl Request {
+    /// What is long to free, of a request that nobody answers.
+    pub fn into_left(self) -> Vec<Left> {
+        match self {
+            Request::Activate(ready) => ready.into_left(),
+            Request::Move(Move::Challenge { model, .. }, _) => vec![Left::Model(model)],
+            _ => Vec::new(),
+        }
+    }
+
     /// The stamp of what becomes a record.
     pub fn received_at(&mut self) -> Option<&mut EventTime> {
         match self {
@@ -173,6 +183,16 @@ impl Request {
                 Some(&mut author.at)
             }
             _ => None,
+        }
+    }
+}
+
+impl Answer {
+    /// The same of an answer that nobody waits for.
+    pub fn into_left(self) -> Vec<Left> {
+        match self {
+            Answer::Activated { left, .. } | Answer::Moved { left, .. } => left,
+            _ => Vec::new(),
         }
     }
 }

@@ -21,6 +21,7 @@ use graph::Sample;
 use graph::sample::SampleParts;
 use log::LogOptions;
 
+use crate::channel::Rehearsal;
 use crate::guard::{Guard, Urgency};
 use crate::quota::Room;
 use crate::recovery::{self, Recovered};
@@ -38,6 +39,14 @@ pub struct Decided {
     pub duplicate: bool,
 }
 
+/// What was in service, or was to be, and is not any more. Freeing it takes long.
+#[derive(Debug)]
+pub enum Left {
+    Model(Box<Champion>),
+    /// What a channel was made with: a state of its own.
+    Rehearsal(Box<Rehearsal>),
+}
+
 #[derive(Debug)]
 pub struct Tenant {
     place: Place,
@@ -45,8 +54,8 @@ pub struct Tenant {
     engine: Engine,
     champion: Option<Champion>,
     challenger: Option<Champion>,
-    /// Models that have left service, for somebody else to drop.
-    left: Vec<Champion>,
+    /// For somebody else to drop.
+    left: Vec<Left>,
     sample: Sample,
     label_delay: Option<Span>,
     timeline: Option<Arc<Timeline>>,

@@ -19,6 +19,7 @@ use model::calibration::Calibration;
 use model::producer::Producer;
 use ringfence_node::guard::Urgency;
 use ringfence_node::mailbox::Level;
+use ringfence_node::tenant::Left;
 use ringfence_node::tenant::documents::Author;
 use ringfence_node::tenant::lineup::{LineupError, Move};
 use ringfence_node::{Champion, NodeError, Place, Tenant};
@@ -113,6 +114,16 @@ impl Bench {
             deadline: None,
         };
         self.tenant.decide_in_time(event, urgency).unwrap().decision
+    }
+
+    /// Models that somebody else is to drop.
+    fn left(&mut self) -> Vec<[u8; 32]> {
+        let left = self.tenant.take_left().into_iter();
+        left.filter_map(|it| match it {
+            Left::Model(model) => Some(model.artifact()),
+            Left::Rehearsal(_) => None,
+        })
+        .collect()
     }
 
     fn reopen(&mut self) -> Vec<String> {
@@ -253,19 +264,15 @@ fn another_champion_takes_what_it_was_and_another_channel_ends_the_challenger() 
     assert!(bench.tenant.challenger().is_none());
     assert_eq!(bench.tenant.engine().lineup().challenger(), None);
     // The champion before, and the challenger that is the champion now.
-    let left: Vec<[u8; 32]> = bench
-        .tenant
-        .take_left()
-        .iter()
-        .map(Champion::artifact)
-        .collect();
+    let left = bench.left();
     assert_eq!(left, [bench.model(&ours).artifact(), challenger]);
 
     bench.challenge(&plain(0.5), SHARE, Levels::ALL).unwrap();
     let spoken = bench.model(&speaking(plain(3.0), 0.0)).artifact();
     bench.tenant.activate(spoken).unwrap();
     assert!(bench.tenant.challenger().is_none());
-    assert_eq!(bench.tenant.take_left().len(), 2);
+    // What its producer said was made with a state of its own, and that is no model.
+    assert_eq!(bench.tenant.take_left().len(), 3);
 }
 
 #[test]
@@ -297,9 +304,16 @@ fn what_may_not_serve_beside_the_champion_is_refused_and_changes_nothing() {
         (plain(3.0), 0, "share"),
         (plain(3.0), 1_000_001, "share"),
     ];
+    bench.left();
     for (at, (artifact, share, code)) in refused.iter().enumerate() {
         let error = bench.challenge(artifact, *share, Levels::ALL).unwrap_err();
         assert_eq!(error.code(), *code, "case {at}: {error}");
+        // The thread that decides frees none of them.
+        assert_eq!(
+            bench.left(),
+            [bench.model(artifact).artifact()],
+            "case {at}"
+        );
     }
     let own = artifact_of(&bench, &champion);
     let other = artifact_of(&bench, &plain(4.0));

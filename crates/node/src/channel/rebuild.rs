@@ -15,7 +15,7 @@ use crate::{History, NodeError, Place};
 #[derive(Debug)]
 pub struct Rebuild {
     producer: [u8; 32],
-    rehearsal: Rehearsal,
+    rehearsal: Box<Rehearsal>,
     /// Of the first event that was scored.
     first: Option<Position>,
     scores: Vec<u16>,
@@ -25,7 +25,11 @@ impl Rebuild {
     pub fn new(schema: &Schema, voice: Voice) -> Rebuild {
         Rebuild {
             producer: voice.producer,
-            rehearsal: Rehearsal::new(schema, Some(voice.speaker), SampleParts::Tabular),
+            rehearsal: Box::new(Rehearsal::new(
+                schema,
+                Some(voice.speaker),
+                SampleParts::Tabular,
+            )),
             first: None,
             scores: Vec::new(),
         }
@@ -74,12 +78,13 @@ impl Rebuild {
         }
     }
 
-    /// What was said up to the next record.
-    pub(crate) fn into_scores(self) -> Scores {
-        Scores {
+    /// What was said up to the next record, and the state that it was said in.
+    pub(crate) fn into_scores(self) -> (Scores, Box<Rehearsal>) {
+        let scores = Scores {
             first: self.first.unwrap_or(self.next()),
             scores: self.scores,
-        }
+        };
+        (scores, self.rehearsal)
     }
 }
 
@@ -112,7 +117,8 @@ pub fn renew(place: &Place, mut progress: impl FnMut(u64, u64)) -> Result<usize,
             voice.ok_or_else(|| other("unknown, its model holds another producer".into()))?;
         let mut rebuild = Rebuild::new(history.schema(), voice);
         rebuild.catch_up(place, *position, &mut progress)?;
-        let written = rebuild.into_scores().write(place, *producer, *position)?;
+        let (said, _) = rebuild.into_scores();
+        let written = said.write(place, *producer, *position)?;
         if written != *sha256 {
             return Err(other(crate::place::hex(&written)));
         }

@@ -25,17 +25,18 @@ impl Owner {
         self.shared.owner.begin(Doing::of(&letter.request));
         if letter.reply.is_closed() {
             counters.abandoned.add(1);
+            self.background.let_go(letter.request.into_left());
             return Ok(());
         }
         let now = self.settings.clock.instant();
         if letter.deadline <= now {
             counters.expired.add(1);
-            self.refuse(letter.reply, Failed::Expired);
+            self.refuse(letter, Failed::Expired);
             return Ok(());
         }
         if self.retry_at.is_some() && (self.tenant.is_none() || letter.request.writes()) {
             let status = self.shared.status().unwrap_or(NotServing::Starting);
-            self.refuse(letter.reply, Failed::NotServing(status));
+            self.refuse(letter, Failed::NotServing(status));
             return Ok(());
         }
         let switches = matches!(letter.request, Request::Activate(_));
@@ -43,12 +44,12 @@ impl Owner {
         // A channel's last records are read from the log, so all of it must be there.
         if switches && let Err(error) = self.await_disk() {
             let failed = Failed::Storage(error.to_string());
-            self.refuse(letter.reply, failed);
+            self.refuse(letter, failed);
             return Err(Left::Disk(error));
         }
         let timed = self.timed(&mut letter, now);
         let Some(tenant) = &mut self.tenant else {
-            self.refuse(letter.reply, Failed::NotServing(NotServing::Starting));
+            self.refuse(letter, Failed::NotServing(NotServing::Starting));
             return Ok(());
         };
         tenant.timed_by(timed.timeline.clone());
@@ -67,6 +68,9 @@ impl Owner {
             timeline.mark(Step::Recorded);
         }
         counters.rules_read.set(tenant.engine().rules_read());
+        if answered.is_err() {
+            self.background.let_go(tenant.take_left());
+        }
         match answered {
             Ok(mut answer) => {
                 let paused = switches.then(|| now.elapsed());
@@ -117,8 +121,9 @@ impl Owner {
     }
 
     /// Of a letter whose turn did not come.
-    fn refuse(&mut self, reply: Reply, failed: Failed) {
-        self.reply(reply, Err(failed), Timed::default());
+    fn refuse(&mut self, letter: Letter, failed: Failed) {
+        self.background.let_go(letter.request.into_left());
+        self.reply(letter.reply, Err(failed), Timed::default());
     }
 
     /// Sends the answer, or keeps it until what it could see is on disk.

@@ -6,9 +6,9 @@ use engine::policy::keep_draw;
 use event::record::{Activation, Channel, ConfigSection, Record, ServingPart};
 use event::{EventTime, Position};
 
-use super::Tenant;
 use super::documents::Author;
 use super::lineup::{LineupError, check_author};
+use super::{Left, Tenant};
 use crate::channel::{Rebuild, Scores, Voice};
 use crate::place::hex;
 use crate::{Champion, NodeError};
@@ -22,6 +22,14 @@ pub struct ReadyModel {
     pub author: Author,
     /// What its producer says of the log so far, where that has to be made anew.
     pub rebuilt: Option<Rebuild>,
+}
+
+impl ReadyModel {
+    pub fn into_left(self) -> Vec<Left> {
+        let rehearsal = self.rebuilt.map(|it| Left::Rehearsal(it.into_scores().1));
+        let model = Left::Model(Box::new(self.champion));
+        [Some(model), rehearsal].into_iter().flatten().collect()
+    }
 }
 
 /// What serves as of a position of the log.
@@ -121,6 +129,20 @@ impl Tenant {
     /// can be stopped for.
     pub fn enter_service(&mut self, ready: ReadyModel) -> Result<Position, NodeError> {
         // Before anything is written: model and policy enter together, or not at all.
+        if let Err(error) = self.check_ready(&ready) {
+            self.left.extend(ready.into_left());
+            return Err(error);
+        }
+        let position = self.switch(ready.champion, ready.rebuilt, &ready.author)?;
+        if let Some(policy) = &ready.policy {
+            // A model brings thresholds; who passes unasked is not its to say.
+            let policy = keep_draw(policy, self.engine.body_of(ConfigSection::Policy));
+            self.set_document(ConfigSection::Policy, &policy, &ready.author, None)?;
+        }
+        Ok(position)
+    }
+
+    fn check_ready(&mut self, ready: &ReadyModel) -> Result<(), NodeError> {
         self.check_room_for_report()?;
         check_author(&ready.author)?;
         self.check_not_retired(&ready.champion)?;
@@ -135,13 +157,7 @@ impl Tenant {
                 return Err(NodeError::ChannelBehind { left });
             }
         }
-        let position = self.switch(ready.champion, ready.rebuilt, &ready.author)?;
-        if let Some(policy) = &ready.policy {
-            // A model brings thresholds; who passes unasked is not its to say.
-            let policy = keep_draw(policy, self.engine.body_of(ConfigSection::Policy));
-            self.set_document(ConfigSection::Policy, &policy, &ready.author, None)?;
-        }
-        Ok(position)
+        Ok(())
     }
 
     fn switch(
@@ -176,7 +192,8 @@ impl Tenant {
             self.engine.adopt_channel(said.first, &said.scores);
         }
         self.watch_model(champion.watched(), Position(position.0 + 1))?;
-        self.left.extend(self.champion.replace(champion));
+        let former = self.champion.replace(champion);
+        self.left.extend(former.map(|it| Left::Model(Box::new(it))));
         self.follow_lineup();
         Ok(position)
     }
@@ -188,7 +205,8 @@ impl Tenant {
         rebuild.catch_up(&self.place, end, |_, _| {})?;
         debug_assert_eq!(rebuild.next(), end);
         let producer = rebuild.producer();
-        let said = rebuild.into_scores();
+        let (said, rehearsal) = rebuild.into_scores();
+        self.left.push(Left::Rehearsal(rehearsal));
         let scores = said.write(&self.place, producer, end)?;
         Ok((Channel::Rebuilt { producer, scores }, said))
     }

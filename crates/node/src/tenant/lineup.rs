@@ -5,8 +5,8 @@ use event::Position;
 use event::record::{Activation, Channel, Config, Levels, Record, ServingPart};
 use thiserror::Error;
 
-use super::Tenant;
 use super::documents::Author;
+use super::{Left, Tenant};
 use crate::place::hex;
 use crate::{Champion, NodeError};
 
@@ -103,8 +103,20 @@ const WHOLE: u32 = 1_000_000;
 impl Tenant {
     /// Changes who serves beside the champion; refused with nothing changed.
     pub fn make_move(&mut self, wanted: Move, author: &Author) -> Result<Position, NodeError> {
+        let moved = self.record(&wanted, author);
+        if let Move::Challenge { model, .. } = wanted {
+            let left = match moved {
+                Ok(_) => self.challenger.replace(*model).map(Box::new),
+                Err(_) => Some(model),
+            };
+            self.left.extend(left.map(Left::Model));
+        }
+        moved
+    }
+
+    fn record(&mut self, wanted: &Move, author: &Author) -> Result<Position, NodeError> {
         check_author(author)?;
-        let (part, artifact, share_ppm) = match &wanted {
+        let (part, artifact, share_ppm) = match wanted {
             Move::Challenge {
                 model, share_ppm, ..
             } => (ServingPart::Challenger, model.artifact(), *share_ppm),
@@ -114,30 +126,22 @@ impl Tenant {
             Move::Retire { artifact } => (ServingPart::Retired, *artifact, WHOLE),
             Move::Reinstate { artifact } => (ServingPart::Retired, *artifact, 0),
         };
+        let at = self.journal.newest().max(author.at);
         let mut activation = Activation {
             author: CompactString::from(&author.name),
             why: CompactString::from(&author.why),
-            ..Activation::new(
-                self.journal.newest().max(author.at),
-                part,
-                artifact,
-                share_ppm,
-            )
+            ..Activation::new(at, part, artifact, share_ppm)
         };
         match wanted {
             Move::Challenge { model, levels, .. } => {
-                activation.channel = self.check_challenger(&model, share_ppm)?;
-                activation.levels = levels;
-                self.check_room_for_report()?;
-                let position = self.append(Record::Activation(activation))?;
-                self.left.extend(self.challenger.replace(*model));
-                return Ok(position);
+                activation.channel = self.check_challenger(model, share_ppm)?;
+                activation.levels = *levels;
             }
             Move::Shadow { producer, .. } => {
                 if let Some(since) = self.shadow_since(&artifact) {
                     return Ok(since);
                 }
-                activation.channel = self.check_shadow(&artifact, producer)?;
+                activation.channel = self.check_shadow(&artifact, *producer)?;
             }
             Move::Retire { .. } => self.check_retiring(&artifact)?,
             Move::Withdraw { .. } | Move::EndShadow { .. } | Move::Reinstate { .. } => {
@@ -183,13 +187,14 @@ impl Tenant {
     pub(super) fn follow_lineup(&mut self) {
         let named = self.engine.lineup().challenger().map(|it| it.artifact);
         if self.challenger.as_ref().map(Champion::artifact) != named {
-            self.left.extend(self.challenger.take());
+            self.left
+                .extend(self.challenger.take().map(|it| Left::Model(Box::new(it))));
         }
     }
 
-    /// Models that have left service since this was asked last. Dropping one frees megabytes: not on the thread that
+    /// What has left since this was asked last. Dropping it frees megabytes, or gigabytes: not on the thread that
     /// decides.
-    pub fn take_left(&mut self) -> Vec<Champion> {
+    pub fn take_left(&mut self) -> Vec<Left> {
         std::mem::take(&mut self.left)
     }
 }

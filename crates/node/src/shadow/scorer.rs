@@ -65,13 +65,15 @@ impl Scorer {
     pub fn run(mut self) {
         let mut nap = NAP;
         while !self.intake.closed.load(Ordering::Acquire) {
-            self.follow();
             match self.intake.full.try_recv() {
                 Ok(handed) => {
                     nap = NAP;
+                    // Now, so that who had entered when it was handed over scores it.
+                    self.follow();
                     self.score(handed);
                 }
                 Err(TryRecvError::Empty) => {
+                    self.follow();
                     thread::sleep(nap);
                     nap = (nap * 2).min(NAP_MAX);
                 }

@@ -2,6 +2,7 @@
 
 pub mod activation;
 mod erase;
+pub mod kept;
 pub mod lineup;
 pub mod schema;
 pub mod shadows;

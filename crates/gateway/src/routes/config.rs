@@ -6,7 +6,7 @@ use desk::audit::{Exchange, carry};
 use event::Schema;
 use event::schema::{AmountRule, Domain};
 use node::Place;
-use node::node::schema::PolicyFate;
+use node::node::kept::{Fate, Fates};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::task::spawn_blocking;
@@ -94,15 +94,31 @@ pub async fn set_schema(call: Call) -> Result<Response<Body>, Problem> {
         set.map_err(Problem::from)
     });
     let set = set.await.map_err(Problem::internal)??;
-    let (policy, reason) = match &set.policy {
-        PolicyFate::Kept => ("kept", None),
-        PolicyFate::Reset { reason } => ("reset", Some(reason)),
+    let told = |fate: &Fate| match fate {
+        Fate::Kept => ("kept", None),
+        Fate::Reset { reason } => ("reset", Some(reason.clone())),
     };
+    let Fates {
+        policy,
+        rates,
+        rules,
+        lists_dropped,
+    } = &set.fates;
+    let (policy, policy_reason) = told(policy);
+    let (rates, rates_reason) = told(rates);
+    let (rules, rules_reason) = told(rules);
+    let dropped = lists_dropped.iter();
+    let dropped = dropped.map(|(list, reason)| json!({ "list": list, "reason": reason }));
     let body = json!({
         "hash": set.hash.hex(),
         "changed": set.changed,
         "policy": policy,
-        "policy_reason": reason,
+        "policy_reason": policy_reason,
+        "rates": rates,
+        "rates_reason": rates_reason,
+        "rules": rules,
+        "rules_reason": rules_reason,
+        "lists_dropped": dropped.collect::<Vec<_>>(),
     });
     Ok(json_body(StatusCode::OK, &body))
 }

@@ -12,13 +12,13 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use engine::Policy;
 use event::Schema;
-use event::record::{Config, ConfigSection, Record};
+use event::record::{Config, Record};
 use event::schema::SchemaHash;
 use log::LogOptions;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
+use super::kept::{Fates, keep};
 use super::{ManageError, Node};
 use crate::request::Failed;
 use crate::{History, Journal, NodeError, Place, Tenant};
@@ -32,20 +32,12 @@ pub struct Reschemed {
     pub hash: SchemaHash,
     /// False: the tenant has this schema already.
     pub changed: bool,
-    pub policy: PolicyFate,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PolicyFate {
-    /// The one that was in force is.
-    Kept,
-    /// The tenant has the policy of a new one.
-    Reset { reason: String },
+    pub fates: Fates,
 }
 
 impl Node {
-    /// Gives a tenant another schema, as long as it has no events. It keeps its policy where that fits; models are
-    /// of one schema and go with the old one. `furnish` as in [`Node::create`].
+    /// Gives a tenant another schema, as long as it has no events. It keeps its policy, rates, lists and rules
+    /// where they fit; models are of one schema and go with the old one. `furnish` as in [`Node::create`].
     pub fn set_schema(
         &self,
         name: &str,
@@ -67,7 +59,7 @@ impl Node {
             return Ok(Reschemed {
                 hash: held.hash(),
                 changed: false,
-                policy: PolicyFate::Kept,
+                fates: Fates::KEPT,
             });
         }
         if serving.newest_event.is_some() {
@@ -90,7 +82,7 @@ impl Node {
         Ok(Reschemed {
             hash: given.hash(),
             changed: true,
-            policy: done?,
+            fates: done?,
         })
     }
 }
@@ -136,56 +128,40 @@ fn replace(
     configs: &[Config],
     options: LogOptions,
     furnish: impl FnOnce(&Place) -> Result<(), NodeError>,
-) -> Result<PolicyFate, NodeError> {
+) -> Result<Fates, NodeError> {
     let staging = data.join(format!("{STAGING}{name}"));
     if staging.exists() {
         clear(data, &staging)?;
     }
     let (place, staged) = (Place::new(data, name)?, Place::new(&staging, name)?);
-    let built = build(&staged, text, configs, options, furnish).and_then(|fate| {
+    let built = build(&staged, text, configs, options, furnish).and_then(|fates| {
         for folder in [staged.root(), &staging, data] {
             sync(folder)?;
         }
         renameat_with(CWD, staged.root(), CWD, place.root(), RenameFlags::EXCHANGE)
             .map_err(|error| io("exchange", staged.root())(error.into()))?;
         sync(&staging)?;
-        Ok(fate)
+        Ok(fates)
     });
     // The old one, or what could not be finished.
     let cleared = clear(data, &staging);
-    let fate = built?;
+    let fates = built?;
     cleared?;
-    Ok(fate)
+    Ok(fates)
 }
 
-/// A tenant as [`Node::create`] makes it, with the policy that was in force where it fits.
+/// A tenant as [`Node::create`] makes it, with what was in force where it fits.
 fn build(
     staged: &Place,
     text: &str,
     configs: &[Config],
     options: LogOptions,
     furnish: impl FnOnce(&Place) -> Result<(), NodeError>,
-) -> Result<PolicyFate, NodeError> {
+) -> Result<Fates, NodeError> {
     drop(Journal::create(staged, text, options.clone())?);
     furnish(staged)?;
     let (mut tenant, _) = Tenant::open(staged, options, |_, _| {})?;
-    let mut policies = configs.iter().rev();
-    let Some(held) = policies.find(|it| it.section == ConfigSection::Policy) else {
-        if tenant.engine().body_of(ConfigSection::Policy).is_empty() {
-            return Ok(PolicyFate::Kept);
-        }
-        let reason = "none had been set, and the new tenant's model has one".to_owned();
-        return Ok(PolicyFate::Reset { reason });
-    };
-    if let Err(error) = Policy::parse(&held.body, tenant.schema()) {
-        let reason = error.to_string();
-        return Ok(PolicyFate::Reset { reason });
-    }
-    if tenant.engine().body_of(ConfigSection::Policy) != held.body {
-        tenant.set_policy(&held.body, &held.author)?;
-        tenant.commit()?;
-    }
-    Ok(PolicyFate::Kept)
+    keep(&mut tenant, configs)
 }
 
 /// Removes what an exchange left, once the exchange is sure to last.

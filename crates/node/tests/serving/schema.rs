@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use event::Schema;
+use lists::{Change, Definition, Effect, Form, NewItem, Value};
 use log::LogOptions;
-use ringfence_node::node::schema::{PolicyFate, Reschemed};
+use ringfence_node::node::kept::{Fate, Fates};
+use ringfence_node::node::schema::Reschemed;
 use ringfence_node::node::{ManageError, Node};
 use ringfence_node::request::{Answer, Failed, NotServing, Request};
 use ringfence_node::{NodeError, Place, Tenant};
@@ -61,7 +63,7 @@ fn a_tenant_without_events_gets_another_schema_and_keeps_its_policy() {
     let expected = |changed| Reschemed {
         hash,
         changed,
-        policy: PolicyFate::Kept,
+        fates: Fates::KEPT,
     };
     assert_eq!(done, expected(true));
     assert_eq!(policy(&desk), THRESHOLDS);
@@ -88,11 +90,115 @@ fn a_policy_that_does_not_fit_is_reset_with_the_reason() {
         &format!("{THRESHOLDS}[event_types.transfer]\nchallenge = 4\nreview = 5\ndecline = 6\n"),
     );
     let done = set(desk.node(), OTHER).unwrap();
-    let PolicyFate::Reset { reason } = done.policy else {
+    let Fate::Reset { reason } = done.fates.policy else {
         panic!("{done:?}")
     };
     assert!(reason.contains("transfer"), "{reason}");
     assert_eq!(policy(&desk), "");
+}
+
+fn set_section(desk: &Desk, section: ConfigSection, body: &str) {
+    let request = Request::SetDocument {
+        section,
+        body: body.to_owned(),
+        author: "ann".into(),
+        expected: None,
+    };
+    ask(&desk.tenant("acme"), request).unwrap();
+}
+
+fn list(on: &str, name: &str, items: &[(&str, Option<i64>)]) -> Vec<Change> {
+    let (name, on) = (name.to_owned(), on.to_owned());
+    let list = name.clone();
+    let definition = Definition {
+        name,
+        on,
+        form: Form::Text { fold: false },
+        effect: Effect::Watch,
+    };
+    let items = items.iter().map(|(value, expires)| NewItem {
+        value: Value::Text((*value).to_owned()),
+        expires: *expires,
+        reason: "seen".to_owned(),
+    });
+    let items = items.collect();
+    vec![Change::Create(definition), Change::Put { list, items }]
+}
+
+#[test]
+fn rules_rates_and_lists_are_kept_as_far_as_they_fit() {
+    let mut desk = Desk::new();
+    let soon = ringfence_node::clock::now().unwrap().millis() + 3_600_000;
+    let kept = list("account", "known", &[("ann", None), ("bob", Some(soon))]);
+    for change in kept
+        .into_iter()
+        .chain(list("device", "stolen", &[("d1", None)]))
+    {
+        let body = change.encode().unwrap();
+        set_section(&desk, ConfigSection::Lists, &body);
+    }
+    set_section(&desk, ConfigSection::Rates, "USD = 0.5\n");
+    let rules = "[[rules]]\nid = \"a\"\nstatus = \"active\"\ndecision = \"review\"\nwhen = 'on_list(\"known\", account.id)'\n";
+    set_section(&desk, ConfigSection::Rules, rules);
+    let done = set(desk.node(), OTHER).unwrap();
+    assert_eq!(
+        (&done.fates.rates, &done.fates.rules),
+        (&Fate::Kept, &Fate::Kept)
+    );
+    let [(dropped, reason)] = &done.fates.lists_dropped[..] else {
+        panic!("{done:?}")
+    };
+    assert!(dropped == "stolen" && reason.contains("device"), "{reason}");
+    desk.restart();
+    let told = |section| match ask(&desk.tenant("acme"), Request::Document(section)).unwrap() {
+        Answer::Document(document) => document.body,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(told(ConfigSection::Rules), rules);
+    assert_eq!(told(ConfigSection::Rates), "USD = 0.5\n");
+    let Answer::Lists(view) = ask(&desk.tenant("acme"), Request::Lists).unwrap() else {
+        panic!("no lists")
+    };
+    let names: Vec<&str> = view
+        .lists
+        .definitions()
+        .map(|it| it.name.as_str())
+        .collect();
+    assert_eq!(names, ["known"]);
+    let items = view.lists.iter("known", soon - 1);
+    let mut items: Vec<_> = items
+        .map(|it| {
+            (
+                it.value.to_string(),
+                it.expires,
+                it.reason().to_owned(),
+                it.author().to_owned(),
+            )
+        })
+        .collect();
+    items.sort();
+    let item = |value: &str, expires| {
+        (
+            value.to_owned(),
+            expires,
+            "seen".to_owned(),
+            "ann".to_owned(),
+        )
+    };
+    assert_eq!(items, [item("ann", None), item("bob", Some(soon))]);
+
+    // Rules that name what is gone are gone too, and say why.
+    set_section(
+        &desk,
+        ConfigSection::Rules,
+        &rules.replace("account.id", "terminal.id"),
+    );
+    let back = set(desk.node(), SCHEMA).unwrap();
+    let Fate::Reset { reason } = &back.fates.rules else {
+        panic!("{back:?}")
+    };
+    assert!(reason.contains("terminal.id"), "{reason}");
+    assert_eq!(back.fates.lists_dropped, []);
 }
 
 /// As where the new tenant comes with a model and its thresholds.
@@ -106,8 +212,8 @@ fn a_policy_that_nobody_had_set_is_not_said_to_be_kept() {
     };
     let node = desk.node();
     let done = node.set_schema("acme", OTHER, furnish, Instant::now() + SOON);
-    let fate = done.unwrap().policy;
-    assert!(matches!(fate, PolicyFate::Reset { .. }), "{fate:?}");
+    let fate = done.unwrap().fates.policy;
+    assert!(matches!(fate, Fate::Reset { .. }), "{fate:?}");
     assert_eq!(policy(&desk), THRESHOLDS);
 }
 

@@ -296,8 +296,13 @@ fn the_trail_and_settings_of_casework_survive_another_schema() {
         RULES,
     );
     let rules = entries(&mut client, "&action=rules.set");
-    assert_eq!(rules.len(), 2);
-    assert_eq!(rules[1]["before"], Value::Null, "the new log had none");
+    assert_eq!(rules.len(), 3, "the first was kept");
+    assert_eq!(
+        (&rules[1]["before"], &rules[1]["after"]),
+        (&Value::Null, &json!(RULES))
+    );
+    assert_eq!(rules[1]["why"], "kept under another schema: first");
+    assert_eq!(rules[2]["before"], RULES);
 
     // Another base currency: casework begins anew, and says so.
     let dollars = HANDBOOK.replacen("base_currency = \"EUR\"", "base_currency = \"USD\"", 1);

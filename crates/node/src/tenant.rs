@@ -62,6 +62,8 @@ pub struct Tenant {
     guard: Option<Guard>,
     challenger_guard: Option<Guard>,
     shadows: Option<shadows::Shadows>,
+    /// Since when what becomes of rules is counted.
+    rules_since: EventTime,
     watch: Option<Watch>,
     watch_helper: Option<Helper>,
     pub(crate) room: Option<Room>,
@@ -106,6 +108,7 @@ impl Tenant {
         recovered.warnings.append(&mut told);
         let mut tenant = Tenant {
             place: place.clone(),
+            rules_since: journal.newest(),
             journal,
             engine,
             champion: None,

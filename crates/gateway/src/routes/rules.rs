@@ -99,7 +99,11 @@ async fn told(call: &Call, set: Option<Document>) -> Result<Response<Body>, Prob
             "the owner gave the answer to another request",
         ));
     };
-    let RulesView { document, tallies } = *view;
+    let RulesView {
+        document,
+        since,
+        tallies,
+    } = *view;
     let (document, tallies) = match set {
         Some(set) if set.version != document.version => (set, Vec::new()),
         _ => (document, tallies),
@@ -113,6 +117,7 @@ async fn told(call: &Call, set: Option<Document>) -> Result<Response<Body>, Prob
     // Rule and tally stand in the order of the document.
     for (rule, (_, tally)) in rules.as_array_mut().into_iter().flatten().zip(&tallies) {
         rule["counts"] = json!({
+            "since": since,
             "matched": tally.matched,
             "missing": tally.missing,
             "errors": tally.errors,

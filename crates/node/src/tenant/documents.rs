@@ -43,10 +43,12 @@ pub struct Document {
     pub body: String,
 }
 
-/// The rules in force, and what became of each since they were set or the process began.
+/// The rules in force, and what became of each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RulesView {
     pub document: Document,
+    /// When it began to be counted, by the log's time: these rules were set, or the process began, whichever is later.
+    pub since: EventTime,
     /// In the order of the document.
     pub tallies: Vec<(String, RuleTally)>,
 }
@@ -101,9 +103,13 @@ impl Tenant {
             body: body.to_owned(),
         };
         let position = self.append(Record::Config(config))?;
-        if section == ConfigSection::Drift {
-            let watched = self.champion.as_ref().and_then(Champion::watched);
-            self.watch_model(watched, Position(position.0 + 1))?;
+        match section {
+            ConfigSection::Drift => {
+                let watched = self.champion.as_ref().and_then(Champion::watched);
+                self.watch_model(watched, Position(position.0 + 1))?;
+            }
+            ConfigSection::Rules => self.rules_since = at,
+            _ => {}
         }
         Ok(position)
     }
@@ -172,6 +178,7 @@ impl Tenant {
         let rules = self.engine.judge().rule_tallies();
         RulesView {
             document: self.document(ConfigSection::Rules),
+            since: self.rules_since,
             tallies: rules
                 .map(|(rule, tally)| (rule.id.clone(), tally))
                 .collect(),

@@ -3,9 +3,9 @@
 use std::fmt::Write;
 
 use engine::ReadRules;
-use event::EventTime;
 use event::codec::BODY_BYTES_MAX;
 use event::record::{Config, ConfigSection};
+use event::{Event, EventTime, Span};
 use ringfence_node::node::TenantHandle;
 use ringfence_node::request::{Answer, Failed, Request};
 use ringfence_node::tenant::documents::Author;
@@ -148,4 +148,40 @@ fn a_document_is_as_long_as_a_record_holds_and_no_longer() {
     drop(tenant);
     desk.restart();
     assert_eq!(held(&desk), before);
+}
+
+/// What is not in the log is counted since the rules were set, or the process began, and says since when.
+#[test]
+fn counts_of_rules_say_since_when() {
+    let mut desk = Desk::new();
+    let view = |desk: &Desk| match ask(&desk.tenant("acme"), Request::Rules) {
+        Ok(Answer::Rules(view)) => (view.since, view.tallies[0].1.missing),
+        other => panic!("{other:?}"),
+    };
+    let set_at = EventTime::parse_iso("2026-03-01T00:00:00Z").unwrap();
+    let body =
+        "[[rules]]\nid = \"r\"\nstatus = \"active\"\nscore_add = 1\nwhen = 'channel == \"web\"'\n";
+    let set = Request::SetDocument {
+        section: ConfigSection::Rules,
+        body: body.to_owned(),
+        author: Author {
+            at: set_at,
+            ..Author::from("ann")
+        },
+        expected: None,
+    };
+    ask(&desk.tenant("acme"), set).unwrap();
+    for number in 1..3 {
+        decide(&desk.tenant("acme"), payment(number)).unwrap();
+    }
+    assert_eq!(view(&desk), (set_at, 2));
+    let later = Event {
+        event_timestamp: set_at.plus(Span::days(1)),
+        received_at: set_at.plus(Span::days(1)),
+        ..payment(3)
+    };
+    decide(&desk.tenant("acme"), later).unwrap();
+    assert_eq!(view(&desk), (set_at, 3));
+    desk.restart();
+    assert_eq!(view(&desk), (set_at.plus(Span::days(1)), 0));
 }

@@ -86,7 +86,10 @@ fn counted(rule: &Value) -> String {
     let text = |name: &str| rule[name].as_str().unwrap_or_default().to_owned();
     let errors = number(&live["errors"]).max(number(&counts["errors"]));
     let (id, status, missing) = (text("id"), text("status"), number(&counts["missing"]));
-    format!("{id} ({status}): held {held}, {precision}; {errors} errors, {missing} missing")
+    let since = counts["since"].as_str().unwrap_or("the start");
+    format!(
+        "{id} ({status}): held {held}, {precision}; {errors} errors, {missing} missing since {since}"
+    )
 }
 
 fn set(cli: &Cli, target: &mut Target, section: ConfigSection, file: &Path) -> Result<()> {

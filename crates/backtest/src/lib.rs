@@ -1,5 +1,5 @@
 //! Backtests: a stored window decided again by other rules or another policy, beside those in force; and models
-//! compared on what they said of one ([`models`]).
+//! compared on what they said of one ([`models`]), or judged by the labels of the days that they decided ([`decay`]).
 //!
 //! The log is replayed through the same engine that serves ([`replay`]), so that a rule sees what it would have seen:
 //! the graph as it stood, labels known by then, lists as they were in force. Two judges decide each event on one
@@ -19,6 +19,9 @@ pub mod report;
 pub mod advise;
 
 pub mod models;
+
+pub mod decay;
+pub mod metrics;
 
 mod error;
 

@@ -14,6 +14,8 @@ mod side;
 
 mod beside;
 
+pub mod worth;
+
 pub mod overlap;
 
 pub mod draws;

@@ -10,6 +10,7 @@ use axum::extract::{RawPathParams, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri, header};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use axum::{RequestExt, http::request::Parts};
+use backtest::decay::Decay;
 use desk::Desk;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use meters::Registry;
@@ -67,6 +68,8 @@ pub struct Process {
     pub webhooks: Arc<Deliverer>,
     /// Sees to retrains.
     pub steward: Arc<Steward>,
+    /// Judges models by the labels of what they decided.
+    pub decay: Arc<Decay>,
     /// What the allocator counts, as JSON.
     pub allocator: fn() -> Option<String>,
     /// `None`: no spans are made.

@@ -48,6 +48,7 @@ pub fn families() -> Vec<&'static Family> {
     all.extend(node::metrics::families());
     all.extend(desk::metrics::families());
     all.extend(steward::metrics::families());
+    all.extend(backtest::metrics::families());
     all.extend(webhooks::metrics::families());
     all
 }
@@ -183,6 +184,9 @@ pub fn text(app: &App, format: Format) -> String {
     let tallies = app.process.steward.tallies();
     let tallies = tallies.iter().map(|(name, tally)| (name.clone(), tally));
     steward::metrics::write(&mut out, &traffic.names.group(tallies));
+    let decay = app.process.decay.all();
+    let decay = decay.iter().map(|(name, told)| (name.clone(), told));
+    backtest::metrics::write(&mut out, &traffic.names.group(decay));
     webhooks::metrics::write(&mut out, &app.process.webhooks);
     app.process.meters.write(&mut out);
     out.end()

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use backtest::decay::Decay;
 use desk::Desk;
 use desk::desk::Tell;
 use event::EventTime;
@@ -154,6 +155,7 @@ pub fn app(node: Arc<Node>, tell: Tell, note: fn(&Note)) -> App {
         webhooks: Arc::new(webhooks::Deliverer::start(silent(), host).unwrap()),
         notes: Arc::new(Notes::new(NoteLevel::Error, note)),
         steward: Arc::new(steward::Steward::new(node.clone(), off(), nobody())),
+        decay: Arc::new(Decay::start(node.clone(), Box::new(|text| panic!("{text}"))).unwrap()),
         allocator: || None,
         meters: meters::Registry::default(),
         tracing: None,

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result};
+use backtest::decay::Decay;
 use desk::Desk;
 use event::EventTime;
 use gateway::admin;
@@ -68,6 +69,7 @@ pub fn run(cli: &Cli, args: &ServeArgs) -> Result<ExitCode> {
     let recent = Arc::new(Recent::new(sampling));
     let webhooks = Arc::new(deliverer(&config, &node, &notes)?);
     let steward = Arc::new(steward(cli, &config, &node, &notes)?);
+    let decay = Arc::new(decay(&node, &notes)?);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.listen.threads)
         .thread_name("ringfence-http")
@@ -81,6 +83,7 @@ pub fn run(cli: &Cli, args: &ServeArgs) -> Result<ExitCode> {
         notes: notes.clone(),
         webhooks: webhooks.clone(),
         steward: steward.clone(),
+        decay: decay.clone(),
         allocator,
         meters,
         tracing,
@@ -156,6 +159,7 @@ pub fn run(cli: &Cli, args: &ServeArgs) -> Result<ExitCode> {
         anyhow::Ok(Instant::now())
     })?;
     steward.stop();
+    decay.stop();
     following.stop();
     desk.stop();
     // Requests in flight had their time; the owners finish what is in their boxes, and write snapshots.
@@ -200,6 +204,12 @@ fn steward(cli: &Cli, config: &Config, node: &Arc<Node>, notes: &Arc<Notes>) -> 
     };
     let settings = config.retrain.settings()?;
     Ok(Steward::new(node.clone(), settings, host))
+}
+
+fn decay(node: &Arc<Node>, notes: &Arc<Notes>) -> Result<Decay> {
+    let notes = notes.clone();
+    let tell = Box::new(move |text: &str| notes.tell(NoteLevel::Warning, || text.to_owned()));
+    Decay::start(node.clone(), tell).context("cannot start the thread that judges models")
 }
 
 /// For attempts at webhooks that are on their way when all else has ended; one that is broken off is made again.

@@ -18,6 +18,7 @@ mod audit;
 mod backtests;
 mod backup;
 mod cases;
+mod decay;
 mod disk;
 mod documented;
 mod documents;

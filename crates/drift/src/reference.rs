@@ -14,10 +14,10 @@ use crate::cells::Ruler;
 use crate::column::Column;
 
 pub use baseline::{Baseline, Expected, Hour, Noise, VALUES, Wander};
-pub(crate) use noise::{SPREAD_MIN, chance_distance, share_variance, spread_variance};
+pub(crate) use noise::{SPREAD_MIN, chance_distance, share_variance, spread, spread_variance};
 
 /// Of the encoding, in its first byte.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 pub const HOURS: usize = 168;
 pub const HOUR_MS: i64 = 3_600_000;
 pub const DAY_MS: i64 = 24 * HOUR_MS;

@@ -13,7 +13,7 @@ use crate::column::{Column, Scale};
 use crate::discovery::{chi_squared_tail, normal_tail, student_tail};
 use crate::reference::measure::{Compared, compare, distance};
 use crate::reference::{
-    Baseline, DAY_MS, SPREAD_MIN, Wander, chance_distance, share_variance, spread_variance,
+    Baseline, DAY_MS, SPREAD_MIN, Wander, chance_distance, share_variance, spread, spread_variance,
 };
 use crate::settings::Settings;
 
@@ -189,8 +189,14 @@ impl Bench<'_> {
         }
     }
 
-    fn error(&self, wander: Wander, chance: f64) -> f64 {
-        let day = f64::from(wander.day);
+    /// Of all windows together, whose odd days are few among their days.
+    fn day(&self, wander: Wander, window: &Window) -> f64 {
+        let days = (window.until - window.from) as f64 / DAY_MS as f64;
+        let odd = f64::from(wander.odd) / libm::sqrt(days.max(1.0));
+        odd.max(f64::from(wander.day))
+    }
+
+    fn error(&self, wander: Wander, chance: f64, day: f64) -> f64 {
         // The baseline has days of its own.
         let days = 1.0 + 1.0 / f64::from(wander.pieces).max(1.0);
         libm::sqrt(f64::from(wander.factor) * chance + day * day * days)
@@ -201,14 +207,15 @@ impl Bench<'_> {
         if want < SPREAD_MIN {
             return None;
         }
-        let ratio = have / want;
-        let apart = libm::log(ratio.max(1e-6));
+        let apart = spread(have, want);
+        let ratio = libm::exp(apart);
         let noise = self.baseline.noise.spread;
         let kurtosis = f64::from(self.baseline.kurtosis);
         let chance = spread_variance(kurtosis, window.counted.present());
-        let error = self.error(noise, chance);
+        let error = self.error(noise, chance, f64::from(noise.day));
         let moved = self.moved(noise, window);
         let wide = Z99 * error + moved;
+        let doubted = self.error(noise, chance, self.day(noise, window));
         Some(Judged {
             baseline: want * self.scale_sd,
             value: have * self.scale_sd,
@@ -216,7 +223,7 @@ impl Bench<'_> {
             high: have * self.scale_sd * libm::exp(wide),
             holds: (ratio - 1.0).abs() > self.limits.spread && apart.abs() > wide,
             up: apart > 0.0,
-            p: self.signed_p(noise, apart.abs() - moved, error),
+            p: self.signed_p(noise, apart.abs() - moved, doubted),
         })
     }
 
@@ -231,7 +238,7 @@ impl Bench<'_> {
         let beyond = over - self.moved(noise, window);
         let spread = factor * (2.0 * compared.freedom + 4.0 * rows * compared.psi);
         let wide = Z99 * libm::sqrt(spread.max(0.0)) / rows;
-        let p = self.unsigned_p(compared, noise, beyond);
+        let p = self.unsigned_p(compared, noise, beyond, self.day(noise, window));
         Judged {
             baseline: chance,
             value: compared.psi,
@@ -244,7 +251,7 @@ impl Bench<'_> {
     }
 
     /// Neither chance nor the days' own movement may explain it.
-    fn unsigned_p(&self, compared: Compared, noise: Wander, beyond: f64) -> f64 {
+    fn unsigned_p(&self, compared: Compared, noise: Wander, beyond: f64, day: f64) -> f64 {
         if beyond <= 0.0 || compared.freedom < 1.0 {
             return 1.0;
         }
@@ -252,7 +259,7 @@ impl Bench<'_> {
             compared.chi_squared / f64::from(noise.factor),
             compared.freedom,
         );
-        by_chance.max(self.signed_p(noise, beyond, f64::from(noise.day)))
+        by_chance.max(self.signed_p(noise, beyond, day))
     }
 
     fn distance(&self, window: &Window) -> Judged {
@@ -271,7 +278,7 @@ impl Bench<'_> {
             high: far + wide,
             holds: far >= self.limits.distance && beyond > Z99 * f64::from(noise.day),
             up: true,
-            p: self.unsigned_p(compared, noise, beyond),
+            p: self.unsigned_p(compared, noise, beyond, self.day(noise, window)),
         }
     }
 
@@ -302,7 +309,8 @@ impl Bench<'_> {
     fn missing(&self, window: &Window) -> Judged {
         let (have, want) = (window.counted.missing(), window.expected.missing());
         let noise = self.baseline.noise.missing;
-        let error = self.error(noise, share_variance(want, window.counted.rows));
+        let chance = share_variance(want, window.counted.rows);
+        let error = self.error(noise, chance, f64::from(noise.day));
         let moved = self.moved(noise, window);
         let apart = (have - want).abs();
         let wide = Z99 * error + moved;

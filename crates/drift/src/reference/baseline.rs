@@ -82,6 +82,9 @@ pub struct Wander {
     pub factor: f32,
     /// From day to day beyond that: the root of the mean square.
     pub day: f32,
+    /// The same, such that of as many normal days the largest would be as large as the reference's was. Some days are like
+    /// no others, as when wages come: a mean over all days does not expect the next one.
+    pub odd: f32,
     /// Largest lasting movement per day that the reference does not exclude.
     pub speed: f32,
 }
@@ -104,7 +107,7 @@ impl Baseline {
             self.noise.missing,
         ];
         let sound = |it: &Wander| {
-            let values = [it.pieces, it.factor, it.day, it.speed];
+            let values = [it.pieces, it.factor, it.day, it.odd, it.speed];
             values.iter().all(|it| it.is_finite() && *it >= 0.0)
         };
         finite(&self.whole)

@@ -25,7 +25,7 @@ impl Piece {
     /// Logarithm of how many times the expected standard deviation it is.
     fn spread(&self) -> Option<f64> {
         let (have, want) = (self.counted.sd(), self.expected.sd());
-        (have > ONE_VALUE && want > SPREAD_MIN).then(|| libm::log(have / want))
+        (want > SPREAD_MIN).then(|| spread(have, want))
     }
 
     fn missing(&self) -> f64 {
@@ -35,6 +35,12 @@ impl Piece {
 
 /// A piece that spreads by less than this share of the whole's standard deviation has one value: the rest is rounding.
 pub const ONE_VALUE: f64 = 1e-3;
+
+/// Logarithm of how many times one standard deviation is another; of one value, as if it spread a little. Where the
+/// reference had such days, another is no news.
+pub fn spread(have: f64, want: f64) -> f64 {
+    libm::log(have.max(ONE_VALUE) / want)
+}
 
 /// The spread of a segment is looked at from this share of the whole's on. Trees cut and networks scale a feature over
 /// all events: what moves within a twentieth of its standard deviation there is next to nothing to them, and where it
@@ -62,7 +68,9 @@ pub fn noise(slots: &[Slot], first: usize, profile: &Profile, kurtosis: f64) -> 
     let hours = pieces(slots, first, profile);
     // Days between the middles of the halves.
     let apart = (slots.len() as f64 / DAY as f64 / 2.0).max(1.0);
-    let with_value = Scales::of(&hours, |piece| piece.counted.present());
+    let mut with_value = Scales::of(&hours, |piece| piece.counted.present());
+    // How rows depend on each other shows where they differ.
+    with_value.short.retain(|it| it.counted.sd() > ONE_VALUE);
     let with_row = Scales::of(&hours, |piece| piece.counted.rows);
     let (psi, distance) = unsigned(&with_row, apart);
     Noise {
@@ -146,6 +154,21 @@ fn mean(values: impl Iterator<Item = f64>) -> f64 {
     if count > 0.0 { sum / count } else { 0.0 }
 }
 
+/// The square that makes the largest of these, all normal around 0, the largest to be expected of as many: that is at about
+/// the root of 2 ln n standard deviations (Cramer, Mathematical Methods of Statistics, 1946, 28.6).
+fn odd_square(values: impl Iterator<Item = f64>) -> f64 {
+    let (mut most, mut count) = (0.0_f64, 0.0);
+    for value in values {
+        most = most.max(value * value);
+        count += 1.0;
+    }
+    if count > 0.0 {
+        most / (2.0 * libm::log(count)).max(1.0)
+    } else {
+        0.0
+    }
+}
+
 /// A statistic that may go up and down around 0.
 fn signed(
     scales: &Scales,
@@ -153,21 +176,20 @@ fn signed(
     statistic: impl Fn(&Piece) -> Option<f64>,
     variance: impl Fn(&Piece) -> f64,
 ) -> Wander {
-    let squares = |list: &[Piece], over: bool| {
-        let each = list.iter().filter_map(|piece| {
-            let value = statistic(piece)?;
-            Some(value * value / if over { variance(piece) } else { 1.0 })
-        });
-        mean(each)
-    };
     let Scales { days, halves, .. } = scales;
-    let factor = squares(&scales.short, true).max(1.0);
+    let short = scales.short.iter().filter_map(|piece| {
+        let value = statistic(piece)?;
+        Some(value * value / variance(piece))
+    });
+    let factor = mean(short).max(1.0);
     // What lasts a day shows between days, what lasts longer between weeks.
+    let chance = |list: &[Piece]| factor * mean(list.iter().map(&variance));
     let lasting = |list: &[Piece]| {
-        let chance = factor * mean(list.iter().map(&variance));
-        (squares(list, false) - chance).max(0.0)
+        let squares = list.iter().filter_map(&statistic).map(|it| it * it);
+        (mean(squares) - chance(list)).max(0.0)
     };
     let day = lasting(days).max(lasting(&scales.weeks));
+    let odd = odd_square(days.iter().filter_map(&statistic)) - chance(days);
     let [first, second] = [0, 1].map(|at| statistic(&halves[at]).unwrap_or(0.0));
     let half = factor * (variance(&halves[0]) + variance(&halves[1]));
     let error = half + day * 4.0 / days.len().max(1) as f64;
@@ -176,6 +198,7 @@ fn signed(
         pieces: days.len() as f32,
         factor: factor as f32,
         day: libm::sqrt(day) as f32,
+        odd: libm::sqrt(odd.max(0.0)) as f32,
         speed: (libm::sqrt(moved) / apart) as f32,
     }
 }
@@ -196,19 +219,18 @@ fn unsigned(scales: &Scales, apart: f64) -> (Wander, Wander) {
         1.0
     };
     let factor = factor.max(1.0);
-    let psi = |list: &[Piece]| -> f64 {
-        mean(list.iter().map(|piece| {
-            let compared = compare(&piece.counted, &piece.expected);
-            compared.psi - factor * compared.freedom / piece.counted.rows.max(1.0)
-        }))
+    let psi = |piece: &Piece| {
+        let compared = compare(&piece.counted, &piece.expected);
+        compared.psi - factor * compared.freedom / piece.counted.rows.max(1.0)
     };
-    let far = |list: &[Piece]| -> f64 {
-        mean(list.iter().map(|piece| {
-            let chance = chance_distance(factor, piece.counted.present());
-            let over = (distance(&piece.counted, &piece.expected) - chance).max(0.0);
-            over * over
-        }))
+    let far = |piece: &Piece| {
+        let chance = chance_distance(factor, piece.counted.present());
+        (distance(&piece.counted, &piece.expected) - chance).max(0.0)
     };
+    let mean_psi = |list: &[Piece]| mean(list.iter().map(psi)).max(0.0);
+    let mean_far = |list: &[Piece]| mean(list.iter().map(|piece| far(piece) * far(piece)));
+    let odd_psi = odd_square(days.iter().map(|it| libm::sqrt(psi(it).max(0.0))));
+    let odd_far = odd_square(days.iter().map(far));
     // The first half as the second would expect it.
     let [first, second] = &scales.halves;
     let rows = second.counted.rows.max(1.0);
@@ -221,13 +243,15 @@ fn unsigned(scales: &Scales, apart: f64) -> (Wander, Wander) {
     let of_psi = Wander {
         pieces: days.len() as f32,
         factor: factor as f32,
-        day: libm::sqrt(psi(days).max(psi(weeks)).max(0.0)) as f32,
+        day: libm::sqrt(mean_psi(days).max(mean_psi(weeks))) as f32,
+        odd: libm::sqrt(odd_psi) as f32,
         speed: (libm::sqrt(moved.max(0.0)) / apart) as f32,
     };
     let of_distance = Wander {
         pieces: days.len() as f32,
         factor: factor as f32,
-        day: libm::sqrt(far(days).max(far(weeks))) as f32,
+        day: libm::sqrt(mean_far(days).max(mean_far(weeks))) as f32,
+        odd: libm::sqrt(odd_far) as f32,
         speed: (distance(&first.counted, &expected) / apart) as f32,
     };
     (of_psi, of_distance)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::rows::*;
 use ringfence_drift::reference::DAY_MS;
-use ringfence_drift::{Alert, Kind, Reference};
+use ringfence_drift::{Alert, Kind, Monitor, Reference, Settings};
 
 /// Alerts of some live days of which `change` alters those from the third on.
 fn alerts(days: i64, mut change: impl FnMut(&mut Row) -> bool) -> Vec<Alert> {
@@ -274,4 +274,54 @@ fn events_without_a_score_are_none_of_the_scores_column() {
     let found = alerts_after(&reference, 8, |row| !late(row) || other(row, 2.0));
     assert_eq!(columns_of(&found), BTreeSet::from([WIDTH]));
     assert!(kinds_of(&found).contains(&Kind::Shape) || kinds_of(&found).contains(&Kind::Distance));
+}
+
+/// Day of the reference, or of the live days behind it.
+fn day_of(row: &Row) -> u64 {
+    ((row.time - START) / DAY_MS) as u64
+}
+
+#[test]
+fn days_of_one_value_are_no_news_where_the_reference_had_some() {
+    // As of a count of frauds that few events see, and on some days none.
+    let seldom = |row: &mut Row, share: f64| {
+        if draw(1, day_of(row), 70) >= share {
+            row.values[RATE] = 0.0;
+        }
+    };
+    let reference = reference_of(1, |row| seldom(row, 0.4));
+    let found = alerts_after(&reference, 12, |row| {
+        seldom(row, 0.0);
+        true
+    });
+    assert_eq!(found, []);
+}
+
+#[test]
+fn a_day_like_the_oddest_of_the_reference_is_no_news() {
+    // As when wages come.
+    let odd = |row: &mut Row, days: std::ops::Range<u64>| {
+        if days.contains(&day_of(row)) {
+            row.values[COUNT] = (row.values[COUNT] + 1.0) * 3.0;
+        }
+    };
+    let reference = reference_of(1, |row| odd(row, 14..15));
+    // Of one that believes much.
+    let settings = Settings {
+        false_alerts: 10.0,
+        ..Settings::default()
+    };
+    let found = |days: u64| -> Vec<Alert> {
+        let mut monitor = Monitor::new(reference.clone(), settings.clone(), 0).unwrap();
+        let from = REFERENCE_DAYS as u64 + 10;
+        for mut row in live(1, 20) {
+            odd(&mut row, from..from + days);
+            feed(&mut monitor, &row);
+        }
+        let of_count = |it: &&Alert| usize::from(it.column) == COUNT;
+        monitor.alerts().filter(of_count).cloned().collect()
+    };
+    assert_eq!(found(2), []);
+    // One that lasts is.
+    assert!(!found(10).is_empty());
 }

@@ -107,7 +107,7 @@ fn comparisons_that_somebody_polls_push_out_neither_backtests_nor_other_comparis
     let home = TempDir::new().unwrap();
     // Without a log each ends at once, by a failure.
     let place = Place::new(home.path(), "acme").unwrap();
-    let backtests = Backtests::default();
+    let backtests = Backtests::new(node::background::Priority::Low);
     let over = |task: Task| {
         let job = backtests.start("acme", place.clone(), task);
         let job: Arc<Job> = job.unwrap_or_else(|_| panic!("not started"));

@@ -61,7 +61,9 @@ impl Background {
             }
         })?;
         let (left, unneeded) = channel::<Vec<Left>>();
-        spawn("ringfence-left", move || unneeded.iter().for_each(drop))?;
+        spawn("ringfence-left", Priority::Low, move || {
+            unneeded.iter().for_each(drop)
+        })?;
         Ok(Background {
             chores,
             watches,

@@ -66,7 +66,7 @@ impl Decay {
         let thread = thread::Builder::new()
             .name("ringfence-decay".to_owned())
             .spawn(move || {
-                background::step_back();
+                background::step_back(background::Priority::Low);
                 own.run();
             })?;
         Ok(Decay {

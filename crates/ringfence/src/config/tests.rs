@@ -1,5 +1,9 @@
-use super::*;
 use std::io::Write;
+
+use gateway::settings::Rate;
+use node::mailbox::Level;
+
+use super::*;
 
 fn load(text: &str) -> Result<Config> {
     let mut file = tempfile::NamedTempFile::new()?;

@@ -135,6 +135,7 @@ fn begin(server: &Server, attended: bool) -> Job {
         by: "ann".to_owned(),
         why: String::new(),
         trigger: Trigger::Command,
+        seen: 0,
         attended,
         request: Value::Null,
     };

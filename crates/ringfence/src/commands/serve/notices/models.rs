@@ -159,7 +159,7 @@ fn stage(job: &Job, steward: &Steward, now: EventTime) -> Result<Option<(u64, Ev
         Err(StewardError::Unknown(_)) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let data = steward.value(job)?;
+    let data = steward.told(job);
     let outcome = job.outcome()?;
     let is_told = outcome.is_some() || data["status"] == "waiting_for_approval";
     if !order.attended || !is_told {

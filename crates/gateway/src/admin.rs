@@ -207,7 +207,7 @@ async fn profile(call: Call) -> Result<Response<Body>, Problem> {
     sleep(Duration::from_secs(seconds)).await;
     let written = spawn_blocking(move || running.end().map(|it| write(&it))).await;
     let (bytes, media) = written.map_err(Problem::internal)??;
-    Ok(body(StatusCode::OK, bytes.into(), media))
+    Ok(body(StatusCode::OK, bytes, media))
 }
 
 const PROFILE_SECONDS_MAX: u64 = 60;

@@ -68,6 +68,8 @@ impl Server {
 
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ringfence"));
+        // What a command leaves where it runs is no part of the repository.
+        command.current_dir(self.dir.path());
         command.arg("--data").arg(self.data()).args(args);
         command
     }

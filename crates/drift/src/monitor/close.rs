@@ -68,14 +68,9 @@ impl Monitor {
             };
             let is_score = column == reference.score();
             let counted = counted(cells, column, is_score);
-            let expected = baseline.expect(hour, counted.rows);
             let piece = Window {
                 counted,
-                // References of earlier versions count rows without a score.
-                expected: match is_score {
-                    true => expected.all_present(),
-                    false => expected,
-                },
+                expected: baseline.expect(hour, counted.rows),
                 from,
                 until,
             };

@@ -157,16 +157,6 @@ impl Expected {
         self.rows - self.bins[MISSING]
     }
 
-    /// As many rows as if all of them had a value.
-    pub fn all_present(mut self) -> Expected {
-        let more = self.rows / self.present().max(1e-9);
-        self.bins[MISSING] = 0.0;
-        self.bins.iter_mut().for_each(|it| *it *= more);
-        self.sum *= more;
-        self.squares *= more;
-        self
-    }
-
     pub fn mean(&self) -> f64 {
         self.sum / self.present().max(1e-9)
     }
@@ -190,26 +180,5 @@ impl Expected {
             *share = (bin / rows) as f32;
         }
         of
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rows_without_a_value_give_their_place_to_those_with_one() {
-        let mut of = Expected {
-            rows: 10.0,
-            sum: 8.0,
-            squares: 16.0,
-            ..Expected::default()
-        };
-        (of.bins[0], of.bins[1], of.bins[MISSING]) = (3.0, 1.0, 6.0);
-        let present = of.all_present();
-        assert_eq!((present.rows, present.present()), (10.0, 10.0));
-        assert_eq!((present.bins[0], present.bins[1]), (7.5, 2.5));
-        assert_eq!((present.mean(), present.sd()), (of.mean(), of.sd()));
-        assert_eq!(present.all_present(), present);
     }
 }

@@ -246,9 +246,12 @@ impl Watched {
     }
 
     fn show(&self, monitor: &Monitor) {
-        for (kind, count) in Kind::ALL.iter().zip(&self.open) {
-            let alerts = monitor.alerts().filter(|it| it.over_at.is_none());
-            count.set(alerts.filter(|it| it.reading.kind == *kind).count() as u64);
+        let mut open = [0; Kind::ALL.len()];
+        for alert in monitor.alerts().filter(|it| it.over_at.is_none()) {
+            open[alert.reading.kind as usize] += 1;
+        }
+        for (count, alerts) in self.open.iter().zip(open) {
+            count.set(alerts);
         }
     }
 

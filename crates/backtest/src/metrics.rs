@@ -1,6 +1,5 @@
 //! What the decay of models is told as. Names and help texts stand here and nowhere else.
 
-use event::record::ModelVersion;
 use meters::row::Group;
 use meters::{Exposition, Family};
 
@@ -44,7 +43,7 @@ pub fn write(out: &mut Exposition, groups: &[Group<'_, Told>]) {
         .flat_map(|(name, told)| {
             let newest = told.first().map(|it| it.day);
             let of_day = told.iter().take_while(move |it| Some(it.day) == newest);
-            of_day.map(move |it| (name, version(it.model), it))
+            of_day.map(move |it| (name, it.model.digits(), it))
         })
         .collect();
     type Read = fn(&Judged) -> Option<f64>;
@@ -62,13 +61,4 @@ pub fn write(out: &mut Exposition, groups: &[Group<'_, Told>]) {
             }
         }
     }
-}
-
-/// Twelve digits, as decisions give it.
-pub fn version(model: ModelVersion) -> String {
-    let ModelVersion(bytes) = model;
-    bytes[..6]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }

@@ -320,11 +320,7 @@ impl<'a> Join<'a> {
         }
         let models = self.sides.into_iter().zip(&contest.models);
         let models = models.map(|(side, contender)| Model {
-            name: contender
-                .artifact
-                .iter()
-                .map(|it| format!("{it:02x}"))
-                .collect(),
+            name: event::hex(&contender.artifact),
             part: contender.part,
             said: side.said,
         });

@@ -8,6 +8,7 @@ pub mod record;
 
 pub mod codec;
 pub mod draft;
+pub mod hex;
 pub mod ids;
 pub mod json;
 pub mod money;
@@ -16,6 +17,7 @@ pub mod schema;
 pub mod time;
 
 pub use draft::{Draft, Invalid};
+pub use hex::hex;
 pub use ids::{AttributeIx, EntityId, EventId, EventTypeIx, KindIx, Position, RoleIx};
 pub use money::{Currency, Money};
 pub use record::{Event, Record};

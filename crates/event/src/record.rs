@@ -290,6 +290,13 @@ pub enum DecisionSource {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ModelVersion(pub [u8; 8]);
 
+impl ModelVersion {
+    /// The twelve digits that decisions show.
+    pub fn digits(self) -> String {
+        crate::hex(&self.0[..6])
+    }
+}
+
 /// A feature by its index in the feature list, and what it added to the score in thousandths of log-odds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReasonCode {

@@ -336,6 +336,6 @@ impl EventClass {
 
 impl SchemaHash {
     pub fn hex(&self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        crate::hex(&self.0)
     }
 }

@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use event::json::event_value;
 use event::record::{Decision, Findings, Label, ModelVersion, ReasonCode, degraded};
-use event::{Event, Position, Schema};
+use event::{Event, Position, Schema, hex};
 use node::journal::lookup::Found;
 use node::owner::Shape;
 use node::tenant::around::{EntityView, Listed, Neighbourhood};
@@ -283,10 +283,6 @@ pub fn version_text(version: &[u8; 8], starter: bool) -> String {
     } else {
         short
     }
-}
-
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn seen_event(position: Position, event: &Event, schema: &Schema) -> Value {

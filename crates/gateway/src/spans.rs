@@ -147,8 +147,7 @@ fn attributes(it: &Ended<'_>) -> Vec<(&'static str, Value)> {
         all.push(("decision.verdict", told.verdict.name().into()));
         all.push(("decision.source", told.source.name().into()));
         all.push(("decision.score", i64::from(told.score).into()));
-        let digits = told.model.0[..6].iter().map(|byte| format!("{byte:02x}"));
-        all.push(("model.version", digits.collect::<String>().into()));
+        all.push(("model.version", told.model.digits().into()));
     }
     if let Some(told) = it.batch {
         all.push(("batch.lines", (told.lines as i64).into()));

@@ -11,12 +11,13 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use event::hex;
 use log::LogOptions;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::history::History;
-use crate::place::{CASEWORK, TRAIL, WATCH, WEBHOOKS, hex};
+use crate::place::{CASEWORK, TRAIL, WATCH, WEBHOOKS};
 use crate::{NodeError, Place, Recovered, Tenant};
 
 pub use manifest::{Entry, Manifest};

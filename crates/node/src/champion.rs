@@ -1,9 +1,9 @@
 //! The model that scores: its file, loaded and checked against the schema's features.
 
 use drift::Reference;
-use event::EventTime;
 use event::record::{Channel, ModelVersion, ReasonCode};
 use event::schema::ROLES_MAX;
+use event::{EventTime, hex};
 use graph::sample::{self, Sample};
 use graph::{FeatureGroup, FeatureList};
 use model::artifact::{Artifact, Header, Identity};
@@ -18,7 +18,6 @@ use std::sync::Arc;
 
 use crate::NodeError;
 use crate::channel::Voice;
-use crate::place::hex;
 use crate::tenant::lineup::LineupError;
 
 // What the sampler writes is what a network reads; neither crate knows the other.

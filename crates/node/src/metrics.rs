@@ -418,7 +418,7 @@ fn shadows(out: &mut Exposition, tenants: &[Handles]) {
         .filter(|(_, members)| members.len() == 1)
         .flat_map(|(name, members)| {
             let lanes = members.iter().flat_map(|it| it.lanes());
-            lanes.map(|it| (name.as_str(), crate::place::hex(&it.artifact[..6]), it))
+            lanes.map(|it| (name.as_str(), event::hex(&it.artifact[..6]), it))
         })
         .collect();
     type Read = fn(&Lane) -> u64;

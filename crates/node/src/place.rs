@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use event::Position;
+use event::{Position, hex};
 
 use crate::NodeError;
 
@@ -89,8 +89,4 @@ impl Place {
     pub fn exists(&self) -> bool {
         self.log().is_dir()
     }
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -183,6 +183,4 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
+pub use event::hex;

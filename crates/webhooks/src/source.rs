@@ -165,8 +165,7 @@ fn configured(position: Position, config: &Config) -> Value {
 }
 
 fn activated(position: Position, activation: &Activation) -> Value {
-    let digits = activation.artifact.iter().map(|it| format!("{it:02x}"));
-    let model = (activation.artifact != [0; 32]).then(|| digits.collect::<String>());
+    let model = (activation.artifact != [0; 32]).then(|| event::hex(&activation.artifact));
     json!({
         "part": activation.part.name(),
         "model": model,

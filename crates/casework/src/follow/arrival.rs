@@ -102,8 +102,5 @@ fn model(version: ModelVersion) -> String {
     if version == ModelVersion::default() {
         return String::new();
     }
-    version.0[..6]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    version.digits()
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use casework::changes::{Changed, SYSTEM};
 use event::record::{Activation, Channel, Config, ConfigSection, Label, LabelSource, ServingPart};
-use event::{EventTime, Record};
+use event::{EventTime, Record, hex};
 use node::tenant::documents::shown;
 use serde_json::{Map, Value, json};
 use trail::{ACTOR_BYTES_MAX, ActorKind, CONTENT_BYTES_MAX, Entry, Source, TARGET_BYTES_MAX};
@@ -312,10 +312,6 @@ fn kind_of(name: &str) -> ActorKind {
 
 fn clipped(text: &str, max: usize) -> String {
     text[..text.floor_char_boundary(max)].to_owned()
-}
-
-fn hex(bytes: &[u8; 32]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use backtest::decay::Judged;
-use backtest::metrics::version;
 use drift::Status;
+use event::hex;
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
@@ -12,7 +12,7 @@ use super::decisions::shape;
 use crate::app::Call;
 use crate::problem::Problem;
 use crate::query::Query;
-use crate::render::{hex, json_body};
+use crate::render::json_body;
 
 /// The monitor is another thread's for as long as a window closes: whoever asks waits beside the runtime.
 pub async fn show(call: Call) -> Result<Response<Body>, Problem> {
@@ -39,7 +39,7 @@ pub async fn show(call: Call) -> Result<Response<Body>, Problem> {
 fn judged(it: &Judged) -> Value {
     let mut told = json!({
         "day": it.day,
-        "model_version": version(it.model),
+        "model_version": it.model.digits(),
         "decided": it.decided,
     });
     if let (Some(told), Value::Object(worth)) = (told.as_object_mut(), json!(it.worth)) {

@@ -5,7 +5,7 @@ pub mod lineup;
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use engine::Lineup;
-use event::EventTime;
+use event::{EventTime, hex};
 use node::models::{self, ModelFile, Stored};
 use node::node::TenantHandle;
 use node::node::activation::{Activation, Refused, State};
@@ -21,7 +21,7 @@ use super::documents::changed_by;
 use crate::app::Call;
 use crate::problem::Problem;
 use crate::query::Query;
-use crate::render::{body, hex, json_body, micros, version_text};
+use crate::render::{body, json_body, micros, version_text};
 
 pub async fn list(call: Call) -> Result<Response<Body>, Problem> {
     Query::parse(call.uri.query(), &[])?;

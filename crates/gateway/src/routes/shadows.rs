@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use backtest::models::{Contender, Contest};
 use event::record::{ConfigSection, ServingPart};
-use event::{EventTime, Span};
+use event::{EventTime, Span, hex};
 use node::node::TenantHandle;
 use node::node::activation::State;
 use node::node::lineup::Moved;
@@ -24,7 +24,7 @@ use crate::app::Call;
 use crate::backtests::Task;
 use crate::problem::Problem;
 use crate::query::Query;
-use crate::render::{hex, json_body};
+use crate::render::json_body;
 
 pub async fn enter(call: Call) -> Result<Response<Body>, Problem> {
     Query::parse(call.uri.query(), &[])?;

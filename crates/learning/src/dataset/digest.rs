@@ -43,7 +43,7 @@ impl Rows {
             arrays.feed(&mut digest);
         }
         let digest: [u8; 32] = digest.0.finalize().into();
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        event::hex(&digest)
     }
 }
 

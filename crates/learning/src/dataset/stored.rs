@@ -91,10 +91,7 @@ fn name(schema: &Schema, wanted: &Wanted<'_>) -> String {
         hash.update(producer.identity(&schema.hash().hex(), &features.names()));
     }
     let digest: [u8; 32] = hash.finalize().into();
-    digest[..8]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    event::hex(&digest[..8])
 }
 
 /// Whether every event that is wanted now has its sample in the file.

@@ -119,7 +119,7 @@ impl Report {
         rungs: Vec<RungReport>,
         duels: Vec<Duel>,
     ) -> Report {
-        let hex = |bytes: [u8; 32]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = |bytes: [u8; 32]| event::hex(&bytes);
         Report {
             protocol: protocol.name.clone(),
             schema_hash: samples.schema.hash().hex(),

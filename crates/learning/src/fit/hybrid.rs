@@ -209,5 +209,5 @@ fn lesson_digest(
         hash.update(value.to_le_bytes());
     }
     let digest: [u8; 32] = hash.finalize().into();
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    event::hex(&digest)
 }

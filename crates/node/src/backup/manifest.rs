@@ -10,10 +10,8 @@
 //! end <sha256>
 //! ```
 
-use event::{EventTime, Position};
+use event::{EventTime, Position, hex};
 use sha2::{Digest, Sha256};
-
-use crate::place::hex;
 
 const HEAD: &str = "ringfence backup 1";
 
@@ -99,14 +97,7 @@ impl Manifest {
 fn entry(line: &str) -> Option<Entry> {
     let (digest, rest) = line.split_once(' ')?;
     let (bytes, name) = rest.split_once(' ')?;
-    let mut sha256 = [0; 32];
-    let (pairs, odd) = digest.as_bytes().as_chunks::<2>();
-    if pairs.len() != sha256.len() || !odd.is_empty() {
-        return None;
-    }
-    for (byte, pair) in sha256.iter_mut().zip(pairs) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
+    let sha256 = event::hex::digest(digest)?;
     // A name leads into the tenant's directory and nowhere else.
     let plain = |part: &str| !part.is_empty() && part != "." && part != "..";
     name.split('/').all(plain).then_some(Entry {

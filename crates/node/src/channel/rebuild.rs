@@ -108,7 +108,7 @@ pub fn renew(place: &Place, mut progress: impl FnMut(u64, u64)) -> Result<usize,
         let other = |got| NodeError::Channel {
             path: path.clone(),
             fault: Fault::Digest {
-                expected: crate::place::hex(sha256),
+                expected: event::hex(sha256),
                 got,
             },
         };
@@ -120,7 +120,7 @@ pub fn renew(place: &Place, mut progress: impl FnMut(u64, u64)) -> Result<usize,
         let (said, _) = rebuild.into_scores();
         let written = said.write(place, *producer, *position)?;
         if written != *sha256 {
-            return Err(other(crate::place::hex(&written)));
+            return Err(other(event::hex(&written)));
         }
     }
     Ok(lost.len())

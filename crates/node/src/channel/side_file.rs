@@ -116,7 +116,7 @@ fn read(path: &Path, producer: [u8; 32], end: Position, sha256: [u8; 32]) -> Res
     })?;
     let got: [u8; 32] = Sha256::digest(&bytes).into();
     if got != sha256 {
-        let hex = crate::place::hex;
+        let hex = event::hex;
         return Err(Fault::Digest {
             expected: hex(&sha256),
             got: hex(&got),

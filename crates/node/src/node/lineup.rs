@@ -100,7 +100,7 @@ impl TenantHandle {
             return Err(match is_held {
                 false => Refused::UnknownModel,
                 true => refused(LineupError::NotInPlace {
-                    model: crate::place::hex(&artifact)[..12].to_owned(),
+                    model: event::hex(&artifact)[..12].to_owned(),
                     part: ServingPart::Retired.name(),
                 }),
             });

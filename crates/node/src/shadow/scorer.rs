@@ -130,7 +130,7 @@ impl Scorer {
         let path = place.model(&artifact);
         let model = Champion::load(&path, &shape.schema, &shape.features)?;
         if model.artifact() != artifact {
-            let held = crate::place::hex(&model.artifact());
+            let held = event::hex(&model.artifact());
             return Err(NodeError::OtherModel { path, held });
         }
         let (writer, found) = ScoreWriter::open(place, artifact, settings.bytes_max)?;

@@ -9,9 +9,8 @@ use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use event::{EventId, EventTime, Position};
+use event::{EventId, EventTime, Position, hex};
 
-use crate::place::hex;
 use crate::{NodeError, Place};
 
 const MAGIC: [u8; 8] = *b"RINGFSHD";

@@ -4,13 +4,12 @@ use compact_str::CompactString;
 use engine::Lineup;
 use engine::policy::keep_draw;
 use event::record::{Activation, Channel, ConfigSection, Record, ServingPart};
-use event::{EventTime, Position};
+use event::{EventTime, Position, hex};
 
 use super::documents::Author;
 use super::lineup::{LineupError, check_author};
 use super::{Left, Tenant};
 use crate::channel::{Rebuild, Scores, Voice};
-use crate::place::hex;
 use crate::{Champion, NodeError};
 
 /// A model read and checked away from the tenant's thread.

@@ -1,13 +1,12 @@
 //! Who serves beside the champion, and who not again: changes that are records, and the models that follow them.
 
 use compact_str::CompactString;
-use event::Position;
 use event::record::{Activation, Channel, Config, Levels, Record, ServingPart};
+use event::{Position, hex};
 use thiserror::Error;
 
 use super::documents::Author;
 use super::{Left, Tenant};
-use crate::place::hex;
 use crate::{Champion, NodeError};
 
 /// Why the models in service stay as they are.

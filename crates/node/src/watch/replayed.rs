@@ -6,13 +6,12 @@ use std::sync::Arc;
 use drift::{Monitor, Reference};
 use engine::Engine;
 use event::record::{ConfigSection, Record, ServingPart};
-use event::{EventTime, Position};
+use event::{EventTime, Position, hex};
 use graph::Sample;
 use graph::sample::SampleParts;
 use model::artifact::Artifact;
 
 use super::{Watch, checkpoint, score_of, settings};
-use crate::place::hex;
 use crate::{History, NodeError, Place};
 
 pub struct Replayed<'a> {

@@ -7,6 +7,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use event::hex;
 use log::LogOptions;
 use model::artifact::Artifact;
 use node::breaker::BreakerSettings;
@@ -22,7 +23,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::Round;
-use super::service::{hex, serves};
+use super::service::serves;
 use crate::course::Rules;
 use crate::job::{self, Job, Order, Plan, Shadow, Trained, Trigger, Verdict, Window};
 use crate::shared::Shared;

@@ -3,6 +3,7 @@
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use engine::Lineup;
+use event::hex;
 use event::record::{Levels, ServingPart};
 use node::node::activation::Activation;
 use node::node::lineup::{Leave, Moved};
@@ -15,7 +16,7 @@ use crate::app::Call;
 use crate::given;
 use crate::problem::Problem;
 use crate::query::Query;
-use crate::render::{hex, json_body};
+use crate::render::json_body;
 use crate::routes::documents::changed_by;
 
 #[derive(Deserialize)]

@@ -177,15 +177,8 @@ fn plain(value: &Value) -> String {
 
 /// A model's SHA-256 from the digits that name its file.
 pub fn digest(hash: &str) -> Result<[u8; 32]> {
-    let mut digest = [0; 32];
-    if hash.len() != 64 {
-        bail!("a model is named by 64 hexadecimal digits, got {hash:?}");
-    }
-    for (at, byte) in digest.iter_mut().enumerate() {
-        let digits = hash.get(2 * at..2 * at + 2).context("a model's name")?;
-        *byte = u8::from_str_radix(digits, 16).context("a model's name")?;
-    }
-    Ok(digest)
+    event::hex::digest(hash)
+        .with_context(|| format!("a model is named by 64 hexadecimal digits, got {hash:?}"))
 }
 
 pub fn export(

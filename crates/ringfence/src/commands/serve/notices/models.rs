@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use drift::{Alert, Reference};
-use event::{EventTime, Position, Record};
+use event::{EventTime, Position, Record, hex};
 use node::node::TenantHandle;
 use node::watch::Watched;
 use serde_json::{Value, json};
@@ -173,8 +173,4 @@ fn stage(job: &Job, steward: &Steward, now: EventTime) -> Result<Option<(u64, Ev
     let id = format!("retrain:{reached}:{}", order.at);
     let notice = Notice::new(id, Kind::RetrainChanged, at, &data)?;
     Ok(Some((reached, at, notice)))
-}
-
-fn hex(bytes: &[u8; 32]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use event::rates::{RateTable, RatesError};
 use event::record::{Config, ConfigSection};
 use event::{Currency, EventTime, Schema};
-use lists::{Change, ChangeError, Form, ListsError};
+use lists::{Change, ChangeError, Form, Lists, ListsError};
 use rules::{RuleSet, RuleSetError};
 use thiserror::Error;
 
@@ -148,14 +148,52 @@ impl Engine {
     ) -> Result<(), ConfigError> {
         match self.read_config(section, body)? {
             Ready::Lists(change) => Ok(self.judge.lists.check(&change, at.millis())?),
-            Ready::Rules(rules) => {
-                rules.refuse_unknown_values()?;
-                // What follows at once is that they are set.
-                self.read_rules = Some(ReadRules::of(body, self.graph.schema(), rules));
-                Ok(())
-            }
+            Ready::Rules(rules) => self.keep_read(body, rules),
             _ => Ok(()),
         }
+    }
+
+    /// Whether these sections would be taken at this time, each after those before it: rules may name lists that come
+    /// before them. Tells which one would not.
+    pub fn check_configs(
+        &mut self,
+        parts: &[(ConfigSection, &str)],
+        at: EventTime,
+    ) -> Result<(), (usize, ConfigError)> {
+        let mut lists = self.judge.lists.clone();
+        for (number, (section, body)) in parts.iter().enumerate() {
+            let checked = match section {
+                ConfigSection::Lists => self.check_change(&mut lists, body, at),
+                ConfigSection::Rules => self.check_rules_on(&lists, body),
+                _ => self.check_config(*section, body, at),
+            };
+            checked.map_err(|error| (number, error))?;
+        }
+        Ok(())
+    }
+
+    fn check_change(
+        &self,
+        lists: &mut Lists,
+        body: &str,
+        at: EventTime,
+    ) -> Result<(), ConfigError> {
+        let change = self.read_change(body)?;
+        lists.apply(&change, at.millis(), "")?;
+        Ok(())
+    }
+
+    fn check_rules_on(&mut self, lists: &Lists, body: &str) -> Result<(), ConfigError> {
+        let rules = self.read_rules(body)?;
+        fits_lists(&rules, lists)?;
+        self.keep_read(body, rules)
+    }
+
+    /// Of rules that hold: what follows at once is that they are set.
+    fn keep_read(&mut self, body: &str, rules: Arc<RuleSet>) -> Result<(), ConfigError> {
+        rules.refuse_unknown_values()?;
+        self.read_rules = Some(ReadRules::of(body, self.graph.schema(), rules));
+        Ok(())
     }
 
     /// Rules that need not be read when their text is set or checked.
@@ -221,42 +259,28 @@ impl Engine {
             }
             ConfigSection::Policy => Ready::Policy(Policy::parse(body, self.graph.schema())?),
             ConfigSection::Rates => Ready::Rates(RateTable::parse(body)?),
-            ConfigSection::Rules => Ready::Rules(self.read_rules(body)?),
+            ConfigSection::Rules => {
+                let rules = self.read_rules(body)?;
+                fits_lists(&rules, self.judge.lists())?;
+                Ready::Rules(rules)
+            }
             ConfigSection::Lists => Ready::Lists(self.read_change(body)?),
             // Whoever watches reads it before it is recorded.
             ConfigSection::Drift => Ready::Drift,
         })
     }
 
-    /// A rule set that could be in force now.
     fn read_rules(&mut self, body: &str) -> Result<Arc<RuleSet>, ConfigError> {
         let held = self.read_rules.as_ref();
-        let rules = match held.filter(|it| it.is_of(body, self.graph.schema())) {
-            Some(read) => read.rules.clone(),
-            None => {
-                self.rules_read += 1;
-                Arc::new(self.judge.read_rules(body)?)
-            }
-        };
-        for (list, sought) in rules.lists_sought() {
-            let Some(definition) = self.judge.lists().definition(list) else {
-                let all = self.judge.lists().definitions();
-                let known: Vec<&str> = all.map(|it| it.name.as_str()).collect();
-                return Err(ConfigError::RulesList {
-                    list: list.to_owned(),
-                    known: known.join(", "),
-                });
-            };
-            let amounts = definition.form == Form::Amount;
-            if (sought.text && amounts) || (sought.number && !amounts) {
-                return Err(ConfigError::RulesListForm {
-                    list: list.to_owned(),
-                    form: definition.form.as_str(),
-                    sought: if amounts { "a text" } else { "a number" },
-                });
-            }
-        }
-        Ok(rules)
+        Ok(
+            match held.filter(|it| it.is_of(body, self.graph.schema())) {
+                Some(read) => read.rules.clone(),
+                None => {
+                    self.rules_read += 1;
+                    Arc::new(self.judge.read_rules(body)?)
+                }
+            },
+        )
     }
 
     fn read_change(&self, body: &str) -> Result<Change, ConfigError> {
@@ -287,6 +311,28 @@ impl Engine {
         }
         Ok(change)
     }
+}
+
+/// Whether the lists that rules name are there, with items of the form that is looked for.
+fn fits_lists(rules: &RuleSet, lists: &Lists) -> Result<(), ConfigError> {
+    for (list, sought) in rules.lists_sought() {
+        let Some(definition) = lists.definition(list) else {
+            let known: Vec<&str> = lists.definitions().map(|it| it.name.as_str()).collect();
+            return Err(ConfigError::RulesList {
+                list: list.to_owned(),
+                known: known.join(", "),
+            });
+        };
+        let amounts = definition.form == Form::Amount;
+        if (sought.text && amounts) || (sought.number && !amounts) {
+            return Err(ConfigError::RulesListForm {
+                list: list.to_owned(),
+                form: definition.form.as_str(),
+                sought: if amounts { "a text" } else { "a number" },
+            });
+        }
+    }
+    Ok(())
 }
 
 fn check_schema(held: &Schema, body: &str) -> Result<(), ConfigError> {

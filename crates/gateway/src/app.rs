@@ -349,6 +349,7 @@ async fn read_body(app: &App, route: &Route, parts: &Parts, body: Body) -> Resul
         Accepts::Nothing => 0,
         Accepts::One => limits.body_bytes_max,
         Accepts::Document => event::codec::BODY_BYTES_MAX,
+        Accepts::Plan => routes::PLAN_BYTES_MAX,
         Accepts::Lines => limits.batch_bytes_max,
         Accepts::Either if is_batch => limits.batch_bytes_max,
         Accepts::Either => limits.body_bytes_max,

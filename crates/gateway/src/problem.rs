@@ -12,7 +12,7 @@ use event::schema::SchemaError;
 use lists::ListsError;
 use node::NodeError;
 use node::request::{Failed, NotServing};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use webhooks::WebhookError;
 
 #[derive(Debug)]
@@ -62,6 +62,17 @@ impl Problem {
             "not_found",
             format!("{what} is unknown"),
         )
+    }
+
+    /// Of what is wrong with one of several changes that are made all or none.
+    pub fn of_part(self, part: &str) -> Problem {
+        let mut detail = match self.detail.as_deref() {
+            Some(Value::Object(detail)) => detail.clone(),
+            _ => Map::new(),
+        };
+        detail.insert("part".to_owned(), json!(part));
+        let message = format!("{part}: {}", self.message);
+        Problem { message, ..self }.with_detail(detail.into())
     }
 
     pub fn internal(cause: impl ToString) -> Problem {
@@ -206,6 +217,7 @@ fn refused(error: NodeError) -> Problem {
             Problem::new(StatusCode::INSUFFICIENT_STORAGE, code, message)
                 .with_detail(json!({ "quota": quota, "held": held, "limit": limit }))
         }
+        NodeError::OfPlan { part, source } => refused(*source).of_part(&part),
         NodeError::VersionMoved { held, .. } => {
             Problem::new(StatusCode::PRECONDITION_FAILED, code, message)
                 .with_detail(json!({ "version": held }))

@@ -16,6 +16,7 @@ mod events;
 mod health;
 mod lists;
 mod models;
+mod plan;
 mod reports;
 mod retrain;
 mod rules;
@@ -59,6 +60,8 @@ pub enum Accepts {
     Either,
     /// One JSON or TOML document.
     Document,
+    /// One JSON document that holds some of those.
+    Plan,
     /// Rows of CSV.
     Csv,
     /// The bytes of a model file.
@@ -83,6 +86,8 @@ pub const TOML: &str = "application/toml";
 pub const CSV: &str = "text/csv";
 /// Of an import: two million items of a list.
 pub const CSV_BYTES_MAX: usize = 128 << 20;
+/// Of some documents at once, each of them as large as it may be.
+pub const PLAN_BYTES_MAX: usize = 4 * event::codec::BODY_BYTES_MAX;
 const CSV_WITHIN: Duration = Duration::from_secs(120);
 const BYTES: &str = "application/octet-stream";
 
@@ -101,7 +106,7 @@ impl Accepts {
         let is = |name: &str| given.eq_ignore_ascii_case(name);
         match self {
             Accepts::Nothing => true,
-            Accepts::One => is(JSON),
+            Accepts::One | Accepts::Plan => is(JSON),
             Accepts::Lines => is(NDJSON),
             Accepts::Either => is(JSON) || is(NDJSON),
             Accepts::Document => is(JSON) || is(TOML),
@@ -113,7 +118,7 @@ impl Accepts {
     pub fn names(self) -> &'static str {
         match self {
             Accepts::Nothing => "absent",
-            Accepts::One => JSON,
+            Accepts::One | Accepts::Plan => JSON,
             Accepts::Lines => NDJSON,
             Accepts::Either => "application/json or application/x-ndjson",
             Accepts::Document => "application/json or application/toml",
@@ -167,6 +172,8 @@ pub static ALL: &[Route] = &[
     route!(PUT "/v1/rules", Tenant(Role::Engineer), Document, L2, rules::set),
     route!(POST "/v1/rules/validate", Tenant(Role::Engineer), Document, L3, rules::validate),
     route!(GET "/v1/rules/variables", Tenant(Role::Engineer), Nothing, L3, rules::variables),
+    route!(POST "/v1/config", Tenant(Role::Engineer), Plan, L2, plan::take),
+    route!(POST "/v1/config/validate", Tenant(Role::Engineer), Plan, L3, plan::validate),
     route!(POST "/v1/backtests", Tenant(Role::Engineer), One, L3, backtests::start),
     route!(GET "/v1/backtests", Tenant(Role::Engineer), Nothing, L3, backtests::list),
     route!(GET "/v1/backtests/{id}", Tenant(Role::Engineer), Nothing, L3, backtests::one),
@@ -220,6 +227,7 @@ pub static ALL: &[Route] = &[
     route!(POST "/v1/cases/{id}/reopen", Tenant(Role::Analyst), One, L2, cases::reopen),
     route!(GET "/v1/casework", Tenant(Role::Analyst), Nothing, L3, casework::settings),
     route!(PUT "/v1/casework", Tenant(Role::Admin), One, L3, casework::set_settings),
+    route!(POST "/v1/casework/validate", Tenant(Role::Admin), One, L3, casework::validate),
     route!(GET "/v1/webhooks", Tenant(Role::Engineer), Nothing, L3, webhooks::list),
     route!(POST "/v1/webhooks", Tenant(Role::Engineer), One, L3, webhooks::create),
     route!(GET "/v1/webhooks/{endpoint}", Tenant(Role::Engineer), Nothing, L3, webhooks::one),

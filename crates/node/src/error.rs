@@ -68,6 +68,13 @@ pub enum NodeError {
         held: u32,
         expected: u32,
     },
+    /// Of several changes that are made all or none, what is wrong with one; none was made.
+    #[error("{part}: {source}")]
+    OfPlan {
+        /// A section, or a list by its name.
+        part: String,
+        source: Box<NodeError>,
+    },
     #[error(transparent)]
     Restore(#[from] engine::RestoreError),
     /// The models in service stay as they are.
@@ -146,6 +153,7 @@ impl NodeError {
             NodeError::Schema(_) => "schema",
             NodeError::Config(error) => error.code(),
             NodeError::VersionMoved { .. } => "version_moved",
+            NodeError::OfPlan { source, .. } => source.code(),
             NodeError::TooLong { .. } => "field_too_long",
             NodeError::Restore(_) => "snapshot_unusable",
             NodeError::Lineup(error) => error.code(),

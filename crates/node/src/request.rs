@@ -18,6 +18,7 @@ use crate::tenant::activation::{ReadyModel, Serving};
 use crate::tenant::around::{EntityView, Neighbourhood, Page};
 use crate::tenant::documents::{Author, Document, ListsView, RulesView};
 use crate::tenant::lineup::Move;
+use crate::tenant::plan::Plan;
 use crate::tenant::serving::Linked;
 use crate::timeline::Timeline;
 use crate::{Accepted, Decided, NodeError};
@@ -57,6 +58,12 @@ pub enum Request {
         rules: Box<ReadRules>,
         at: EventTime,
     },
+    /// All that it holds, or none.
+    TakePlan(Box<Plan>, Author),
+    CheckPlan {
+        plan: Box<Plan>,
+        at: EventTime,
+    },
     /// The rules in force, and what became of each.
     Rules,
     Lists,
@@ -90,6 +97,8 @@ pub enum Answer {
     Document(Document),
     /// It would.
     Good,
+    /// The sections that were set, with the version each has now.
+    Planned(Vec<(ConfigSection, u32)>),
     Rules(Box<RulesView>),
     Lists(Box<ListsView>),
     Serving(Serving),
@@ -157,6 +166,7 @@ impl Request {
                 | Request::Outcome(..)
                 | Request::SetDocument { .. }
                 | Request::SetRules { .. }
+                | Request::TakePlan(..)
                 | Request::Activate(_)
                 | Request::Move(..)
         )
@@ -178,7 +188,8 @@ impl Request {
         match self {
             Request::Decide { event, .. } | Request::Ingest(event) => Some(&mut event.received_at),
             Request::Label(_, at) | Request::Outcome(_, at) | Request::Check { at, .. } => Some(at),
-            Request::CheckRules { at, .. } => Some(at),
+            Request::CheckRules { at, .. } | Request::CheckPlan { at, .. } => Some(at),
+            Request::TakePlan(_, author) => Some(&mut author.at),
             Request::SetDocument { author, .. } | Request::SetRules { author, .. } => {
                 Some(&mut author.at)
             }

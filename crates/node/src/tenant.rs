@@ -4,6 +4,7 @@ pub mod activation;
 pub mod around;
 pub mod documents;
 pub mod lineup;
+pub mod plan;
 mod received;
 mod scoring;
 pub mod serving;

@@ -1,5 +1,8 @@
 //! Where a change of configuration goes: a tenant's directory that no server has open, or a running server.
 
+pub mod casework;
+mod plan;
+
 use anyhow::{Context, Result, bail};
 use engine::ReadRules;
 use event::record::ConfigSection;
@@ -26,6 +29,12 @@ pub enum Target {
 pub struct Held {
     pub version: u32,
     pub text: String,
+}
+
+/// All lists, and how often any of them has been changed.
+pub struct HeldLists {
+    pub version: u32,
+    pub lists: Vec<HeldList>,
 }
 
 /// A list and how many items it has.
@@ -61,9 +70,7 @@ impl Target {
             Target::Running(remote) => {
                 let told = remote.get(&path(section))?;
                 Ok(Held {
-                    version: told["version"]
-                        .as_u64()
-                        .context("an answer without version")? as u32,
+                    version: version(&told)?,
                     text: told["text"].as_str().unwrap_or_default().to_owned(),
                 })
             }
@@ -94,8 +101,7 @@ impl Target {
             Target::Running(remote) => {
                 let body = text.as_bytes();
                 let told = remote.send(Method::POST, "/v1/rules/validate", TOML, body)?;
-                let warnings = told["warnings"].as_array().into_iter().flatten();
-                Ok(warnings.map(warning).collect())
+                Ok(warnings(&told))
             }
         }
     }
@@ -119,29 +125,34 @@ impl Target {
                     None => remote.send(Method::PUT, &path, TOML, body)?,
                     Some(version) => remote.send_if(&path, TOML, body, u64::from(version))?,
                 };
-                Ok(told["version"]
-                    .as_u64()
-                    .context("an answer without version")? as u32)
+                version(&told)
             }
         }
     }
 
-    pub fn lists(&self) -> Result<Vec<HeldList>> {
+    pub fn lists(&self) -> Result<HeldLists> {
         match self {
             Target::Stopped(tenant, _) => {
-                let lists = tenant.engine().lists();
+                let engine = tenant.engine();
+                let lists = engine.lists();
                 let held = lists.definitions().map(|definition| HeldList {
                     items: lists.items_of(&definition.name).unwrap_or(0) as u64,
                     definition: definition.clone(),
                 });
-                Ok(held.collect())
+                Ok(HeldLists {
+                    version: engine.version_of(ConfigSection::Lists),
+                    lists: held.collect(),
+                })
             }
             Target::Running(remote) => {
                 let told = remote.get("/v1/lists")?;
                 let lists = told["lists"]
                     .as_array()
                     .context("an answer without lists")?;
-                lists.iter().map(held_list).collect()
+                Ok(HeldLists {
+                    version: version(&told)?,
+                    lists: lists.iter().map(held_list).collect::<Result<_>>()?,
+                })
             }
         }
     }
@@ -157,6 +168,16 @@ impl Target {
             Target::Running(remote) => send_change(remote, change),
         }
     }
+}
+
+fn version(told: &Value) -> Result<u32> {
+    let version = told["version"].as_u64();
+    Ok(version.context("an answer without version")?.try_into()?)
+}
+
+fn warnings(told: &Value) -> Vec<String> {
+    let warnings = told["warnings"].as_array().into_iter().flatten();
+    warnings.map(warning).collect()
 }
 
 /// As the library writes one.

@@ -38,6 +38,14 @@ pub async fn set_settings(call: Call) -> Result<Response<Body>, Problem> {
     Ok(told(&set.await?))
 }
 
+/// Whether settings would be taken; nothing is changed.
+pub async fn validate(call: Call) -> Result<Response<Body>, Problem> {
+    Query::parse(call.uri.query(), &[])?;
+    let given = body::<Settings>(&call)?;
+    ask(&call, move |_, schema| Ok(given.check(schema)?)).await?;
+    Ok(json_body(StatusCode::OK, &json!({ "valid": true })))
+}
+
 fn told(settings: &Settings) -> Response<Body> {
     tagged(json_body(StatusCode::OK, settings), settings.version)
 }

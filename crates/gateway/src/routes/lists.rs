@@ -178,7 +178,7 @@ impl ItemBody {
     }
 }
 
-async fn view(call: &Call) -> Result<ListsView, Problem> {
+pub async fn view(call: &Call) -> Result<ListsView, Problem> {
     let tenant = call.admitted.tenant()?;
     match ask(call, tenant, Request::Lists).await? {
         Answer::Lists(view) => Ok(*view),

@@ -220,6 +220,15 @@ fn answer(tenant: &mut Tenant, request: Request, urgency: Urgency) -> Result<Ans
             tenant.check_rules(*rules, at)?;
             Answer::Good
         }
+        Request::TakePlan(mut plan, author) => {
+            tenant.take_plan(&mut plan, &author)?;
+            let version = |section| (section, tenant.engine().version_of(section));
+            Answer::Planned(plan.sections().into_iter().map(version).collect())
+        }
+        Request::CheckPlan { mut plan, at } => {
+            tenant.check_plan(&mut plan, at)?;
+            Answer::Good
+        }
         Request::Rules => Answer::Rules(Box::new(tenant.rules())),
         Request::Lists => Answer::Lists(Box::new(tenant.lists())),
         Request::Serving => Answer::Serving(tenant.serving()),
@@ -275,5 +284,9 @@ fn answer(tenant: &mut Tenant, request: Request, urgency: Urgency) -> Result<Ans
 /// Whether another watch over drift follows.
 fn sets_watch(request: &Request) -> bool {
     let drift = ConfigSection::Drift;
-    matches!(request, Request::SetDocument { section, .. } if *section == drift)
+    match request {
+        Request::SetDocument { section, .. } => *section == drift,
+        Request::TakePlan(plan, _) => plan.sections().contains(&drift),
+        _ => false,
+    }
 }

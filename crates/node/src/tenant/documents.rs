@@ -82,22 +82,42 @@ impl Tenant {
         expected: Option<u32>,
     ) -> Result<Position, NodeError> {
         check_author(author)?;
-        let held = self.engine.version_of(section);
-        if let Some(expected) = expected.filter(|expected| *expected != held) {
-            return Err(NodeError::VersionMoved {
-                section: section.name(),
-                held,
-                expected,
-            });
-        }
+        self.check_version(section, expected)?;
         let at = author.at.max(self.journal.newest());
         let body = &*self.whole(section, body)?;
         self.check_body(section, body, at)?;
         self.check_room_for_report()?;
+        self.write_section(section, body, author, at)
+    }
+
+    pub(super) fn check_version(
+        &self,
+        section: ConfigSection,
+        expected: Option<u32>,
+    ) -> Result<(), NodeError> {
+        let held = self.engine.version_of(section);
+        match expected.filter(|expected| *expected != held) {
+            None => Ok(()),
+            Some(expected) => Err(NodeError::VersionMoved {
+                section: section.name(),
+                held,
+                expected,
+            }),
+        }
+    }
+
+    /// Writes a section that was checked and found good.
+    pub(super) fn write_section(
+        &mut self,
+        section: ConfigSection,
+        body: &str,
+        author: &Author,
+        at: EventTime,
+    ) -> Result<Position, NodeError> {
         let config = Config {
             at,
             section,
-            version: held + 1,
+            version: self.engine.version_of(section) + 1,
             author: CompactString::from(&author.name),
             why: CompactString::from(&author.why),
             body: body.to_owned(),
@@ -159,7 +179,11 @@ impl Tenant {
 
     /// A policy that was [`shown`] and comes back keeps its secret. Refused when a record cannot hold it: that would make
     /// the log unreadable.
-    fn whole<'b>(&self, section: ConfigSection, body: &'b str) -> Result<Cow<'b, str>, NodeError> {
+    pub(super) fn whole<'b>(
+        &self,
+        section: ConfigSection,
+        body: &'b str,
+    ) -> Result<Cow<'b, str>, NodeError> {
         let whole: Cow<'b, str> = match section {
             ConfigSection::Policy => {
                 let whole = exploration::revealed(body, self.engine.body_of(section));

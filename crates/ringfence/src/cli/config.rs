@@ -134,13 +134,16 @@ pub enum EffectName {
     Block,
 }
 
-/// Bring policy, rules, rates and lists to what a folder of files says; tell what would change first.
+/// Bring what a tenant is set to to what a folder of files says; tell what would change first.
 ///
-/// policy.toml, rules.toml, rates.toml and lists.toml, whichever are there.
+/// lists.toml, rates.toml, policy.toml, rules.toml, drift.toml and casework.toml, whichever are there. All are checked
+/// before anything is changed; a plan that would be refused is told as an error, with the file. With --to,
+/// casework.toml needs a token with the role admin.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ringfence apply -f config/                     the plan, and nothing else
-  ringfence apply -f config/ --yes --why 'release 41'")]
+  ringfence apply -f config/ --yes --why 'release 41'
+  ringfence apply -f config/ --to http://127.0.0.1:7878 --token $(ringfence token)")]
 pub struct ApplyArgs {
     /// Folder of the files.
     #[arg(long, short = 'f')]

@@ -49,7 +49,7 @@ pub fn run(cli: &Cli, args: &ListsArgs) -> Result<ExitCode> {
                     },
                 },
             };
-            let held = target.lists()?;
+            let held = target.lists()?.lists;
             let there = held.iter().any(|it| it.definition.name == *name);
             target.change(&match there {
                 true => Change::Alter(wanted),
@@ -200,7 +200,7 @@ fn export(target: &Target, name: &str) -> Result<ExitCode> {
 }
 
 fn ls(cli: &Cli, target: &Target) -> Result<ExitCode> {
-    let lists = target.lists()?;
+    let lists = target.lists()?.lists;
     if cli.json {
         let rows = lists.iter().map(|it| {
             let mut row = json!(Written::of(&it.definition));

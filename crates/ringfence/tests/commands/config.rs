@@ -112,7 +112,7 @@ fn a_broken_file_is_refused_with_line_and_column_and_changes_nothing() {
     .unwrap();
     let told = error(&bench, &["policy", "set", "policy.toml"]);
     assert!(told.contains("challenge <= review <= decline"), "{told}");
-    assert!(error(&bench, &["apply", "-f", ".", "--yes"]).contains("rules.toml"));
+    assert!(error(&bench, &["apply", "-f", ".", "--yes"]).contains("rules: "));
     // What a record of the log cannot hold is refused, and the log stays readable.
     fs::write(bench.path("policy.toml"), POLICY).unwrap();
     let long = "w".repeat(513);
@@ -143,6 +143,70 @@ fn a_broken_file_is_refused_with_line_and_column_and_changes_nothing() {
     ] {
         assert!(names.contains(&name), "{name}");
     }
+}
+
+#[test]
+fn a_folder_with_one_bad_file_changes_nothing_of_the_others() {
+    let bench = ready();
+    let folder = bench.path("config");
+    fs::create_dir(&folder).unwrap();
+    let put = |name: &str, text: &str| fs::write(folder.join(name), text).unwrap();
+    let lists = "[stolen]\non = \"device\"\nform = \"text\"\neffect = \"watch\"\n";
+    put("lists.toml", lists);
+    put("rules.toml", RULES);
+    put("rates.toml", "USD = 0.92\n");
+    put("policy.toml", POLICY);
+    let held = || {
+        (
+            bench.json(&["lists", "ls"]),
+            bench.json(&["rules", "show"])["version"].clone(),
+            bench.run(&["log", "dump", "--kind", "config"]).stdout,
+        )
+    };
+    let before = held();
+    let cases = [
+        (
+            "policy.toml",
+            "[thresholds]\nchallenge = 9\nreview = 5\ndecline = 7\n",
+            "policy: ",
+        ),
+        ("rates.toml", "XYZW = 1.0\n", "rates: "),
+        (
+            "lists.toml",
+            "[stolen]\non = \"amount\"\nform = \"amount\"\neffect = \"watch\"\n",
+            "rules: ",
+        ),
+        (
+            "lists.toml",
+            "[stolen]\non = \"shoe\"\nform = \"text\"\neffect = \"watch\"\n",
+            "list stolen: ",
+        ),
+        ("drift.toml", "window = \"0s\"\n", "drift: "),
+        ("casework.toml", "checklist = []\n", "casework.toml"),
+    ];
+    for (file, text, part) in cases {
+        let good = fs::read_to_string(folder.join(file)).ok();
+        put(file, text);
+        for more in [&[][..], &["--yes"]] {
+            let mut args = vec!["apply", "-f", "config"];
+            args.extend(more);
+            let told = error(&bench, &args);
+            assert!(told.contains(part), "{file}: {told}");
+        }
+        assert_eq!(held(), before, "{file}");
+        match good {
+            Some(good) => put(file, &good),
+            None => fs::remove_file(folder.join(file)).unwrap(),
+        }
+    }
+    // Without the rest of the rules' lists, and then as a whole.
+    fs::remove_file(folder.join("lists.toml")).unwrap();
+    assert!(error(&bench, &["apply", "-f", "config", "--yes"]).contains("the list \\\"stolen\\\""));
+    put("lists.toml", lists);
+    let done = bench.json(&["apply", "-f", "config", "--yes"]);
+    assert_eq!(done["changes"].as_array().unwrap().len(), 4);
+    put("lists.toml", &lists.replace("text", "prefix"));
+    assert!(error(&bench, &["apply", "-f", "config"]).contains("cannot become"));
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod server;
 
 mod access;
 mod admin;
+mod apply;
 mod audit;
 mod backtests;
 mod backup;

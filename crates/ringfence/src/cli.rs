@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use audit::{Audit, AuditArgs};
-pub use cases::{Cases, CasesArgs};
+pub use cases::{Alerts, AlertsArgs, Cases, CasesArgs, CaseworkSettings, ServerArgs};
 pub use compare::{CompareArgs, ShadowArgs};
 pub use config::{
     AdviseArgs, ApplyArgs, BacktestArgs, Change, EffectName, FormName as ListFormName, Lists,
@@ -118,6 +118,7 @@ pub enum Command {
     Tenants(TenantsArgs),
     Token(TokenArgs),
     Cases(CasesArgs),
+    Alerts(AlertsArgs),
     Demo(DemoArgs),
     Metrics(MetricsArgs),
     Completions(CompletionsArgs),

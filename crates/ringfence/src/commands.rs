@@ -69,6 +69,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Tenants(args) => tenants::run(cli, args),
         Command::Token(args) => token::run(cli, args),
         Command::Cases(args) => cases::run(cli, args),
+        Command::Alerts(args) => cases::alerts(cli, args),
         Command::Demo(args) => demo::run(cli, args),
         Command::Metrics(_) => metrics::run(cli),
         Command::Study(args) => study::run(cli, args),

@@ -1,4 +1,8 @@
-//! `ringfence cases`: what the routes of cases do, from a terminal.
+//! `ringfence cases` and `ringfence alerts`: what their routes do, from a terminal.
+
+mod alerts;
+mod bulk;
+mod settings;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -7,15 +11,18 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use ureq::http::Method;
 
-use crate::cli::{Cases, CasesArgs, Cli};
+pub use self::alerts::run as alerts;
+use crate::cli::{Cases, CasesArgs, Cli, ServerArgs};
 use crate::remote::Remote;
 use crate::show;
 
 const JSON: &str = "application/json";
 
 pub fn run(cli: &Cli, args: &CasesArgs) -> Result<ExitCode> {
-    let server = Remote::new(&args.to, &cli.tenant, args.token.as_deref())?;
+    let server = connect(cli, &args.server)?;
     match &args.what {
+        Cases::Settings { what } => settings::run(cli, server, what, args.version)?,
+        Cases::Bulk { .. } => return bulk::run(cli, &server, &args.what),
         Cases::Ls { .. } => list(cli, &server, &args.what)?,
         Cases::Show { id } => show::json(&server.get(&format!("/v1/cases/{id}"))?)?,
         Cases::Claim { id: None } => {
@@ -27,6 +34,10 @@ pub fn run(cli: &Cli, args: &CasesArgs) -> Result<ExitCode> {
         other => tell(cli, &change(&server, args, other)?)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn connect(cli: &Cli, server: &ServerArgs) -> Result<Remote> {
+    Remote::new(&server.to, &cli.tenant, server.token.as_deref())
 }
 
 fn list(cli: &Cli, server: &Remote, what: &Cases) -> Result<()> {
@@ -74,7 +85,24 @@ fn change(server: &Remote, args: &CasesArgs, what: &Cases) -> Result<Value> {
     let (id, action, body) = match what {
         Cases::Claim { id: Some(id) } => (id, "claim", Value::Null),
         Cases::Release { id } => (id, "release", Value::Null),
+        Cases::Assign { id, person, reason } => {
+            let body = json!({ "assignee": person, "reason": reason });
+            (id, "assign", body)
+        }
+        Cases::Snooze { id, until } => (id, "snooze", json!({ "until": until })),
         Cases::Note { id, text } => (id, "note", json!({ "text": text })),
+        Cases::Check { id, item, undo } => {
+            (id, "checklist", json!({ "item": item, "done": !undo }))
+        }
+        Cases::Attach {
+            id,
+            name,
+            uri,
+            sha256,
+        } => {
+            let body = json!({ "name": name, "uri": uri, "sha256": sha256 });
+            (id, "attachment", body)
+        }
         Cases::Disposition {
             id,
             fraud_type,
@@ -85,15 +113,15 @@ fn change(server: &Remote, args: &CasesArgs, what: &Cases) -> Result<Value> {
         }
         Cases::Close { id, reason } => (id, "close", json!({ "reason": reason })),
         Cases::Reopen { id, reason } => (id, "reopen", json!({ "reason": reason })),
-        Cases::Ls { .. } | Cases::Show { .. } | Cases::Claim { id: None } => {
-            anyhow::bail!("no change of a case")
-        }
+        Cases::Ls { .. }
+        | Cases::Show { .. }
+        | Cases::Claim { id: None }
+        | Cases::Bulk { .. }
+        | Cases::Settings { .. } => anyhow::bail!("no change of one case"),
     };
     let version = match args.version {
         Some(version) => version,
-        None => server.get(&format!("/v1/cases/{id}"))?["version"]
-            .as_u64()
-            .context("the case has no version")?,
+        None => version_of(server, *id)?,
     };
     let body = if body.is_null() {
         String::new()
@@ -102,6 +130,11 @@ fn change(server: &Remote, args: &CasesArgs, what: &Cases) -> Result<Value> {
     };
     let path = format!("/v1/cases/{id}/{action}");
     server.send_at(Method::POST, &path, JSON, body.as_bytes(), version)
+}
+
+fn version_of(server: &Remote, id: i64) -> Result<u64> {
+    let case = server.get(&format!("/v1/cases/{id}"))?;
+    case["version"].as_u64().context("the case has no version")
 }
 
 fn tell(cli: &Cli, case: &Value) -> Result<()> {

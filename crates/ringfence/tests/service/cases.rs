@@ -148,6 +148,141 @@ fn cases_are_worked_on_from_a_terminal() {
     assert_eq!(run(&["reopen", &id, "once more"]).1["status"], "open");
 }
 
+#[test]
+fn the_rest_of_the_work_on_cases_and_their_settings_is_done_from_a_terminal_too() {
+    let server = Server::start();
+    let (mut client, mut admin) = (server.client(), admin(&server));
+    open(&mut client, &mut admin, 3);
+    let url = format!("http://{}", server.address);
+    let [token, boss] =
+        [&[][..], &["--role", "admin", "--role", "analyst"]].map(|it| server.token(it));
+    let run_as = |token: &str, args: &[&str]| {
+        let mut all = vec!["--json", args[0], "--to", &url, "--token", token];
+        all.extend(&args[1..]);
+        let output = server.command(&all).output().unwrap();
+        let value: Value = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+        let said = String::from_utf8(output.stderr).unwrap();
+        (output.status.code().unwrap(), value, said)
+    };
+    let run = |args: &[&str]| run_as(&token, args);
+    let did = |args: &[&str]| {
+        let (code, value, said) = run(args);
+        assert_eq!(code, 0, "{args:?} {said}");
+        value
+    };
+    let id = did(&["cases", "claim"])["id"].to_string();
+    let ticked = |case: &Value| {
+        let items = case["checklist"].as_array().unwrap().iter();
+        items.map(|it| !it["done_by"].is_null()).collect::<Vec<_>>()
+    };
+    let first = &did(&["cases", "show", &id])["checklist"][0]["item"].to_string();
+    did(&["cases", "check", &id, first]);
+    assert_eq!(ticked(&did(&["cases", "show", &id])), [true, false]);
+    did(&["cases", "check", &id, first, "--undo"]);
+    assert_eq!(ticked(&did(&["cases", "show", &id])), [false, false]);
+    let sha = "9f".repeat(32);
+    did(&[
+        "cases",
+        "attach",
+        &id,
+        "statement",
+        "https://files.example.com/s.pdf",
+        &sha,
+    ]);
+    let attached = did(&["cases", "show", &id])["attachments"][0].clone();
+    assert_eq!(
+        (&attached["name"], &attached["sha256"]),
+        (&json!("statement"), &json!(sha))
+    );
+    let until = tomorrow();
+    let snoozed = did(&["cases", "snooze", &id, &until]);
+    assert_eq!(snoozed["snoozed_until"], json!(until));
+    let assigned = did(&["cases", "assign", &id, "ben", "--reason", "speaks Dutch"]);
+    assert_eq!(assigned["assignee"], "ben");
+    let (code, _, said) = run(&["cases", "assign", &id]);
+    assert!(code == 1 && said.contains("field_missing"), "{code} {said}");
+    let freed = did(&["cases", "assign", &id, "--reason", "is ill"]);
+    assert_eq!(freed["assignee"], Value::Null);
+
+    let others = did(&["cases", "ls"]);
+    let others: Vec<String> = others["cases"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["id"].to_string())
+        .collect();
+    assert_eq!(others.len(), 2);
+    did(&["cases", "bulk", "claim", &others[0], &others[1]]);
+    let stale = format!("{}@99", others[1]);
+    let many = [
+        "cases",
+        "bulk",
+        "close",
+        &others[0],
+        &stale,
+        "--reason",
+        "a test of the shop",
+    ];
+    let (code, told, _) = run(&many);
+    assert_eq!(code, 3, "{told}");
+    assert_eq!(told["results"][0]["case"]["status"], "closed");
+    assert_eq!(told["results"][1]["error"]["code"], "version_moved");
+    assert_eq!(
+        did(&["cases", "show", &others[0]])["history"][0]["why"],
+        "a test of the shop"
+    );
+
+    let open = did(&["alerts", "ls", "--status", "open"]);
+    assert_eq!(open["alerts"].as_array().unwrap().len(), 2);
+    let of_case = did(&["alerts", "ls", "--case", &id]);
+    let alert = &of_case["alerts"][0];
+    assert_eq!(of_case["alerts"].as_array().unwrap().len(), 1);
+    let (number, event) = (alert["id"].to_string(), alert["event_id"].as_str().unwrap());
+    assert_eq!(did(&["alerts", "show", &number]), *alert);
+    assert_eq!(did(&["alerts", "ls", "--event-id", event]), of_case);
+    let device = format!("phone-of-{event}");
+    assert_eq!(
+        did(&["alerts", "ls", "--kind", "device", "--id", &device]),
+        of_case
+    );
+
+    let held = did(&["cases", "settings", "show"]);
+    assert_eq!(held["checklist"], json!(["call", "freeze"]));
+    let shown = server.command(&["cases", "settings", "show", "--to", &url, "--token", &token]);
+    let text = String::from_utf8(shown_of(shown)).unwrap();
+    let file = server.data().with_file_name("casework.toml");
+    std::fs::write(&file, text.replace("\"freeze\"", "\"block\"")).unwrap();
+    let set = [
+        "cases",
+        "settings",
+        "set",
+        file.to_str().unwrap(),
+        "--why",
+        "as agreed",
+    ];
+    assert!(run(&set).2.contains("role_missing"));
+    let done = run_as(&boss, &set);
+    assert_eq!(
+        (done.0, &done.1["checklist"]),
+        (0, &json!(["call", "block"])),
+        "{}",
+        done.2
+    );
+    let mut stale = set.to_vec();
+    stale.extend(["--version", "1"]);
+    assert!(run_as(&boss, &stale).2.contains("version_moved"));
+    assert_eq!(
+        did(&["cases", "settings", "show"])["version"],
+        done.1["version"]
+    );
+}
+
+fn shown_of(mut command: std::process::Command) -> Vec<u8> {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    output.stdout
+}
+
 pub fn admin(server: &Server) -> Client {
     server.admin().with("X-Tenant-Id", "default")
 }

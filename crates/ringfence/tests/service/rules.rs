@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::server::{Server, minute};
+use crate::server::{SOON, Server, minute};
 
 const RULES: &str = r#"
 [[rules]]
@@ -212,6 +213,74 @@ fn a_list_decides_from_its_item_on_and_refuses_what_it_cannot_hold() {
     )
     .json();
     assert_eq!(free["source"], "model");
+}
+
+/// Not like a rule that does not hold: whoever reads the decision or the rule sees that it failed.
+#[test]
+fn a_rule_that_errs_is_told_with_the_decision_and_counted_by_the_log() {
+    let server = Server::start();
+    let mut client = server.client();
+    let rules = r#"
+[[rules]]
+id = "ratio"
+when = '1 / (amount - 640_00) > 0'
+status = "active"
+decision = "decline"
+alert = true
+"#;
+    let toml = [("Content-Type", "application/toml")];
+    let set = client.send("PUT", "/v1/rules", &toml, Some(rules.as_bytes()));
+    set.unwrap().ok();
+    let mut decide = |id: &str, amount: &str| client.post("/v1/decisions", &event(id, amount)).ok();
+    let held = decide("e1", "641.00");
+    assert_eq!(held["source"], "rule");
+    for id in ["e2", "e3"] {
+        let erred = decide(id, "640.00");
+        assert_eq!(erred["source"], "model", "{erred}");
+        let told = &erred["findings"]["rules"];
+        assert_eq!(told.as_array().unwrap().len(), 1, "{erred}");
+        assert_eq!(
+            (&told[0]["rule"], &told[0]["outcome"]),
+            (&json!("ratio"), &json!("error"))
+        );
+    }
+    assert_eq!(decide("e4", "639.00")["findings"], Value::Null);
+    let end = Instant::now() + SOON;
+    let rule = loop {
+        let rule = client.get("/v1/rules").ok()["rules"][0].take();
+        if rule["live"]["errors"] == 2 {
+            break rule;
+        }
+        assert!(Instant::now() < end, "{rule}");
+        thread::sleep(Duration::from_millis(10));
+    };
+    assert_eq!(
+        (&rule["live"]["matched"], &rule["live"]["shadow"]),
+        (&json!(1), &json!(0))
+    );
+    let counts = &rule["counts"];
+    assert_eq!(
+        (&counts["matched"], &counts["errors"]),
+        (&json!(1), &json!(2))
+    );
+    // An error is no hit: a label of its event says nothing of the rule.
+    let label = json!({
+        "event_id": "e2", "label": "fraud", "source": "analyst", "label_timestamp": minute(60),
+    });
+    client.post("/v1/labels", &label.to_string()).ok();
+    let label = json!({
+        "event_id": "e1", "label": "fraud", "source": "analyst", "label_timestamp": minute(60),
+    });
+    client.post("/v1/labels", &label.to_string()).ok();
+    let known = loop {
+        let live = client.get("/v1/rules").ok()["rules"][0]["live"].take();
+        if live["frauds"] != 0 {
+            break live;
+        }
+        assert!(Instant::now() < end, "{live}");
+        thread::sleep(Duration::from_millis(10));
+    };
+    assert_eq!(known["frauds"], 1, "{known}");
 }
 
 /// Odd versions review everything, even ones have no rule. Whatever is decided meanwhile follows the version that it

@@ -126,8 +126,10 @@ impl Backtests {
             place,
             task,
         };
-        let open = self.of(tenant).iter().filter(|job| job.is_open()).count();
-        if open >= OPEN {
+        // Held from the count to the push: else of several that ask at once each would find the last place free.
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = jobs.iter().filter(|job| job.tenant == tenant);
+        if own.filter(|job| job.is_open()).count() >= OPEN {
             return Err(NotStarted::Full);
         }
         self.worker()?.try_send(work).map_err(|error| match error {
@@ -136,7 +138,6 @@ impl Backtests {
                 NotStarted::Thread(io::Error::other("the thread of backtests is gone"))
             }
         })?;
-        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         // The newest answer of before stays for whoever waits for it.
         let mut newest = true;
         jobs.retain(|held| !job.replaces(held) || std::mem::take(&mut newest));

@@ -6,7 +6,9 @@
 #[path = "support/edge.rs"]
 mod edge;
 
-use std::sync::Arc;
+use std::fs;
+use std::process::Command;
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -131,6 +133,40 @@ fn comparisons_that_somebody_polls_push_out_neither_backtests_nor_other_comparis
         over(backtest());
     });
     assert!(!held(first) && held(other));
+}
+
+/// However many ask at the same moment, a tenant has four that are not over, and another tenant's are its own.
+#[test]
+fn of_many_who_ask_at_once_only_four_have_a_backtest_begun() {
+    for _ in 0..20 {
+        let home = TempDir::new().unwrap();
+        let place = Place::new(home.path(), "acme").unwrap();
+        // Whoever reads this log waits for its writer: no job is over while they are counted.
+        fs::create_dir_all(place.log()).unwrap();
+        let log = place.log().join(format!("{:020}.seg", 0));
+        let made = Command::new("mkfifo").arg(&log).status();
+        assert!(made.unwrap().success());
+        let backtests = Backtests::new(node::background::Priority::Low);
+        let barrier = Barrier::new(8);
+        let begun: usize = thread::scope(|scope| {
+            let asked: Vec<_> = (0..8)
+                .map(|_| {
+                    scope.spawn(|| {
+                        barrier.wait();
+                        usize::from(backtests.start("acme", place.clone(), backtest()).is_ok())
+                    })
+                })
+                .collect();
+            asked.into_iter().map(|it| it.join().unwrap()).sum()
+        });
+        assert_eq!((begun, backtests.of("acme").len()), (4, 4));
+        let other = Place::new(home.path(), "globex").unwrap();
+        assert!(backtests.start("globex", other, backtest()).is_ok());
+        // An empty log for the one that waits, and none for those behind it.
+        let writer = fs::File::options().write(true).open(&log).unwrap();
+        fs::remove_file(&log).unwrap();
+        drop(writer);
+    }
 }
 
 #[test]

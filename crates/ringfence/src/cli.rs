@@ -23,7 +23,7 @@ pub use cases::{Alerts, AlertsArgs, Cases, CasesArgs, CaseworkSettings, ServerAr
 pub use compare::{CompareArgs, ShadowArgs};
 pub use config::{
     AdviseArgs, ApplyArgs, BacktestArgs, Change, EffectName, FormName as ListFormName, Lists,
-    ListsArgs, Policy, PolicyArgs, Rules, RulesArgs, WindowArgs,
+    ListsArgs, Over, Policy, PolicyArgs, Rules, RulesArgs, WindowArgs,
 };
 pub use drift::{
     Drift, DriftArgs, DriftReportArgs, DriftSettingsArgs, DriftStatusArgs, DriftStudyArgs,

@@ -34,9 +34,11 @@ struct Asked {
     policy: Option<String>,
     /// Of advice.
     alerts_per_day: Option<f64>,
-    /// The last seven days of the log without them.
     from: Option<String>,
+    /// Behind the newest event without it.
     until: Option<String>,
+    /// Instead of `from`, such as 30d; seven days without both.
+    last: Option<String>,
     #[serde(default)]
     costs: Costs,
     /// Whether the serving model scores what was recorded without a decision.
@@ -171,15 +173,7 @@ async fn plan(call: &Call, asked: &Asked) -> Result<Plan, Problem> {
         ));
     };
     let newest = serving.newest_event.unwrap_or(EventTime::MIN);
-    let until = match &asked.until {
-        // The newest event is within.
-        None => newest.plus(Span::from_millis(1)),
-        Some(text) => time("until", text)?,
-    };
-    let from = match &asked.from {
-        None => until.minus(Span::days(DAYS)),
-        Some(text) => time("from", text)?,
-    };
+    let (from, until) = window(asked, newest)?;
     let current = Rulebook {
         rules: text_of(call, tenant, ConfigSection::Rules).await?,
         policy: text_of(call, tenant, ConfigSection::Policy).await?,
@@ -194,6 +188,26 @@ async fn plan(call: &Call, asked: &Asked) -> Result<Plan, Problem> {
         scorer,
         samples: 0,
     })
+}
+
+fn window(asked: &Asked, newest: EventTime) -> Result<(EventTime, EventTime), Problem> {
+    let until = match &asked.until {
+        // The newest event is within.
+        None => newest.plus(Span::from_millis(1)),
+        Some(text) => time("until", text)?,
+    };
+    let wrong =
+        |message: String| Problem::bad("window", message).with_detail(json!({ "field": "last" }));
+    let from = match (&asked.from, &asked.last) {
+        (Some(_), Some(_)) => return Err(wrong("last and from exclude each other".to_owned())),
+        (Some(text), None) => time("from", text)?,
+        (None, Some(text)) => {
+            let last = Span::parse(text).map_err(|error| wrong(format!("last: {error}")))?;
+            until.minus(last)
+        }
+        (None, None) => until.minus(Span::days(DAYS)),
+    };
+    Ok((from, until))
 }
 
 pub async fn text_of(

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use backtest::Costs;
 use clap::{Args, Subcommand, ValueEnum};
 
 /// Where a change goes, and why it is made.
@@ -39,7 +40,11 @@ pub enum Rules {
     /// Check a file of rules; nothing is changed.
     Check { file: PathBuf },
     /// Put the rules of a file into force, all at once.
-    Set { file: PathBuf },
+    Set {
+        file: PathBuf,
+        #[command(flatten)]
+        over: Over,
+    },
     /// What rules may name, with types.
     Variables,
 }
@@ -48,7 +53,7 @@ pub enum Rules {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ringfence policy show > policy.toml
-  ringfence policy set policy.toml --why 'fewer reviews'")]
+  ringfence policy set policy.toml --why 'fewer reviews' --version 3")]
 pub struct PolicyArgs {
     #[command(subcommand)]
     pub what: Policy,
@@ -61,7 +66,19 @@ pub enum Policy {
     /// The policy in force, as its author wrote it.
     Show,
     /// Put the policy of a file into force.
-    Set { file: PathBuf },
+    Set {
+        file: PathBuf,
+        #[command(flatten)]
+        over: Over,
+    },
+}
+
+/// What a document replaces.
+#[derive(Debug, Args)]
+pub struct Over {
+    /// Only if this version is still in force, as `show` tells it: what somebody else has set meanwhile stays.
+    #[arg(long)]
+    pub version: Option<u32>,
 }
 
 /// Allow, watch and block lists.
@@ -160,7 +177,7 @@ pub struct ApplyArgs {
 #[command(after_help = "Examples:
   ringfence backtest --rules rules.toml                 the last seven days
   ringfence backtest --policy policy.toml --last 30d --review-cost 8
-  ringfence backtest --rules rules.toml --to http://127.0.0.1:7878 --token $(ringfence token)")]
+  ringfence backtest --rules rules.toml --last 30d --to http://127.0.0.1:7878 --token $(ringfence token)")]
 pub struct BacktestArgs {
     /// Rules to try; those in force without it.
     #[arg(long)]
@@ -210,16 +227,19 @@ pub struct WindowArgs {
     /// Let the serving model score what was recorded without a decision, such as an import.
     #[arg(long)]
     pub score_missing: bool,
+    /// Share of its amount that a fraud which passes is lost with.
+    #[arg(long, default_value_t = Costs::default().fraud_loss)]
+    pub fraud_loss: f64,
     /// An analyst's look at one event, in base currency.
-    #[arg(long, default_value_t = 5.0)]
+    #[arg(long, default_value_t = Costs::default().review)]
     pub review_cost: f64,
     /// Share of its amount that good money loses when it is declined.
-    #[arg(long, default_value_t = 0.05)]
+    #[arg(long, default_value_t = Costs::default().decline_friction)]
     pub decline_friction: f64,
     /// The same when it is challenged.
-    #[arg(long, default_value_t = 0.01)]
+    #[arg(long, default_value_t = Costs::default().challenge_friction)]
     pub challenge_friction: f64,
     /// Share of frauds that a challenge stops.
-    #[arg(long, default_value_t = 0.8)]
+    #[arg(long, default_value_t = Costs::default().challenge_stops)]
     pub challenge_stops: f64,
 }

@@ -12,8 +12,6 @@ use engine::exploration;
 use event::record::ConfigSection;
 use event::{EventTime, Span};
 use indicatif::ProgressBar;
-use learning::evaluate::html::page::Page;
-use learning::evaluate::html::plot::{Kind, Plot, Series};
 use node::Tenant;
 use serde_json::{Map, Value, json};
 use tokio::signal::unix::{SignalKind, signal};
@@ -25,6 +23,10 @@ use crate::commands::rules::read;
 use crate::remote::Remote;
 use crate::show;
 use crate::target::Target;
+
+mod told;
+
+mod curves;
 
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
@@ -56,7 +58,7 @@ pub fn run(cli: &Cli, args: &BacktestArgs) -> Result<ExitCode> {
             value
         }
         Target::Running(remote) => {
-            let mut body = window_body(&args.window)?;
+            let mut body = window_body(&args.window);
             body.insert("samples".to_owned(), json!(args.samples));
             for (name, text) in [("rules", rules), ("policy", policy)] {
                 if let Some(text) = text {
@@ -69,7 +71,7 @@ pub fn run(cli: &Cli, args: &BacktestArgs) -> Result<ExitCode> {
     if cli.json {
         show::json(&report)?;
     } else {
-        tell(&report)?;
+        told::report(&report)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -87,48 +89,22 @@ pub fn advise(cli: &Cli, args: &AdviseArgs) -> Result<ExitCode> {
             json!(advice)
         }
         Target::Running(remote) => {
-            let mut body = window_body(&args.window)?;
+            let mut body = window_body(&args.window);
             body.insert("alerts_per_day".to_owned(), json!(args.alerts_per_day));
             wait(cli, &remote, "/v1/advice", &body)?
         }
     };
     if let Some(file) = &args.html {
-        fs::write(file, page(&advice))
+        fs::write(file, curves::page(&advice))
             .with_context(|| format!("cannot write {}", file.display()))?;
     }
     if cli.json {
         show::json(&advice)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut out = show::out();
-    let point = |at: &Value| {
-        let point = &advice["curve"][at.as_u64().unwrap_or(0) as usize];
-        format!(
-            "{} alerts a day, precision {}, recall {}, {} of the money",
-            decimal(&point["alerts_per_day"]),
-            percent(&point["precision"]),
-            percent(&point["recall"]),
-            percent(&point["value_recall"]),
-        )
-    };
-    writeln!(
-        out,
-        "review  from {:>4}: {}",
-        advice["review"],
-        point(&advice["review"])
-    )?;
-    writeln!(
-        out,
-        "decline from {:>4}: from here on declining costs no more",
-        advice["decline"]
-    )?;
-    writeln!(
-        out,
-        "reviewing alone is cheapest from {}",
-        advice["cheapest_review"]
-    )?;
+    told::advice(&advice)?;
     if let Some(file) = &args.html {
-        writeln!(out, "curves: {}", file.display())?;
+        writeln!(show::out(), "curves: {}", file.display())?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -172,15 +148,15 @@ fn plan(tenant: &Tenant, window: &WindowArgs) -> Result<Plan> {
 
 fn costs(window: &WindowArgs) -> Costs {
     Costs {
+        fraud_loss: window.fraud_loss,
         review: window.review_cost,
         challenge_stops: window.challenge_stops,
         challenge_friction: window.challenge_friction,
         decline_friction: window.decline_friction,
-        ..Costs::default()
     }
 }
 
-fn window_body(window: &WindowArgs) -> Result<Map<String, Value>> {
+fn window_body(window: &WindowArgs) -> Map<String, Value> {
     let mut body = Map::new();
     body.insert("costs".to_owned(), json!(costs(window)));
     body.insert("score_missing".to_owned(), json!(window.score_missing));
@@ -189,10 +165,10 @@ fn window_body(window: &WindowArgs) -> Result<Map<String, Value>> {
             body.insert(name.to_owned(), json!(text));
         }
     }
-    if window.from.is_none() && window.last != "7d" {
-        bail!("with --to, name the window by --from and --until, or leave it at the last 7d");
+    if window.from.is_none() {
+        body.insert("last".to_owned(), json!(window.last));
     }
-    Ok(body)
+    body
 }
 
 /// Starts it on the server, and shows how far it is until it is done. Whoever interrupts this ends it there too: it
@@ -226,192 +202,4 @@ fn wait(cli: &Cli, remote: &Remote, path: &str, body: &Map<String, Value>) -> Re
         Some("failed") => bail!("{}: {}", job["error"]["code"], job["error"]["message"]),
         _ => bail!("the backtest was cancelled"),
     }
-}
-
-fn tell(report: &Value) -> Result<()> {
-    let mut out = show::out();
-    writeln!(
-        out,
-        "{} to {}: {} events, {} known frauds, {} without a label",
-        text(&report["from"]),
-        text(&report["until"]),
-        report["events"],
-        report["frauds"],
-        report["unknown"]
-    )?;
-    writeln!(
-        out,
-        "{:<10} {:>9} {:>9} {:>9} {:>9} {:>10} {:>9} {:>9} {:>14} {:>14} {:>14}",
-        "",
-        "approve",
-        "challenge",
-        "review",
-        "decline",
-        "alerts/day",
-        "precision",
-        "recall",
-        "fraud passed",
-        "good declined",
-        "cost"
-    )?;
-    for name in ["current", "candidate"] {
-        let side = &report[name];
-        writeln!(
-            out,
-            "{name:<10} {:>9} {:>9} {:>9} {:>9} {:>10} {:>9} {:>9} {:>14} {:>14} {:>14}",
-            whole(&side["approve"]),
-            whole(&side["challenge"]),
-            whole(&side["review"]),
-            whole(&side["decline"]),
-            decimal(&side["alerts_per_day"]),
-            percent(&side["precision"]),
-            percent(&side["recall"]),
-            decimal(&side["fraud_passed"]),
-            decimal(&side["good_declined"]),
-            decimal(&side["cost"])
-        )?;
-    }
-    writeln!(out, "saved by the candidate: {}", decimal(&report["saved"]))?;
-    for rule in items(&report["rules"]) {
-        let interval = &rule["precision_interval"];
-        writeln!(
-            out,
-            "rule {:<24} {:<8} {:>8} held, {} frauds of {} known: precision {} ({} to {}), recall {}; {} missing, {} errors",
-            text(&rule["rule"]),
-            text(&rule["status"]),
-            whole(&rule["matched"]),
-            rule["frauds"],
-            rule["frauds"].as_u64().unwrap_or(0) + rule["legitimate"].as_u64().unwrap_or(0),
-            percent(&rule["precision"]),
-            percent(&interval[0]),
-            percent(&interval[1]),
-            percent(&rule["recall"]),
-            rule["missing"],
-            rule["errors"]
-        )?;
-    }
-    for change in items(&report["changes"]) {
-        writeln!(
-            out,
-            "{} would be {}: {} events, {} known frauds",
-            text(&change["from"]),
-            text(&change["to"]),
-            change["events"],
-            change["frauds"]
-        )?;
-    }
-    for sample in items(&report["samples"]) {
-        writeln!(
-            out,
-            "  {} {}: {} -> {}, score {}, amount {}, {}",
-            text(&sample["at"]),
-            text(&sample["event_id"]),
-            text(&sample["from"]),
-            text(&sample["to"]),
-            sample["score"],
-            decimal(&sample["amount"]),
-            text(&sample["label"])
-        )?;
-    }
-    let records = report["records"].as_f64().unwrap_or(0.0);
-    let seconds = report["seconds"].as_f64().unwrap_or(0.0).max(1e-9);
-    writeln!(
-        out,
-        "{records} records in {seconds:.1} s ({:.0}/s){}",
-        records / seconds,
-        if report["full_replay"] == true {
-            ", the graph rebuilt"
-        } else {
-            ""
-        }
-    )?;
-    if report["unscored"].as_u64() > Some(0) {
-        writeln!(
-            out,
-            "{} events had no score; --score-missing lets the serving model score them",
-            report["unscored"]
-        )?;
-    }
-    Ok(())
-}
-
-fn items(value: &Value) -> impl Iterator<Item = &Value> {
-    value.as_array().into_iter().flatten()
-}
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or("unknown")
-}
-
-fn whole(value: &Value) -> String {
-    value.as_u64().map_or("-".to_owned(), show::grouped)
-}
-
-fn decimal(value: &Value) -> String {
-    value
-        .as_f64()
-        .map_or("-".to_owned(), |it| format!("{it:.1}"))
-}
-
-fn percent(value: &Value) -> String {
-    value
-        .as_f64()
-        .map_or("-".to_owned(), |it| format!("{:.1} %", it * 100.0))
-}
-
-/// The curves over the threshold, as one page without script or network.
-fn page(advice: &Value) -> String {
-    let mut page = Page::new("Thresholds");
-    page.paragraph(&format!(
-        "Budget: {} alerts a day. Review from {}, decline from {}; reviewing alone is cheapest from {}. {} events with a score, {} known frauds.",
-        decimal(&advice["alerts_per_day"]), advice["review"], advice["decline"],
-        advice["cheapest_review"], advice["events"], advice["frauds"],
-    ));
-    let curve = |column: &str| -> Vec<[f64; 2]> {
-        let points = items(&advice["curve"])
-            .filter_map(|point| Some([point["threshold"].as_f64()?, point[column].as_f64()?]));
-        points.collect()
-    };
-    let plots = [
-        (
-            "alerts",
-            "Alerts a day by threshold",
-            "alerts a day",
-            vec![("alerts", "alerts_per_day")],
-        ),
-        (
-            "shares",
-            "Precision and recall by threshold",
-            "share",
-            vec![
-                ("precision", "precision"),
-                ("recall", "recall"),
-                ("recall of money", "value_recall"),
-            ],
-        ),
-        (
-            "costs",
-            "Cost over the window by threshold",
-            "base currency",
-            vec![
-                ("all reviewed", "cost_of_review"),
-                ("all declined", "cost_of_decline"),
-            ],
-        ),
-    ];
-    for (id, title, y, series) in plots {
-        let series = series
-            .into_iter()
-            .map(|(name, column)| Series::new(name, curve(column)));
-        page.plot(&Plot {
-            id,
-            title,
-            description: format!("{title}, from 0 to 1001"),
-            x: "threshold",
-            y,
-            kind: Kind::Lines { diagonal: false },
-            series: series.collect(),
-        });
-    }
-    page.finish()
 }

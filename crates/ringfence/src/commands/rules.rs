@@ -10,7 +10,7 @@ use engine::inputs;
 use event::record::ConfigSection;
 use serde_json::{Value, json};
 
-use crate::cli::{Cli, Policy, PolicyArgs, Rules, RulesArgs};
+use crate::cli::{Cli, Over, Policy, PolicyArgs, Rules, RulesArgs};
 use crate::show;
 use crate::target::Target;
 
@@ -32,7 +32,10 @@ pub fn run(cli: &Cli, args: &RulesArgs) -> Result<ExitCode> {
                 )?;
             }
         }
-        Rules::Set { file } => set(cli, &mut Target::open(cli, &args.change)?, section, file)?,
+        Rules::Set { file, over } => {
+            let mut target = Target::open(cli, &args.change)?;
+            set(cli, &mut target, section, file, over)?;
+        }
         Rules::Variables => variables(cli, &Target::open(cli, &args.change)?)?,
     }
     Ok(ExitCode::SUCCESS)
@@ -43,7 +46,7 @@ pub fn policy(cli: &Cli, args: &PolicyArgs) -> Result<ExitCode> {
     let section = ConfigSection::Policy;
     match &args.what {
         Policy::Show => tell(cli, &target, section)?,
-        Policy::Set { file } => set(cli, &mut target, section, file)?,
+        Policy::Set { file, over } => set(cli, &mut target, section, file, over)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -92,8 +95,14 @@ fn counted(rule: &Value) -> String {
     )
 }
 
-fn set(cli: &Cli, target: &mut Target, section: ConfigSection, file: &Path) -> Result<()> {
-    let version = target.set(section, &read(file)?, None)?;
+fn set(
+    cli: &Cli,
+    target: &mut Target,
+    section: ConfigSection,
+    file: &Path,
+    over: &Over,
+) -> Result<()> {
+    let version = target.set(section, &read(file)?, over.version)?;
     if cli.json {
         return Ok(show::json(&json!({ "version": version }))?);
     }

@@ -15,6 +15,7 @@ mod python;
 #[path = "../../../model/tests/support/random_networks.rs"]
 mod random_networks;
 
+mod advice_page;
 mod bad_input;
 mod config;
 mod demo;

@@ -36,6 +36,7 @@ mod play;
 mod prometheus;
 mod quick_start;
 mod quota;
+mod remote;
 mod retention;
 mod retrain;
 mod rules;

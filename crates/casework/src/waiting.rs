@@ -5,7 +5,7 @@
 
 use event::json::LabelLine;
 use event::record::{LabelSource, Verdict};
-use event::{EventId, EventTime, Span};
+use event::{EventId, EventTime, Invalid, Span};
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde::Serialize;
 
@@ -26,7 +26,9 @@ const COUNT: &str = "labels_waiting";
 #[derive(Clone, Debug, PartialEq)]
 pub struct Arrived {
     pub id: i64,
-    pub line: LabelLine,
+    /// What was kept had been parsed, by a build that may have taken an id which this one does not: whoever hands it
+    /// on ends it then, or it would be due for ever.
+    pub line: Result<LabelLine, Invalid>,
     pub attempts: u32,
 }
 
@@ -91,8 +93,7 @@ impl Casework {
             ORDER BY next_at, id LIMIT ?2";
         let mut statement = self.db.prepare_cached(sql)?;
         let rows = statement.query_map((now.millis(), limit as i64), arrived)?;
-        let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
-        Ok(rows.into_iter().flatten().collect())
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
     pub fn has_arrived(&self) -> Result<bool, CaseworkError> {
@@ -205,22 +206,24 @@ pub(crate) fn came(db: &Connection, event_id: &str) -> rusqlite::Result<i64> {
     Ok(due)
 }
 
-fn arrived(row: &Row<'_>) -> rusqlite::Result<Option<Arrived>> {
+fn arrived(row: &Row<'_>) -> rusqlite::Result<Arrived> {
     let text: String = row.get(1)?;
-    // What was kept had been parsed.
-    let Ok(event_id) = EventId::parse("event_id", &text) else {
-        return Ok(None);
-    };
-    Ok(Some(Arrived {
+    let (verdict, source) = (
+        word(row, 2, Verdict::parse)?,
+        word(row, 3, LabelSource::parse)?,
+    );
+    let (reason, confidence_percent) = (row.get(4)?, row.get(5)?);
+    let label_timestamp = EventTime::from_millis(row.get(6)?);
+    Ok(Arrived {
         id: row.get(0)?,
-        line: LabelLine {
+        line: EventId::parse("event_id", &text).map(|event_id| LabelLine {
             event_id,
-            verdict: word(row, 2, Verdict::parse)?,
-            source: word(row, 3, LabelSource::parse)?,
-            reason: row.get(4)?,
-            confidence_percent: row.get(5)?,
-            label_timestamp: EventTime::from_millis(row.get(6)?),
-        },
+            verdict,
+            source,
+            reason,
+            confidence_percent,
+            label_timestamp,
+        }),
         attempts: row.get(7)?,
-    }))
+    })
 }

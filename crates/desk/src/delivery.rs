@@ -7,7 +7,7 @@ use casework::Casework;
 use casework::labels::Outgoing;
 use event::json::LabelLine;
 use event::record::LabelSource;
-use event::{EventId, EventTime};
+use event::{EventId, EventTime, Invalid};
 use node::NodeError;
 use node::mailbox::Level;
 use node::node::Pending;
@@ -94,9 +94,12 @@ impl Deliveries {
         now: EventTime,
     ) -> Result<(), Trouble> {
         for label in casework.arrived(now, AT_ONCE)? {
-            match send(seat, Ok(label.line), now) {
+            match send(seat, label.line.map_err(|error| unreadable(&error)), now) {
                 Ok(pending) => self.on_their_way.push((Which::Waited(label.id), pending)),
-                Err(Told::Refused(code, _)) => casework.label_ended(label.id, Some(code))?,
+                Err(Told::Refused(code, _)) => {
+                    casework.label_ended(label.id, Some(code))?;
+                    seat.counters.labels_refused.add(1);
+                }
                 Err(_) => casework.label_later(label.id, now)?,
             }
         }
@@ -149,7 +152,7 @@ impl Deliveries {
 
 fn of_disposition(label: Outgoing) -> Result<LabelLine, Told> {
     let event_id = EventId::parse("event_id", &label.event_id);
-    let event_id = event_id.map_err(|error| Told::Refused(error.code(), error.to_string()))?;
+    let event_id = event_id.map_err(|error| unreadable(&error))?;
     Ok(LabelLine {
         event_id,
         verdict: label.verdict,
@@ -158,6 +161,10 @@ fn of_disposition(label: Outgoing) -> Result<LabelLine, Told> {
         confidence_percent: 100,
         label_timestamp: label.at,
     })
+}
+
+fn unreadable(error: &Invalid) -> Told {
+    Told::Refused(error.code(), error.to_string())
 }
 
 fn send(seat: &Seat, line: Result<LabelLine, Told>, now: EventTime) -> Result<Pending, Told> {

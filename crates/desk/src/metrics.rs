@@ -14,7 +14,7 @@ static TABLE: &[Row<Counters>] = &[
     Row::gauge("ringfence_cases_open", "Cases that are open.", |it| it.open.get()),
     Row::gauge("ringfence_cases_breached", "Open cases past their due time.", |it| it.breached.get()),
     Row::counter("ringfence_case_labels_accepted_total", "Labels of dispositions that the tenant took.", |it| it.labels_accepted.get()),
-    Row::counter("ringfence_case_labels_refused_total", "Labels of dispositions that the tenant refused.", |it| it.labels_refused.get()),
+    Row::counter("ringfence_case_labels_refused_total", "Labels of dispositions, and of those that waited for their event, that the tenant refused.", |it| it.labels_refused.get()),
     Row::counter("ringfence_casework_failures_total", "Rounds over a tenant's casework that failed.", |it| it.failures.get()),
     Row::sum(Family::gauge("ringfence_casework_behind_records", "Committed records that casework has not seen.").records(), |it| it.behind.get()),
     Row::sum(Family::counter("ringfence_casework_skipped_records_total", "Records gone from the log before casework saw them.").records(), |it| it.skipped.get()),

@@ -13,4 +13,5 @@ mod queue;
 mod race;
 mod refusals;
 mod store;
+mod waiting;
 mod work;

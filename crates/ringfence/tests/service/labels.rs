@@ -2,6 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use casework::Casework;
+use event::json::LabelLine;
+use event::record::{LabelSource, Verdict};
+use event::{Currency, EventId, Span};
+use node::Place;
 use serde_json::{Value, json};
 
 use crate::client::Client;
@@ -156,4 +161,70 @@ fn of_several_labels_that_wait_the_last_one_counts() {
         .iter()
         .max_by_key(|it| it["position"].as_u64());
     assert_eq!(last.unwrap()["label"], "fraud", "{found}");
+}
+
+/// What the tenant would not have taken at once it does not take later, and says why in the same word.
+#[test]
+fn a_label_that_waited_and_is_refused_says_why() {
+    let server = Server::start();
+    let mut client = server.client();
+    client.post("/v1/decisions", &event("here", "5.00")).ok();
+    // Before its event, which is a minute later.
+    let refused = client.post("/v1/labels", &label("here", "fraud", 0));
+    let code = refused.code();
+    assert_eq!(refused.status, 400);
+    let kept = client.post("/v1/labels", &label("late", "fraud", 0)).ok();
+    assert_eq!(kept["status"], "pending");
+    client.post("/v1/decisions", &event("late", "5.00")).ok();
+    let told = until(&mut client, "/v1/labels/waiting?status=refused", |it| {
+        it["labels"] != json!([])
+    });
+    let waited = &told["labels"][0];
+    assert_eq!(
+        (&waited["event_id"], &waited["refusal"]),
+        (&json!("late"), &json!(code))
+    );
+    assert_eq!(client.get("/v1/decisions/late").ok()["labels"], json!([]));
+    let metrics = server.admin().get("/metrics").text().to_owned();
+    let counted = "ringfence_case_labels_refused_total{tenant=\"default\"} 1\n";
+    assert!(metrics.contains(counted), "{metrics}");
+}
+
+/// As old as no label may be: whoever follows the log gives it up, and its event that comes after all changes nothing.
+#[test]
+fn a_label_that_waited_longer_than_one_may_is_given_up() {
+    let mut server = Server::start();
+    server
+        .client()
+        .post("/v1/labels", &label("young", "fraud", 120))
+        .ok();
+    server.stop();
+    let path = Place::new(&server.data(), "default").unwrap().casework();
+    let mut casework = Casework::open(&path, Currency::EUR).unwrap();
+    let now = node::clock::now().unwrap();
+    let old = LabelLine {
+        event_id: EventId::parse("event_id", "old").unwrap(),
+        verdict: Verdict::Fraud,
+        source: LabelSource::Chargeback,
+        reason: String::new(),
+        confidence_percent: 100,
+        label_timestamp: now.minus(Span::days(200)),
+    };
+    let kept = casework.keep_label(&old, now.minus(Span::days(181)));
+    assert!(kept.unwrap());
+    drop(casework);
+    server.launch();
+    let mut client = server.client();
+    let told = until(&mut client, "/v1/labels/waiting?status=expired", |it| {
+        it["labels"] != json!([])
+    });
+    assert_eq!(told["labels"][0]["event_id"], "old");
+    client.post("/v1/decisions", &event("old", "5.00")).ok();
+    client.post("/v1/decisions", &event("young", "5.00")).ok();
+    // Of the same batch of the log, or a later one.
+    let told = until(&mut client, "/v1/labels/waiting?status=accepted", |it| {
+        it["labels"] != json!([])
+    });
+    assert_eq!(told["labels"][0]["event_id"], "young");
+    assert_eq!(client.get("/v1/decisions/old").ok()["labels"], json!([]));
 }

@@ -102,11 +102,13 @@ pub async fn set_schema(call: Call) -> Result<Response<Body>, Problem> {
         policy,
         rates,
         rules,
+        drift,
         lists_dropped,
     } = &set.fates;
     let (policy, policy_reason) = told(policy);
     let (rates, rates_reason) = told(rates);
     let (rules, rules_reason) = told(rules);
+    let (drift, drift_reason) = told(drift);
     let dropped = lists_dropped.iter();
     let dropped = dropped.map(|(list, reason)| json!({ "list": list, "reason": reason }));
     let body = json!({
@@ -118,6 +120,8 @@ pub async fn set_schema(call: Call) -> Result<Response<Body>, Problem> {
         "rates_reason": rates_reason,
         "rules": rules,
         "rules_reason": rules_reason,
+        "drift": drift,
+        "drift_reason": drift_reason,
         "lists_dropped": dropped.collect::<Vec<_>>(),
     });
     Ok(json_body(StatusCode::OK, &body))

@@ -1,7 +1,9 @@
-//! What a tenant without events keeps under another schema: policy, rates, lists and rules, each as far as it fits.
+//! What a tenant without events keeps under another schema: policy, rates, lists, rules and what drift is watched by, each as
+//! far as it fits.
 
 use std::collections::BTreeMap;
 
+use drift::monitor::MonitorError;
 use engine::config::currency_places;
 use engine::{ConfigError, Policy};
 use event::EventTime;
@@ -25,6 +27,7 @@ pub struct Fates {
     pub policy: Fate,
     pub rates: Fate,
     pub rules: Fate,
+    pub drift: Fate,
     /// Lists that are not there any more, with the reason.
     pub lists_dropped: Vec<(String, String)>,
 }
@@ -34,6 +37,7 @@ impl Fates {
         policy: Fate::Kept,
         rates: Fate::Kept,
         rules: Fate::Kept,
+        drift: Fate::Kept,
         lists_dropped: Vec::new(),
     };
 }
@@ -50,11 +54,13 @@ pub(super) fn keep(tenant: &mut Tenant, configs: &[Config]) -> Result<Fates, Nod
     let lists_dropped = keep_lists(tenant, configs)?;
     // Behind the lists that they may name.
     let rules = keep_document(tenant, of(ConfigSection::Rules))?;
+    let drift = keep_document(tenant, of(ConfigSection::Drift))?;
     tenant.commit()?;
     Ok(Fates {
         policy,
         rates,
         rules,
+        drift,
         lists_dropped,
     })
 }
@@ -86,9 +92,10 @@ fn keep_document(tenant: &mut Tenant, held: Option<&Config>) -> Result<Fate, Nod
     let author = author(&held.author, held.at, &held.why);
     match tenant.set_document(held.section, &held.body, &author, None) {
         Ok(_) => Ok(Fate::Kept),
-        Err(NodeError::Config(error)) => Ok(Fate::Reset {
-            reason: error.to_string(),
-        }),
+        Err(error @ (NodeError::Config(_) | NodeError::Watch(MonitorError::Settings(_)))) => {
+            let reason = error.to_string();
+            Ok(Fate::Reset { reason })
+        }
         Err(error) => Err(error),
     }
 }

@@ -201,6 +201,36 @@ fn rules_rates_and_lists_are_kept_as_far_as_they_fit() {
     assert_eq!(back.fates.lists_dropped, []);
 }
 
+fn drift_settings(desk: &Desk) -> String {
+    let request = Request::Document(ConfigSection::Drift);
+    match ask(&desk.tenant("acme"), request).unwrap() {
+        Answer::Document(document) => document.body,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_drift_is_watched_by_is_kept_where_the_schema_has_its_features() {
+    let mut desk = Desk::new();
+    let settings = "windows = 5\n[rules.amount]\nwatch = false\n";
+    set_section(&desk, ConfigSection::Drift, settings);
+    let done = set(desk.node(), OTHER).unwrap();
+    assert_eq!(done.fates, Fates::KEPT);
+    desk.restart();
+    assert_eq!(drift_settings(&desk), settings);
+
+    assert!(set(desk.node(), SCHEMA).unwrap().changed);
+    let of_devices = "windows = 5\n[rules.device_count_24h]\nwatch = false\n";
+    set_section(&desk, ConfigSection::Drift, of_devices);
+    let done = set(desk.node(), OTHER).unwrap();
+    let Fate::Reset { reason } = &done.fates.drift else {
+        panic!("{done:?}")
+    };
+    assert!(reason.contains("device_count_24h"), "{reason}");
+    assert_eq!(done.fates.rules, Fate::Kept);
+    assert_eq!(drift_settings(&desk), "");
+}
+
 /// As where the new tenant comes with a model and its thresholds.
 #[test]
 fn a_policy_that_nobody_had_set_is_not_said_to_be_kept() {

@@ -90,7 +90,8 @@ fn the_schema_is_free_until_the_first_event_and_fixed_from_then_on() {
     );
     let same = json!({
         "hash": hash(DEFAULT), "changed": false, "policy": "kept", "policy_reason": null,
-        "rates": "kept", "rates_reason": null, "rules": "kept", "rules_reason": null, "lists_dropped": [],
+        "rates": "kept", "rates_reason": null, "rules": "kept", "rules_reason": null, "drift": "kept",
+        "drift_reason": null, "lists_dropped": [],
     });
     assert_eq!(put(&mut client, DEFAULT).unwrap().ok(), same);
     server.kill();

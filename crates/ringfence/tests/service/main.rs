@@ -44,6 +44,7 @@ mod schema;
 mod schemathesis;
 mod shadows;
 mod stop;
+mod tenants_apart;
 mod tls;
 mod traces;
 mod webhooks;

@@ -2,14 +2,14 @@
 
 mod notices;
 
-use std::collections::BTreeMap;
+mod upkeep;
+
 use std::fs;
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use backtest::decay::Decay;
@@ -25,21 +25,36 @@ use gateway::tls::Tls;
 use gateway::token::{KeySource, Role, Verifier};
 use meters::Registry;
 use node::Node;
-use node::request::NotServing;
 use steward::Steward;
 use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use tokio::time::sleep;
+use traces::Exporter;
 use webhooks::Deliverer;
 use webhooks::deliverer::Host;
 
 use self::notices::Following;
+use self::upkeep::{reload, tell_status};
 use super::init::DEFAULT_SCHEMA;
 use super::{retrain, starter, token};
 use crate::cli::{Cli, ServeArgs};
 use crate::config::{Config, DEFAULTS};
 use crate::{metrics, show};
+
+/// Every part of the process, each started.
+struct Parts {
+    runtime: Runtime,
+    app: Arc<App>,
+    node: Arc<Node>,
+    desk: Arc<Desk>,
+    steward: Arc<Steward>,
+    decay: Arc<Decay>,
+    webhooks: Arc<Deliverer>,
+    following: Following,
+    notes: Arc<Notes>,
+    exporter: Option<Arc<Exporter>>,
+}
 
 pub fn run(cli: &Cli, args: &ServeArgs) -> Result<ExitCode> {
     if args.print_config {
@@ -55,133 +70,150 @@ pub fn run(cli: &Cli, args: &ServeArgs) -> Result<ExitCode> {
     if matches!(keys, KeySource::Secret(_)) {
         token::ensure_key(&cli.data)?;
     }
-    let settings = config.gateway(Some(starter::version()?.0))?;
     let tls = config.tls().map(Tls::load).transpose()?.map(Arc::new);
-    let verifier = Verifier::new(config.tokens(), keys.read()?);
-    let node = Arc::new(Node::open(&cli.data, config.node())?);
-    if node.tenants().is_empty() {
-        node.create(&cli.tenant, DEFAULT_SCHEMA, starter::furnish)?;
+    let parts = Parts::start(cli, &config, &keys)?;
+    let stopped = parts
+        .runtime
+        .block_on(parts.serve(cli, &config, keys, tls))?;
+    parts.stop(config.stop.drain.0, stopped);
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Parts {
+    fn start(cli: &Cli, config: &Config, keys: &KeySource) -> Result<Parts> {
+        let settings = config.gateway(Some(starter::version()?.0))?;
+        let verifier = Verifier::new(config.tokens(), keys.read()?);
+        let node = Arc::new(Node::open(&cli.data, config.node())?);
+        if node.tenants().is_empty() {
+            node.create(&cli.tenant, DEFAULT_SCHEMA, starter::furnish)?;
+        }
+        let notes = Arc::new(Notes::new(config.note_level()?, config.note_form()));
+        let tracing = config.traces.start()?;
+        let exporter = tracing.as_ref().map(|tracing| tracing.exporter.clone());
+        let sampling = tracing.as_ref().map(|tracing| tracing.sampling);
+        let recent = Arc::new(Recent::new(sampling));
+        let webhooks = Arc::new(deliverer(config, &node, &notes)?);
+        let steward = Arc::new(steward(cli, config, &node, &notes)?);
+        let decay = Arc::new(decay(&node, &notes)?);
+        let runtime = runtime(config)?;
+        let mut meters = Registry::default();
+        meters.add(metrics::source(runtime.handle().clone()));
+        meters.add(traces::metrics::source(exporter.clone()));
+        let process = Process {
+            notes: notes.clone(),
+            webhooks: webhooks.clone(),
+            steward: steward.clone(),
+            decay: decay.clone(),
+            allocator,
+            meters,
+            tracing,
+            recent: recent.clone(),
+        };
+        let starter = settings.starter;
+        let schemas = Schemas {
+            default: DEFAULT_SCHEMA.to_owned(),
+            furnish: starter::furnish,
+        };
+        let told = notes.clone();
+        let tell = Box::new(move |text: &str| told.tell(NoteLevel::Warning, || text.to_owned()));
+        let desk = Desk::start(node.clone(), webhooks.clone(), tell);
+        let desk = Arc::new(desk.context("cannot start the desk's thread")?);
+        let behind = (node.clone(), desk.clone(), steward.clone());
+        let beside = (notes.clone(), recent);
+        let following = Following::start(behind, webhooks.clone(), beside, starter)?;
+        let (owners, analysts) = (node.clone(), desk.clone());
+        let app = App::new(owners, analysts, verifier, settings, schemas, process);
+        Ok(Parts {
+            runtime,
+            app: Arc::new(app),
+            node,
+            desk,
+            steward,
+            decay,
+            webhooks,
+            following,
+            notes,
+            exporter,
+        })
     }
-    let notes = Arc::new(Notes::new(config.note_level()?, config.note_form()));
-    let tracing = config.traces.start()?;
-    let exporter = tracing.as_ref().map(|tracing| tracing.exporter.clone());
-    let sampling = tracing.as_ref().map(|tracing| tracing.sampling);
-    let recent = Arc::new(Recent::new(sampling));
-    let webhooks = Arc::new(deliverer(&config, &node, &notes)?);
-    let steward = Arc::new(steward(cli, &config, &node, &notes)?);
-    let decay = Arc::new(decay(&node, &notes)?);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(config.listen.threads)
-        .thread_name("ringfence-http")
-        .enable_all()
-        .build()
-        .context("cannot start the threads that speak HTTP")?;
-    let mut meters = Registry::default();
-    meters.add(metrics::source(runtime.handle().clone()));
-    meters.add(traces::metrics::source(exporter.clone()));
-    let process = Process {
-        notes: notes.clone(),
-        webhooks: webhooks.clone(),
-        steward: steward.clone(),
-        decay: decay.clone(),
-        allocator,
-        meters,
-        tracing,
-        recent: recent.clone(),
-    };
-    let starter = settings.starter;
-    let schemas = Schemas {
-        default: DEFAULT_SCHEMA.to_owned(),
-        furnish: starter::furnish,
-    };
-    let told = notes.clone();
-    let tell = Box::new(move |text: &str| told.tell(NoteLevel::Warning, || text.to_owned()));
-    let desk = Desk::start(node.clone(), webhooks.clone(), tell);
-    let desk = Arc::new(desk.context("cannot start the desk's thread")?);
-    let behind = (node.clone(), desk.clone(), steward.clone());
-    let following = Following::start(behind, webhooks.clone(), (notes.clone(), recent), starter)?;
-    let app = App::new(
-        node.clone(),
-        desk.clone(),
-        verifier,
-        settings,
-        schemas,
-        process,
-    );
-    let app = Arc::new(app);
-    let drain = config.stop.drain.0;
-    let stopped = runtime.block_on(async {
-        let address = config.listen.address;
-        let listener = TcpListener::bind(address)
-            .await
-            .with_context(|| format!("cannot listen on {address}"))?;
+
+    /// Until a signal comes and what was in flight then is over; returns when that was.
+    async fn serve(
+        &self,
+        cli: &Cli,
+        config: &Config,
+        keys: KeySource,
+        tls: Option<Arc<Tls>>,
+    ) -> Result<Instant> {
+        let (app, drain) = (&self.app, config.stop.drain.0);
+        let listener = bind(config.listen.address, "").await?;
         let admin = match config.admin()? {
             None => None,
-            Some(address) => Some(
-                TcpListener::bind(address)
-                    .await
-                    .with_context(|| format!("cannot listen on {address} (admin.address)"))?,
-            ),
+            Some(address) => Some(bind(address, " (admin.address)").await?),
         };
         let greeting = Greeting {
             address: listener.local_addr()?,
             tls: tls.is_some(),
             admin: admin.as_ref().map(TcpListener::local_addr).transpose()?,
         };
-        greet(cli, &config, &keys, &greeting, &node)?;
+        greet(cli, config, &keys, &greeting, &self.node)?;
         // A child of a server that cannot listen would be an attempt for nothing.
-        let started = steward.start();
+        let started = self.steward.start();
         started.context("cannot start the thread that sees to retrains")?;
         let (stop, stopping) = watch::channel(false);
         if let Some(listener) = admin {
-            let (router, stopping) = (router(&app, admin::ROUTES), stopping.clone());
-            tokio::spawn(server::serve(
-                listener,
-                router,
-                app.clone(),
-                None,
-                stopping,
-                drain,
-            ));
+            let (router, stopping) = (router(app, admin::ROUTES), stopping.clone());
+            let served = server::serve(listener, router, app.clone(), None, stopping, drain);
+            tokio::spawn(served);
         }
         let interrupt = signal(SignalKind::interrupt())?;
         let terminate = signal(SignalKind::terminate())?;
         tokio::spawn(on_signal(interrupt, terminate, app.clone(), stop));
-        tokio::spawn(reload(
-            app.clone(),
-            keys.clone(),
-            tls.clone(),
-            config.auth.reload.0,
-        ));
-        tokio::spawn(tell_status(node.clone(), notes.clone()));
-        let router = router(&app, routes::ALL);
+        let every = config.auth.reload.0;
+        tokio::spawn(reload(app.clone(), keys, tls.clone(), every));
+        tokio::spawn(tell_status(self.node.clone(), self.notes.clone()));
+        let router = router(app, routes::ALL);
         server::serve(listener, router, app.clone(), tls, stopping, drain).await;
-        anyhow::Ok(Instant::now())
-    })?;
-    steward.stop();
-    decay.stop();
-    following.stop();
-    desk.stop();
-    // Requests in flight had their time; the owners finish what is in their boxes, and write snapshots.
-    let done = node.drain(
-        drain
-            .saturating_sub(stopped.elapsed())
-            .max(Duration::from_millis(10)),
-    );
-    runtime.shutdown_background();
-    webhooks.stop(drain.saturating_sub(stopped.elapsed()).min(WEBHOOKS_END));
-    let left = drain.saturating_sub(stopped.elapsed()).min(SPANS_END);
-    if exporter.is_some_and(|exporter| !exporter.stop(left)) {
-        let text = || "the collector did not take every span (traces.endpoint)".to_owned();
-        notes.tell(NoteLevel::Warning, text);
+        Ok(Instant::now())
     }
-    if !done {
-        notes.tell(NoteLevel::Warning, || {
-            "stopped past its bound (stop.drain): what was acknowledged is on disk, the next start replays more"
-                .to_owned()
-        });
+
+    /// Within what `drain` leaves since `stopped`.
+    fn stop(self, drain: Duration, stopped: Instant) {
+        let left = || drain.saturating_sub(stopped.elapsed());
+        self.steward.stop();
+        self.decay.stop();
+        self.following.stop();
+        self.desk.stop();
+        // Requests in flight had their time; the owners finish what is in their boxes, and write snapshots.
+        let done = self.node.drain(left().max(Duration::from_millis(10)));
+        self.runtime.shutdown_background();
+        self.webhooks.stop(left().min(WEBHOOKS_END));
+        let left = left().min(SPANS_END);
+        if self.exporter.is_some_and(|exporter| !exporter.stop(left)) {
+            let text = || "the collector did not take every span (traces.endpoint)".to_owned();
+            self.notes.tell(NoteLevel::Warning, text);
+        }
+        if !done {
+            self.notes.tell(NoteLevel::Warning, || {
+                "stopped past its bound (stop.drain): what was acknowledged is on disk, the next start replays more"
+                    .to_owned()
+            });
+        }
     }
-    Ok(ExitCode::SUCCESS)
+}
+
+fn runtime(config: &Config) -> Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(config.listen.threads)
+        .thread_name("ringfence-http")
+        .enable_all()
+        .build()
+        .context("cannot start the threads that speak HTTP")
+}
+
+async fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener> {
+    let bound = TcpListener::bind(address).await;
+    bound.with_context(|| format!("cannot listen on {address}{setting}"))
 }
 
 fn deliverer(config: &Config, node: &Arc<Node>, notes: &Arc<Notes>) -> Result<Deliverer> {
@@ -305,76 +337,5 @@ async fn either(one: &mut Signal, other: &mut Signal) {
     tokio::select! {
         _ = one.recv() => {}
         _ = other.recv() => {}
-    }
-}
-
-/// Reads keys and certificates again when their files have changed. What cannot be read leaves what is in use.
-async fn reload(app: Arc<App>, keys: KeySource, tls: Option<Arc<Tls>>, every: Duration) {
-    let notes = &app.process.notes;
-    let changed = |path: &std::path::Path| fs::metadata(path).and_then(|it| it.modified()).ok();
-    let tls_files = |tls: &Tls| -> Vec<PathBuf> {
-        vec![tls.files().certificates.clone(), tls.files().key.clone()]
-    };
-    let stamps = |paths: &[PathBuf]| -> Vec<Option<SystemTime>> {
-        paths.iter().map(|path| changed(path)).collect()
-    };
-    let key_files = [keys.path().to_path_buf()];
-    let certificate_files = tls.as_deref().map(tls_files).unwrap_or_default();
-    let (mut key_stamps, mut certificate_stamps) = (stamps(&key_files), stamps(&certificate_files));
-    loop {
-        sleep(every).await;
-        let (key_now, certificate_now) = (stamps(&key_files), stamps(&certificate_files));
-        if key_now != key_stamps {
-            key_stamps = key_now;
-            match keys.read() {
-                Ok(fresh) => {
-                    app.verifier.replace_keys(fresh);
-                    notes.tell(NoteLevel::Info, || "keys were read again".to_owned());
-                }
-                Err(error) => notes.tell(NoteLevel::Warning, || {
-                    format!("keys stay as they were: {error}")
-                }),
-            }
-        }
-        if let Some(tls) = &tls
-            && certificate_now != certificate_stamps
-        {
-            certificate_stamps = certificate_now;
-            match tls.reload() {
-                Ok(()) => notes.tell(NoteLevel::Info, || {
-                    "certificates were read again".to_owned()
-                }),
-                Err(error) => notes.tell(NoteLevel::Warning, || {
-                    format!("certificates stay as they were: {error}")
-                }),
-            }
-        }
-    }
-}
-
-/// Tells the operator when a tenant stops serving, and when it serves again. Requests are not logged.
-async fn tell_status(node: Arc<Node>, notes: Arc<Notes>) {
-    let mut told: BTreeMap<String, NotServing> = BTreeMap::new();
-    loop {
-        for tenant in node.tenants() {
-            match tenant.status() {
-                Some(NotServing::Starting | NotServing::Draining) => {}
-                Some(status) if told.get(&tenant.name) != Some(&status) => {
-                    notes.tell(NoteLevel::Warning, || {
-                        format!("tenant {} is {status}", tenant.name)
-                    });
-                    told.insert(tenant.name.clone(), status);
-                }
-                Some(_) => {}
-                None => {
-                    if told.remove(&tenant.name).is_some() {
-                        notes.tell(NoteLevel::Warning, || {
-                            format!("tenant {} is serving again", tenant.name)
-                        });
-                    }
-                }
-            }
-        }
-        sleep(Duration::from_millis(500)).await;
     }
 }

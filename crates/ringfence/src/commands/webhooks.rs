@@ -37,101 +37,120 @@ pub fn run(cli: &Cli, args: &WebhooksArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The answer, and the lines that a person reads.
-fn ask(remote: &Remote, what: &Webhooks) -> Result<(Value, Vec<String>)> {
-    let at = |endpoint: &str| format!("/v1/webhooks/{}", segment(endpoint));
-    Ok(match what {
-        Webhooks::Ls => {
-            let value = remote.get("/v1/webhooks")?;
-            let rows = value["webhooks"].as_array();
-            let lines = rows.into_iter().flatten().map(endpoint).collect();
-            (value, lines)
-        }
+/// What the server said, and the lines that a person reads.
+type Answer = (Value, Vec<String>);
+
+fn ask(remote: &Remote, what: &Webhooks) -> Result<Answer> {
+    match what {
+        Webhooks::Ls => all(remote),
         Webhooks::Add {
             url,
             kind,
             description,
             secret_file,
-        } => {
-            let kinds = if kind.is_empty() {
-                json!(["*"])
-            } else {
-                json!(kind)
-            };
-            let mut body = json!({ "url": url, "kinds": kinds, "description": description });
-            add_secret(&mut body, secret_file.as_deref())?;
-            let value = send(remote, Method::POST, "/v1/webhooks", &body)?;
-            let lines = vec![endpoint(&value["webhook"]), told(&value["secret"])];
-            (value, lines)
-        }
+        } => add(remote, url, kind, description, secret_file.as_deref()),
         Webhooks::Set { endpoint: id, .. } => {
             let changed = changed(&remote.get(&at(id))?, what);
             let value = send(remote, Method::PUT, &at(id), &changed)?;
             let lines = vec![endpoint(&value)];
-            (value, lines)
+            Ok((value, lines))
         }
         Webhooks::Rm { endpoint } => {
             let value = remote.delete(&at(endpoint))?;
             let lines = vec![format!("{} removed", text(&value["removed"]))];
-            (value, lines)
+            Ok((value, lines))
         }
         Webhooks::Secret {
             endpoint,
             secret_file,
             expire: None,
             ..
-        } => {
-            let mut body = json!({});
-            add_secret(&mut body, secret_file.as_deref())?;
-            let path = format!("{}/secrets", at(endpoint));
-            let value = send(remote, Method::POST, &path, &body)?;
-            let lines = vec![text(&value["id"]), told(&value["secret"])];
-            (value, lines)
-        }
+        } => new_secret(remote, endpoint, secret_file.as_deref()),
         Webhooks::Secret {
             endpoint,
             expire: Some(secret),
             at: end,
             ..
-        } => {
-            let body = end
-                .as_ref()
-                .map_or(json!({}), |end| json!({ "expires_at": end }));
-            let path = format!("{}/secrets/{}/expire", at(endpoint), segment(secret));
-            let value = send(remote, Method::POST, &path, &body)?;
-            let (id, end) = (text(&value["id"]), text(&value["expires_at"]));
-            (value, vec![format!("{id} ends {end}")])
-        }
+        } => end_secret(remote, endpoint, secret, end.as_deref()),
         Webhooks::Test { endpoint } => {
             let value = post(remote, &format!("{}/test", at(endpoint)))?;
             let lines = vec![format!("delivery {}", value["delivery"])];
-            (value, lines)
+            Ok((value, lines))
         }
         Webhooks::Deliveries {
             endpoint,
             delivery: Some(delivery),
             ..
-        } => one(remote, &format!("{}/deliveries/{delivery}", at(endpoint)))?,
+        } => one(remote, &format!("{}/deliveries/{delivery}", at(endpoint))),
         Webhooks::Deliveries {
             endpoint,
             delivery: None,
             state,
             limit,
-        } => listed(remote, &at(endpoint), *state, *limit)?,
-        Webhooks::Redeliver { endpoint, delivery } => {
-            let path = match delivery {
-                Some(delivery) => format!("{}/deliveries/{delivery}/redeliver", at(endpoint)),
-                None => format!("{}/redeliver", at(endpoint)),
-            };
-            let value = post(remote, &path)?;
-            let lines = match delivery {
-                Some(_) => vec![row(&value)],
-                None => vec![format!("{} deliveries wait again", value["deliveries"])],
-            };
-            (value, lines)
-        }
+        } => listed(remote, &at(endpoint), *state, *limit),
+        Webhooks::Redeliver { endpoint, delivery } => again(remote, endpoint, *delivery),
         Webhooks::Verify(_) => bail!("verify asks no server"),
-    })
+    }
+}
+
+fn at(endpoint: &str) -> String {
+    format!("/v1/webhooks/{}", segment(endpoint))
+}
+
+fn all(remote: &Remote) -> Result<Answer> {
+    let value = remote.get("/v1/webhooks")?;
+    let rows = value["webhooks"].as_array();
+    let lines = rows.into_iter().flatten().map(endpoint).collect();
+    Ok((value, lines))
+}
+
+fn add(
+    remote: &Remote,
+    url: &str,
+    kinds: &[String],
+    description: &str,
+    secret_file: Option<&Path>,
+) -> Result<Answer> {
+    let kinds = match kinds {
+        [] => json!(["*"]),
+        kinds => json!(kinds),
+    };
+    let mut body = json!({ "url": url, "kinds": kinds, "description": description });
+    add_secret(&mut body, secret_file)?;
+    let value = send(remote, Method::POST, "/v1/webhooks", &body)?;
+    let lines = vec![endpoint(&value["webhook"]), told(&value["secret"])];
+    Ok((value, lines))
+}
+
+fn new_secret(remote: &Remote, endpoint: &str, secret_file: Option<&Path>) -> Result<Answer> {
+    let mut body = json!({});
+    add_secret(&mut body, secret_file)?;
+    let path = format!("{}/secrets", at(endpoint));
+    let value = send(remote, Method::POST, &path, &body)?;
+    let lines = vec![text(&value["id"]), told(&value["secret"])];
+    Ok((value, lines))
+}
+
+/// At once where no end is given.
+fn end_secret(remote: &Remote, endpoint: &str, secret: &str, end: Option<&str>) -> Result<Answer> {
+    let body = end.map_or(json!({}), |end| json!({ "expires_at": end }));
+    let path = format!("{}/secrets/{}/expire", at(endpoint), segment(secret));
+    let value = send(remote, Method::POST, &path, &body)?;
+    let (id, end) = (text(&value["id"]), text(&value["expires_at"]));
+    Ok((value, vec![format!("{id} ends {end}")]))
+}
+
+/// One delivery, or all that are dead.
+fn again(remote: &Remote, endpoint: &str, delivery: Option<u64>) -> Result<Answer> {
+    let Some(delivery) = delivery else {
+        let value = post(remote, &format!("{}/redeliver", at(endpoint)))?;
+        let lines = vec![format!("{} deliveries wait again", value["deliveries"])];
+        return Ok((value, lines));
+    };
+    let path = format!("{}/deliveries/{delivery}/redeliver", at(endpoint));
+    let value = post(remote, &path)?;
+    let lines = vec![row(&value)];
+    Ok((value, lines))
 }
 
 fn send(remote: &Remote, method: Method, path: &str, body: &Value) -> Result<Value> {
@@ -142,7 +161,7 @@ fn post(remote: &Remote, path: &str) -> Result<Value> {
     remote.send(Method::POST, path, JSON, b"")
 }
 
-fn one(remote: &Remote, path: &str) -> Result<(Value, Vec<String>)> {
+fn one(remote: &Remote, path: &str) -> Result<Answer> {
     let value = remote.get(path)?;
     let mut lines = vec![row(&value), value["body"].to_string()];
     for tried in value["log"].as_array().into_iter().flatten() {
@@ -160,12 +179,7 @@ fn one(remote: &Remote, path: &str) -> Result<(Value, Vec<String>)> {
 }
 
 /// Page after page, as many as are wanted.
-fn listed(
-    remote: &Remote,
-    endpoint: &str,
-    state: Option<StateName>,
-    limit: u64,
-) -> Result<(Value, Vec<String>)> {
+fn listed(remote: &Remote, endpoint: &str, state: Option<StateName>, limit: u64) -> Result<Answer> {
     let state = match state {
         None => "",
         Some(StateName::Pending) => "&state=pending",

@@ -139,33 +139,43 @@ impl Rounds {
         let Some(shape) = handle.shape() else {
             return Ok(());
         };
-        match self.followed.get(&handle.name).map(|held| &held.state) {
-            Some(State::Paused(until)) if Instant::now() < *until => return Ok(()),
-            Some(State::Reading(_)) => {}
-            Some(State::Paused(_)) | None => {
-                let Some(state) = self.open(handle)? else {
-                    return Ok(());
-                };
-                let handle = handle.clone();
-                let name = handle.name.clone();
-                self.followed.insert(name, Followed { handle, state });
-            }
+        let waits =
+            |held: &Followed| matches!(held.state, State::Paused(until) if Instant::now() < until);
+        if self.followed.get(&handle.name).is_some_and(waits) {
+            return Ok(());
         }
+        // Taken out while it is read; after an error a pause has its place.
+        let mut reading = match self.followed.remove(&handle.name).map(|held| held.state) {
+            Some(State::Reading(reading)) => reading,
+            Some(State::Paused(_)) | None => match self.open(handle)? {
+                Some(reading) => reading,
+                None => return Ok(()),
+            },
+        };
         let teller = Teller {
             shape,
             starter: self.starter,
         };
-        let held = self.followed.get_mut(&handle.name);
-        let Some(State::Reading(reading)) = held.map(|held| &mut held.state) else {
-            return Ok(());
-        };
+        self.records(handle, &mut reading, &teller)?;
+        self.models(handle, &mut reading)?;
+        if reading.cases_at.elapsed() >= CASES_EVERY {
+            reading.cases_at = Instant::now();
+            self.cases(handle, &reading.hooks)?;
+        }
+        let (handle, state) = (handle.clone(), State::Reading(reading));
+        let name = handle.name.clone();
+        self.followed.insert(name, Followed { handle, state });
+        Ok(())
+    }
+
+    /// What stands in the log since the last time, as far as one tenant may be read at a time.
+    fn records(&self, handle: &TenantHandle, reading: &mut Reading, teller: &Teller) -> Result<()> {
         let Reading {
             hooks,
             follower,
             source,
-            models,
-            cases_at,
-        } = &mut **reading;
+            ..
+        } = reading;
         for _ in 0..BATCHES {
             let batch = match follower.next_batch(BATCH) {
                 Err(NodeError::HistoryRemoved { first }) => {
@@ -192,6 +202,12 @@ impl Rounds {
                 hooks.take_in(LOG, upto, &told.notices, now)?;
             }
         }
+        Ok(())
+    }
+
+    /// What became of models: drift that was found, and retrains.
+    fn models(&self, handle: &Arc<TenantHandle>, reading: &mut Reading) -> Result<()> {
+        let Reading { hooks, models, .. } = reading;
         let now = self.node.clock().now()?;
         models.drift(handle, hooks, now)?;
         if let Err(error) = models.retrains(handle, hooks, &self.steward, now) {
@@ -204,12 +220,7 @@ impl Rounds {
                 format!("tenant {name}: webhooks are not told of retrains: {error:#}")
             });
         }
-        if cases_at.elapsed() < CASES_EVERY {
-            return Ok(());
-        }
-        *cases_at = Instant::now();
-        let hooks = hooks.clone();
-        self.cases(handle, &hooks)
+        Ok(())
     }
 
     /// What the desk and people did with alerts and cases.
@@ -261,7 +272,7 @@ impl Rounds {
     }
 
     /// `None`: the tenant has no webhooks, or its log is not open yet.
-    fn open(&self, handle: &TenantHandle) -> Result<Option<State>> {
+    fn open(&self, handle: &TenantHandle) -> Result<Option<Box<Reading>>> {
         let directory = handle.place().root();
         let Some(hooks) = self.webhooks.open_used(&handle.name, directory)? else {
             return Ok(None);
@@ -295,13 +306,13 @@ impl Rounds {
             Some(_) => {}
             None => drop(hooks.take_in(DRIFT, behind, &[], self.node.clock().now()?)?),
         }
-        Ok(Some(State::Reading(Box::new(Reading {
+        Ok(Some(Box::new(Reading {
             hooks,
             models: Models::default(),
             follower: handle.follower(next),
             source: LogSource::default(),
             cases_at: Instant::now(),
-        }))))
+        })))
     }
 }
 

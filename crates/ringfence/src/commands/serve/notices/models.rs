@@ -78,17 +78,18 @@ impl Models {
             hooks.store().go_back(RETRAINS, newest)?;
         }
         let last = last.map(|last| last.min(newest));
-        // What there was before the first endpoint is not told.
+        // What there was before the first endpoint is not told; before there is one, nothing: one that is made meanwhile
+        // would hear of it.
         let endpoints = hooks.store().endpoints()?;
         let from = endpoints.iter().map(|it| it.created_at).min();
-        let from = from.filter(|_| last.is_none());
+        let is_known = |at| from.is_some_and(|from| last.is_some() || at >= from);
         let told = last.unwrap_or(0);
         let (mut upto, mut notices) = (told, Vec::new());
         for job in jobs.iter().filter(|it| place(it, true) > told) {
             let Some((reached, at, notice)) = stage(job, steward, now)? else {
                 continue;
             };
-            let is_new = reached > told && from.is_none_or(|from| at >= from);
+            let is_new = reached > told && is_known(at);
             notices.extend(Some(notice).filter(|_| is_new));
             upto = upto.max(reached);
         }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 pub const SCORE: &str = "score";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Scale {
     Plain,
     /// `log2(1 + |x|)` with the sign of x: counts, sums, times, ratios.

@@ -17,10 +17,13 @@ pub mod reference;
 mod cells;
 pub mod column;
 mod discovery;
+mod quantiles;
+mod ruler;
 
 pub use alert::{Alert, Kind};
 pub use column::{Column, Scale};
 pub use monitor::Monitor;
+pub use monitor::statistics::Statistics;
 
 pub use reference::Reference;
 pub use reference::build::Builder;

@@ -5,6 +5,8 @@
 
 mod close;
 mod example;
+mod latest;
+pub mod statistics;
 mod verdict;
 mod window;
 
@@ -15,17 +17,17 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::alert::{Alert, Reading};
-use crate::cells::{Cells, Scratch};
 use crate::column::Scale;
 use crate::reference::{HOUR_MS, Reference};
 use crate::settings::{Settings, SettingsError};
 use example::Recent;
+use latest::{Counts, Latest, Sketched};
 use window::Watched;
 
 /// Alerts that are remembered; the oldest goes first.
 pub const ALERTS_MAX: usize = 256;
 /// Of the encoded state, in its first byte.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 #[derive(Debug)]
 pub struct Monitor {
@@ -33,12 +35,11 @@ pub struct Monitor {
     settings: Settings,
     /// By column.
     limits: Vec<Limits>,
+    sketched: Sketched,
     state: State,
     /// Given, but not yet taken.
     fresh: Vec<Alert>,
     readings: Option<Vec<Observation>>,
-    row: Vec<f32>,
-    scratch: Scratch,
 }
 
 /// A reading of all events, for whoever draws it.
@@ -58,7 +59,7 @@ struct Limits {
 }
 
 /// All that goes on when a process ends.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct State {
     /// Behind the last record that was taken.
     next: u64,
@@ -69,8 +70,10 @@ struct State {
     rows: u64,
     windows: u64,
     missed: u64,
-    /// Of the open piece, by segment; the first has the rows that no named segment has.
-    open: Vec<Cells>,
+    /// Of the open piece.
+    open: Counts,
+    /// The latest piece that had rows.
+    latest: Option<Latest>,
     recent: Vec<Recent>,
     /// Segment by segment, a column after the other.
     watched: Vec<Option<Watched>>,
@@ -82,7 +85,7 @@ struct State {
 impl State {
     fn new(reference: &Reference, next: u64) -> State {
         let segments = reference.segments.len();
-        let cells = || Cells::new(reference.width());
+        let sketched = Sketched::of(reference);
         State {
             next,
             now: i64::MIN,
@@ -90,7 +93,8 @@ impl State {
             rows: 0,
             windows: 0,
             missed: 0,
-            open: (0..segments).map(|_| cells()).collect(),
+            open: Counts::new(reference, &sketched),
+            latest: None,
             recent: vec![Recent::default(); segments],
             watched: (reference.baselines.iter())
                 .map(|baseline| baseline.as_ref().map(|_| Watched::default()))
@@ -145,14 +149,13 @@ impl Monitor {
             })
             .collect();
         Monitor {
+            sketched: Sketched::of(&reference),
             reference,
             settings,
             limits,
             state,
             fresh: Vec::new(),
             readings: None,
-            row: Vec::new(),
-            scratch: Scratch::default(),
         }
     }
 
@@ -172,11 +175,13 @@ impl Monitor {
         let settings = Settings::read(&settings)?;
         let (width, segments) = (reference.width(), reference.segments.len());
         let watched = state.watched.iter().zip(&reference.baselines);
-        let fits = state.open.len() == segments
+        let sketched = Sketched::of(&reference);
+        let mut counts = state.latest.iter();
+        let fits = state.open.fits(&reference, &sketched)
+            && counts.all(|it| it.fits(&reference, &sketched))
             && state.recent.len() == segments
             && state.watched.len() == reference.baselines.len()
             && watched.fold(true, |fits, (a, b)| fits && a.is_some() == b.is_some())
-            && state.open.iter().all(|it| it.fits(width))
             && state.recent.iter().all(|it| it.fits(width));
         if !fits {
             return Err(MonitorError::OtherShape);
@@ -200,16 +205,22 @@ impl Monitor {
     /// One decided event: its features and its score, NaN when it has none of this model.
     pub fn feed(&mut self, position: u64, time_ms: i64, values: &[f32], score: f32) {
         self.reach(time_ms);
-        self.row.clear();
-        self.row.extend_from_slice(values);
-        self.row.push(score);
-        debug_assert_eq!(self.row.len(), self.reference.width());
-        let segment = self.reference.segment_of(&self.row).unwrap_or(0);
-        self.reference.ruler.measure(&self.row, &mut self.scratch);
-        self.state.open[segment].add(&self.scratch);
-        self.state.recent[segment].push(position, &self.row);
+        debug_assert_eq!(values.len() + 1, self.reference.width());
+        let segment = self.reference.segment_of(values).unwrap_or(0);
+        if self.state.recent[segment].push(position, values, score) {
+            self.count(segment);
+        }
         self.state.rows += 1;
         self.state.next = position + 1;
+    }
+
+    /// Rows that wait to be a block.
+    fn count(&mut self, segment: usize) {
+        let (reference, sketched) = (&self.reference, &self.sketched);
+        let (recent, open) = (&mut self.state.recent[segment], &mut self.state.open);
+        recent.take_uncounted(reference.width(), |rows| {
+            open.add(reference, sketched, segment, rows);
+        });
     }
 
     /// A record that is no decided event, but may say that time goes on.

@@ -10,8 +10,8 @@ mod profile;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::cells::Ruler;
 use crate::column::Column;
+use crate::ruler::Ruler;
 
 pub use baseline::{Baseline, Expected, Hour, Noise, VALUES, Wander};
 pub(crate) use noise::{SPREAD_MIN, chance_distance, share_variance, spread, spread_variance};
@@ -131,7 +131,8 @@ impl Reference {
             return wrong("baselines");
         }
         let by = [Some(self.segment_by.event_type), self.segment_by.channel];
-        if by.iter().flatten().any(|at| usize::from(*at) >= width) {
+        // Of features, not of the score behind them.
+        if by.iter().flatten().any(|at| usize::from(*at) >= width - 1) {
             return wrong("segment columns");
         }
         if self.from >= self.until || self.rows == 0 {
@@ -175,7 +176,7 @@ impl Reference {
         self.baselines[segment * self.width() + column].as_ref()
     }
 
-    /// Index of the segment that a row belongs to beside the whole.
+    /// Index of the segment that a row belongs to beside the whole; its score may be left out.
     pub fn segment_of(&self, row: &[f32]) -> Option<usize> {
         let key = self.segment_by.key(row);
         let named = self.segments.iter().skip(1);

@@ -188,6 +188,7 @@ pub static ALL: &[Route] = &[
     route!(GET "/v1/lists/{name}/csv", Tenant(Role::Analyst), Nothing, L3, lists::bulk::show),
     route!(POST "/v1/lists/{name}/remove", Tenant(Role::Engineer), One, L2, lists::remove),
     route!(GET "/v1/drift", Tenant(Role::Analyst), Nothing, L3, drift::show),
+    route!(GET "/v1/drift/statistics", Tenant(Role::Analyst), Nothing, L3, drift::statistics),
     route!(GET "/v1/drift/settings", Tenant(Role::Engineer), Nothing, L3, documents::drift),
     route!(PUT "/v1/drift/settings", Tenant(Role::Engineer), Document, L2, documents::set_drift),
     route!(GET "/v1/models", Tenant(Role::Engineer), Nothing, L3, models::list),

@@ -62,12 +62,18 @@ pub struct Helper {
     pub told: Arc<Told>,
 }
 
+/// Emptied batches that are kept for their memory, and the most rows of one.
+const SPARE_MAX: usize = 4;
+const SPARE_ROWS: usize = 512;
+
 /// In the order of the log.
 #[derive(Debug, Default)]
 struct Queue {
     /// One per commit: from there an alert's time is counted.
     batches: VecDeque<Batch>,
     rows: usize,
+    /// Empty.
+    spare: Vec<Batch>,
 }
 
 /// Committed rows and ticks, up to a position.
@@ -175,19 +181,13 @@ impl Watch {
         if rows == 0 {
             return;
         }
-        let later = self.open.rows.split_off(rows);
-        let events = self
-            .open
-            .rows
-            .iter()
-            .filter(|it| it.score.is_some())
-            .count();
-        let values = self.open.values.split_off(events * self.width);
-        let rest = Batch {
-            rows: later,
-            values,
-            ..Batch::default()
-        };
+        let (taken, later) = self.open.rows.split_at(rows);
+        let values = self.width * taken.iter().filter(|it| it.score.is_some()).count();
+        let mut rest = self.beside.spare();
+        rest.rows.extend_from_slice(later);
+        rest.values.extend_from_slice(&self.open.values[values..]);
+        self.open.rows.truncate(rows);
+        self.open.values.truncate(values);
         let mut batch = std::mem::replace(&mut self.open, rest);
         batch.next = committed.0;
         batch.committed_at = Some(Instant::now());
@@ -230,6 +230,20 @@ impl Watched {
         queue.rows += batch.rows.len();
         queue.batches.push_back(batch);
         queue.rows
+    }
+
+    fn spare(&self) -> Batch {
+        self.queue().spare.pop().unwrap_or_default()
+    }
+
+    /// What was in a batch has been taken.
+    fn reuse(&self, mut batch: Batch) {
+        batch.rows.clear();
+        batch.values.clear();
+        let mut queue = self.queue();
+        if queue.spare.len() < SPARE_MAX && batch.rows.capacity() <= SPARE_ROWS {
+            queue.spare.push(batch);
+        }
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -304,6 +318,7 @@ impl Watched {
             return false;
         };
         self.take(monitor, &batch);
+        self.reuse(batch);
         true
     }
 

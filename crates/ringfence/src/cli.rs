@@ -26,7 +26,8 @@ pub use config::{
     ListsArgs, Over, Policy, PolicyArgs, Rules, RulesArgs, WindowArgs,
 };
 pub use drift::{
-    Drift, DriftArgs, DriftReportArgs, DriftSettingsArgs, DriftStatusArgs, DriftStudyArgs,
+    Drift, DriftArgs, DriftReportArgs, DriftSettingsArgs, DriftStatisticsArgs, DriftStatusArgs,
+    DriftStudyArgs,
 };
 pub use evaluate::{AuditPart, EvaluateArgs, LeaksArgs};
 pub use log::{BackupArgs, Log, LogArgs, RecordKind, RestoreArgs};

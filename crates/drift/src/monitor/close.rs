@@ -7,9 +7,9 @@ use super::verdict::{Bench, Finding};
 use super::window::Window;
 use super::{ALERTS_MAX, Monitor, Observation};
 use crate::alert::{Alert, Kind};
-use crate::cells::{Cells, MISSING};
+use crate::cells::Cells;
 use crate::discovery::threshold;
-use crate::reference::{DAY_MS, Expected, hour_of_week};
+use crate::reference::{DAY_MS, hour_of_week};
 
 /// Event time without the rule after which an alert is over; of long windows, three of them.
 const OVER_AFTER_MS: i64 = DAY_MS;
@@ -20,15 +20,15 @@ impl Monitor {
     /// Closes the open piece of time.
     pub(super) fn close(&mut self, from: i64, until: i64) {
         let mut findings = Vec::new();
-        let mut whole = Cells::new(self.reference.width());
-        self.state.open.iter().for_each(|it| whole.merge(it));
-        if whole.rows > 0 {
+        (0..self.state.recent.len()).for_each(|segment| self.count(segment));
+        let latest = (self.state.open).end(&self.reference, &self.sketched, (from, until));
+        if latest.cells(0).rows > 0 {
             self.state.windows += 1;
-            for segment in 0..self.state.open.len() {
-                self.look(segment, &whole, (from, until), &mut findings);
+            for segment in 0..self.reference.segments.len() {
+                self.look(segment, latest.cells(segment), (from, until), &mut findings);
             }
+            self.state.latest = Some(latest);
         }
-        self.state.open.iter_mut().for_each(Cells::clear);
         if let Some(readings) = &mut self.readings {
             let all = findings.iter().filter(|it| it.segment == 0);
             readings.extend(all.map(|it| Observation {
@@ -44,22 +44,17 @@ impl Monitor {
     fn look(
         &mut self,
         segment: usize,
-        whole: &Cells,
+        cells: &Cells,
         (from, until): (i64, i64),
         findings: &mut Vec<Finding>,
     ) {
         let (reference, state) = (&self.reference, &mut self.state);
-        let cells = if segment == 0 {
-            whole
-        } else {
-            &state.open[segment]
-        };
         if cells.rows == 0 {
             return;
         }
         let (width, hour) = (reference.width(), hour_of_week(from));
         let middle = reference.from + (reference.until - reference.from) / 2;
-        for column in 0..width {
+        for (column, counts) in cells.counts().enumerate() {
             let at = segment * width + column;
             let (Some(baseline), Some(watched)) =
                 (&reference.baselines[at], &mut state.watched[at])
@@ -67,7 +62,7 @@ impl Monitor {
                 continue;
             };
             let is_score = column == reference.score();
-            let counted = counted(cells, column, is_score);
+            let counted = cells.counted(column, counts, is_score);
             let piece = Window {
                 counted,
                 expected: baseline.expect(hour, counted.rows),
@@ -233,20 +228,4 @@ impl Monitor {
             it.reading.kind.is_data_quality() && same
         })
     }
-}
-
-/// A row without a score is no row of the score's column: another model decided it.
-fn counted(cells: &Cells, column: usize, is_score: bool) -> Expected {
-    let mut of = Expected {
-        rows: cells.rows as f64,
-        sum: cells.sum[column],
-        squares: cells.squares[column],
-        bins: Default::default(),
-    };
-    let bins = of.bins.iter_mut().zip(cells.counts(column));
-    bins.for_each(|(to, count)| *to = f64::from(*count));
-    if is_score {
-        of.rows -= std::mem::take(&mut of.bins[MISSING]);
-    }
-    of
 }

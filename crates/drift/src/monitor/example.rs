@@ -1,13 +1,15 @@
-//! The latest rows of a segment, so that an alert can name events that show it.
+//! The latest rows of a segment: until they are counted, and after, so that an alert can name events that show it.
 
 use serde::{Deserialize, Serialize};
 
 use super::window::Window;
 use crate::alert::Kind;
-use crate::cells::{MISSING, Ruler, Scratch, UNSEEN};
+use crate::cells::BLOCK;
+use crate::ruler::{MISSING, Ruler, Scratch, UNSEEN};
 
-/// Rows kept per segment, and named by an alert.
-const KEPT: usize = 16;
+/// Rows kept per segment: they wait here until there is a block of them.
+const KEPT: usize = BLOCK;
+/// Rows named by an alert.
 const NAMED: usize = 5;
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -17,23 +19,52 @@ pub struct Recent {
     rows: Vec<f32>,
     /// The place that is overwritten next.
     oldest: u8,
+    /// Latest rows that no window has counted.
+    uncounted: u8,
 }
 
 impl Recent {
-    pub fn push(&mut self, position: u64, row: &[f32]) {
+    /// Whether there is a block to count: no row may come before it is.
+    pub fn push(&mut self, position: u64, values: &[f32], score: f32) -> bool {
         if self.positions.len() < KEPT {
             self.positions.push(position);
-            self.rows.extend_from_slice(row);
-            return;
+            self.rows.extend_from_slice(values);
+            self.rows.push(score);
+        } else {
+            let (at, width) = (usize::from(self.oldest), values.len() + 1);
+            self.positions[at] = position;
+            let row = &mut self.rows[at * width..][..width];
+            row[..values.len()].copy_from_slice(values);
+            row[values.len()] = score;
+            self.oldest = ((at + 1) % KEPT) as u8;
         }
-        let at = usize::from(self.oldest) % KEPT;
-        self.positions[at] = position;
-        self.rows[at * row.len()..(at + 1) * row.len()].copy_from_slice(row);
-        self.oldest = ((at + 1) % KEPT) as u8;
+        self.uncounted += 1;
+        usize::from(self.uncounted) == KEPT
+    }
+
+    /// What was not counted yet, in one piece or two.
+    pub fn take_uncounted(&mut self, width: usize, mut count: impl FnMut(&[f32])) {
+        let kept = self.positions.len();
+        let rows = usize::from(std::mem::take(&mut self.uncounted));
+        // They end where the oldest begins, and may go round.
+        let end = match usize::from(self.oldest) {
+            0 => kept,
+            oldest => oldest,
+        };
+        let (round, begin) = (rows.saturating_sub(end), end.saturating_sub(rows));
+        for range in [kept - round..kept, begin..end] {
+            if !range.is_empty() {
+                count(&self.rows[range.start * width..range.end * width]);
+            }
+        }
     }
 
     pub fn fits(&self, width: usize) -> bool {
-        self.positions.len() <= KEPT && self.rows.len() == self.positions.len() * width
+        let kept = self.positions.len();
+        kept <= KEPT
+            && self.rows.len() == kept * width
+            && usize::from(self.oldest) < kept.max(1)
+            && usize::from(self.uncounted) <= kept
     }
 }
 

@@ -8,13 +8,13 @@ use std::f64::consts::LOG2_10;
 use super::Limits;
 use super::window::{Streak, Watched, Window};
 use crate::alert::{Kind, Reading};
-use crate::cells::UNSEEN;
 use crate::column::{Column, Scale};
 use crate::discovery::{chi_squared_tail, normal_tail, student_tail};
 use crate::reference::measure::{Compared, compare, distance};
 use crate::reference::{
     Baseline, DAY_MS, SPREAD_MIN, Wander, chance_distance, share_variance, spread, spread_variance,
 };
+use crate::ruler::UNSEEN;
 use crate::settings::Settings;
 
 /// Half the width of a 99 % interval, in standard errors.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::HOURS;
-use crate::cells::{BINS, MISSING};
+use crate::ruler::{BINS, MISSING};
 
 /// What is expected of one row: sum and squares of its standardised value (0 where missing), then its bins.
 pub const VALUES: usize = 2 + BINS;

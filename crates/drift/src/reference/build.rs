@@ -7,8 +7,8 @@ use super::{
     Baseline, DAY_MS, HOUR_MS, Reference, ReferenceError, SEGMENTS_MAX, Segment, SegmentBy,
     SegmentKey, hour_of_week, noise,
 };
-use crate::cells::{BINS, CUTS, Codes, MISSING, Ruler, Scratch};
 use crate::column::{Column, Scale};
+use crate::ruler::{BINS, CUTS, Codes, MISSING, Ruler, Scratch};
 
 pub const DAYS_MIN: i64 = 28;
 pub const ROWS_MIN: usize = 1_000;

@@ -1,7 +1,7 @@
 //! Two distributions in bins, beside each other.
 
-use crate::cells::{BINS, CUTS};
 use crate::reference::Expected;
+use crate::ruler::{BINS, CUTS};
 
 /// Bins with less than this share of what is expected are taken together, and with fewer rows than the other.
 const SHARE_MIN: f64 = 0.01;

@@ -35,6 +35,39 @@ pub async fn show(call: Call) -> Result<Response<Body>, Problem> {
     Ok(json_body(StatusCode::OK, &body))
 }
 
+/// The latest window, feature by feature.
+pub async fn statistics(call: Call) -> Result<Response<Body>, Problem> {
+    let query = Query::parse(call.uri.query(), &["segment", "feature"])?;
+    let tenant = call.admitted.tenant()?.clone();
+    shape(&tenant)?;
+    let Some(watch) = tenant.watch() else {
+        return Ok(json_body(StatusCode::OK, &json!({ "window": null })));
+    };
+    let text = |name: &str| query.get(name).map(str::to_owned);
+    let (segment, feature) = (text("segment"), text("feature"));
+    let read = spawn_blocking(move || {
+        watch.read(|monitor| -> Result<Value, Problem> {
+            let (reference, wanted) = (monitor.reference(), segment.as_deref());
+            let mut segments = reference.segments.iter();
+            let segment = match wanted {
+                None => 0,
+                Some(name) => (segments.position(|it| it.name == name))
+                    .ok_or_else(|| Problem::not_found("the segment"))?,
+            };
+            let mut columns = reference.columns.iter();
+            if let Some(feature) = &feature
+                && !columns.any(|it| it.name == *feature)
+            {
+                return Err(Problem::not_found("the feature"));
+            }
+            let wanted = |name: &str| feature.as_deref().is_none_or(|it| it == name);
+            Ok(json!({ "window": monitor.statistics(segment, wanted) }))
+        })
+    });
+    let body = read.await.map_err(Problem::internal)??;
+    Ok(json_body(StatusCode::OK, &body))
+}
+
 /// A day of a model, by its labels.
 fn judged(it: &Judged) -> Value {
     let mut told = json!({

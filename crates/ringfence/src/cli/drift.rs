@@ -10,6 +10,7 @@ use super::config::Change;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ringfence drift status --to http://127.0.0.1:7878    the watch of a running tenant, and what it tells
+  ringfence drift statistics --feature amount  what the latest window counted
   ringfence drift settings drift.toml --why 'device ids change in May'
   ringfence drift report                       events since the serving model's training, as if it decided them
   ringfence drift report --model 3f2a --from 2026-03-01T00:00:00Z --settings drift.toml
@@ -24,6 +25,8 @@ pub struct DriftArgs {
 pub enum Drift {
     /// What the watch of a tenant knows, and its open alerts.
     Status(DriftStatusArgs),
+    /// What the latest window counted of each feature: missing, mean, deviation, quantiles, shares.
+    Statistics(DriftStatisticsArgs),
     /// Set what the watch of a tenant goes by, or print it; it begins anew behind the change.
     Settings(DriftSettingsArgs),
     /// Replay history, and hold what came after a model's reference against it. Reads the log only.
@@ -37,6 +40,18 @@ pub struct DriftStatusArgs {
     /// Alerts that are over too.
     #[arg(long)]
     pub all: bool,
+    #[command(flatten)]
+    pub change: Change,
+}
+
+#[derive(Debug, Args)]
+pub struct DriftStatisticsArgs {
+    /// A segment that `drift status --json` names; all events without it.
+    #[arg(long)]
+    pub segment: Option<String>,
+    /// One feature, or `score`; all of them without it.
+    #[arg(long)]
+    pub feature: Option<String>,
     #[command(flatten)]
     pub change: Change,
 }

@@ -2,6 +2,7 @@
 
 mod in_force;
 mod report;
+mod statistics;
 mod status;
 mod study;
 
@@ -18,6 +19,7 @@ use crate::cli::{Cli, Drift, DriftArgs};
 pub fn run(cli: &Cli, args: &DriftArgs) -> Result<ExitCode> {
     match &args.what {
         Drift::Status(args) => status::run(cli, args),
+        Drift::Statistics(args) => statistics::run(cli, args),
         Drift::Settings(args) => in_force::run(cli, args),
         Drift::Report(args) => report::run(cli, args),
         Drift::Study(args) => study::run(cli, args),

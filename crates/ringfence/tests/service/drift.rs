@@ -91,6 +91,19 @@ fn killed_again_and_again_it_knows_what_an_undisturbed_one_knows() {
     assert_eq!(undisturbed["watched"]["events"], DECIDED);
     let alerts = undisturbed["alerts"].as_array().unwrap();
     assert!(!alerts.is_empty(), "{undisturbed}");
+    let counted = client.get("/v1/drift/statistics").ok();
+    let features = counted["window"]["features"].as_array().unwrap();
+    let score = features.iter().find(|it| it["feature"] == "score").unwrap();
+    let quantile = |name: &str| score["quantiles"][name].as_f64().unwrap();
+    assert!(quantile("p10") <= quantile("p50") && quantile("p50") <= quantile("p99"));
+    assert_eq!(
+        client.get("/v1/drift/statistics?feature=nothing").status,
+        404
+    );
+    assert_eq!(
+        client.get("/v1/drift/statistics?segment=nothing").status,
+        404
+    );
 
     killed.launch();
     let mut client = killed.client();
@@ -110,6 +123,11 @@ fn killed_again_and_again_it_knows_what_an_undisturbed_one_knows() {
         client.post("/v1/decisions", event).ok();
     }
     assert_eq!(client.get("/v1/drift").ok(), undisturbed);
+    assert_eq!(client.get("/v1/drift/statistics").ok(), counted);
+    let one = client
+        .get("/v1/drift/statistics?segment=all&feature=amount")
+        .ok();
+    assert_eq!(one["window"]["features"].as_array().unwrap().len(), 1);
 
     // What a terminal tells of the directory that is left.
     killed.stop();
@@ -122,6 +140,13 @@ fn killed_again_and_again_it_knows_what_an_undisturbed_one_knows() {
     // What labels say is the server's to tell.
     undisturbed.as_object_mut().unwrap().remove("decay");
     assert_eq!(told, undisturbed);
+    let output = killed
+        .command(&["--json", "drift", "statistics"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(told, counted);
 }
 
 #[test]

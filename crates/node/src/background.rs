@@ -10,6 +10,7 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_
 use std::thread;
 
 use log::IndexJob;
+use serde::{Deserialize, Serialize};
 #[cfg(target_os = "linux")]
 use thread_priority::{
     NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy,
@@ -116,12 +117,14 @@ fn given_back<T>(error: TrySendError<T>) -> T {
 }
 
 /// How far a thread that nobody waits for stands behind those that serve.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Priority {
     /// It comes after them, and gets its turn all the same.
     Low,
     /// It runs on a core that nobody else wants, and stands still while there is none. One that serves and wakes up
     /// takes its core at once; from a merely nice one it takes it at the end of its slice, milliseconds later.
+    #[default]
     Idle,
 }
 

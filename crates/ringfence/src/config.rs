@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use gateway::notes::{Note, NoteLevel};
+use node::background::Priority;
 use node::breaker::BreakerSettings;
 use node::clock::Clock;
 use node::guard::GuardSettings;
@@ -187,14 +188,7 @@ enum FormName {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct BacktestsSection {
-    priority: PriorityName,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum PriorityName {
-    Idle,
-    Low,
+    priority: Priority,
 }
 
 #[derive(Debug, Deserialize)]

@@ -6,6 +6,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use node::background::{self, Priority};
 use rustix::process::{Pid, Resource, Rlimit, Signal};
 use serde::{Deserialize, Serialize};
 
@@ -20,9 +21,11 @@ pub struct Allowance {
     pub memory_bytes: u64,
     /// That train.
     pub threads: usize,
+    #[serde(default)]
+    pub priority: Priority,
 }
 
-/// The lowest priority there is: it runs when nobody else wants to.
+/// The lowest there is, which the idle policy does not look at.
 const NICE: i32 = 19;
 /// What of a child's last words is kept.
 const WORDS_BYTES_MAX: usize = 2_000;
@@ -153,5 +156,10 @@ pub fn submit(allowance: Allowance, parent: u32) -> io::Result<()> {
     // Not the address space: the allocator reserves far more of that than it uses.
     rustix::process::setrlimit(Resource::Data, bound)?;
     rustix::process::nice(NICE)?;
+    // And the threads that this one will start. A process that is merely nice stays on its core for milliseconds while one
+    // that decides waits.
+    if allowance.priority == Priority::Idle {
+        background::step_back(Priority::Idle);
+    }
     Ok(())
 }

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use event::Span;
+use node::background::Priority;
 
 /// Make a candidate on the latest matured labels, judge it beside the model that serves, and say whether it may follow.
 ///
-/// Works in a child process of the lowest priority with a memory bound. A retrain that was cut off goes on where it
+/// Works in a child process with a memory bound, on cores that nobody else wants. A retrain that was cut off goes on where it
 /// was, to the same model.
 #[derive(Debug, Args)]
 #[command(
@@ -52,6 +53,9 @@ pub struct RetrainRun {
     /// Threads of the child.
     #[arg(long, conflicts_with = "to")]
     pub threads: Option<usize>,
+    /// Of the child.
+    #[arg(long, conflicts_with = "to")]
+    pub priority: Option<RetrainPriority>,
     /// Give up a retrain that was cut off, and begin another.
     #[arg(long, conflicts_with = "to")]
     pub fresh: bool,
@@ -120,5 +124,22 @@ fn span(text: &str) -> Result<Span, String> {
     match span.millis() > 0 {
         true => Ok(span),
         false => Err(format!("must be longer than nothing, got {text:?}")),
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum RetrainPriority {
+    /// It works on cores that nobody else wants, and stands still without one.
+    Idle,
+    /// It has a niceness of 19.
+    Low,
+}
+
+impl From<RetrainPriority> for Priority {
+    fn from(named: RetrainPriority) -> Priority {
+        match named {
+            RetrainPriority::Idle => Priority::Idle,
+            RetrainPriority::Low => Priority::Low,
+        }
     }
 }

@@ -8,12 +8,11 @@ use anyhow::{Context, Result};
 use gateway::settings::{GatewaySettings, Limits, Rate, Rates};
 use gateway::tls::TlsFiles;
 use gateway::token::{KeySource, TokenSettings};
-use node::background::Priority;
 use node::mailbox::Level;
 use serde::Deserialize;
 
 use super::units::{Bytes, Time};
-use super::{Config, DEVELOPMENT_KEY, FsyncName, PriorityName};
+use super::{Config, DEVELOPMENT_KEY, FsyncName};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -105,10 +104,7 @@ impl Config {
                 FsyncName::Always => None,
                 FsyncName::Interval => Some(self.commit.interval.0),
             },
-            backtests: match self.backtests.priority {
-                PriorityName::Idle => Priority::Idle,
-                PriorityName::Low => Priority::Low,
-            },
+            backtests: self.backtests.priority,
             starter,
         })
     }

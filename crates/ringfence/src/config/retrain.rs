@@ -2,6 +2,7 @@
 
 use anyhow::{Result, bail};
 use learning::gate::Bounds;
+use node::background::Priority;
 use serde::Deserialize;
 use steward::Settings;
 use steward::child::Allowance;
@@ -27,6 +28,7 @@ pub struct RetrainSection {
     promote: Promote,
     memory: Bytes,
     threads: usize,
+    priority: Priority,
     gate: Bounds,
 }
 
@@ -83,6 +85,7 @@ impl RetrainSection {
             allowance: Allowance {
                 memory_bytes: self.memory.0 as u64,
                 threads: self.threads,
+                priority: self.priority,
             },
             bounds: self.gate,
         }

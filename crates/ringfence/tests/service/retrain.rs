@@ -21,6 +21,7 @@ rounds = 20
 shadow = "1s"
 shadow_max = "1h"
 memory = "1GiB"
+priority = "low"
 [retrain.gate]
 frauds_min = 10
 ap_loss_max = 0.9

@@ -42,6 +42,7 @@ impl Request {
             allowance: Allowance {
                 memory_bytes: memory_mib.unwrap_or(held.allowance.memory_bytes),
                 threads: args.threads.unwrap_or(held.allowance.threads),
+                priority: args.priority.map_or(held.allowance.priority, Into::into),
             },
             ..held
         })

@@ -6,6 +6,7 @@ use event::record::{
 use ringfence_casework::CaseworkError;
 use ringfence_casework::alert::{AlertFilter, AlertStatus};
 use ringfence_casework::case::CaseStatus;
+use ringfence_casework::counts::RuleCounts;
 use ringfence_casework::follow::Followed;
 
 use crate::bench::{Desk, Log, at, transfer};
@@ -199,4 +200,31 @@ fn a_decision_whose_event_was_let_go_is_counted_and_no_alert() {
     let followed = desk.casework.follow(&log.schema, &log.records).unwrap();
     assert_eq!((followed.without_event, followed.alerts), (1, 1));
     assert_eq!(desk.case_of(alert).alerts_total, 1);
+}
+
+#[test]
+fn what_a_rule_did_is_counted_by_outcome_and_an_error_is_no_hit() {
+    let mut log = Log::new();
+    let mut of = |outcome| {
+        let transfer = transfer("a", "b");
+        log.decided(&crate::bench::Transfer {
+            findings: findings(outcome, None),
+            ..transfer
+        })
+    };
+    use RuleOutcome::{Error, Matched, Shadow};
+    let events = [Matched, Error, Shadow, Error, Shadow, Error].map(&mut of);
+    for event in events {
+        log.labelled(event, Verdict::Fraud, LabelSource::Analyst, at(60));
+    }
+    let counted = Desk::of(&log).casework.rule_counts(0).unwrap();
+    let wanted = RuleCounts {
+        rule: "young_payee".to_owned(),
+        matched: 1,
+        shadow: 2,
+        errors: 3,
+        frauds: 3,
+        legitimate: 0,
+    };
+    assert_eq!(counted, [wanted]);
 }

@@ -198,7 +198,7 @@ async fn profile(call: Call) -> Result<Response<Body>, Problem> {
         Some("flamegraph") => |it| (it.flame_graph().into(), "image/svg+xml"),
         Some(_) => {
             let message = "format must be pprof, collapsed or flamegraph";
-            return Err(Problem::bad("parameter_format", message));
+            return Err(Problem::parameter("format", message));
         }
     };
     let profiler = call.app.profiler.clone();

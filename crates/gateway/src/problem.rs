@@ -45,6 +45,11 @@ impl Problem {
         Problem::new(StatusCode::BAD_REQUEST, code, message)
     }
 
+    /// Of the query or the path: it is not what it must be.
+    pub fn parameter(name: &str, message: impl Into<String>) -> Problem {
+        Problem::bad("parameter_format", message).with_detail(json!({ "field": name }))
+    }
+
     pub fn with_detail(mut self, detail: Value) -> Problem {
         self.detail = Some(Box::new(detail));
         self

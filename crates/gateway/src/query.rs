@@ -1,11 +1,17 @@
 //! Query parameters: each known, each once, percent-decoded.
 
+use std::str::FromStr;
+
+use serde_json::json;
+
 use crate::problem::Problem;
 
 pub struct Query(Vec<(String, String)>);
 
 /// More than any route takes.
 const PARAMETERS_MAX: usize = 8;
+/// Characters of an unknown name that are told: a message must not grow with what it is about.
+const SHOWN_MAX: usize = 64;
 
 impl Query {
     pub fn parse(text: Option<&str>, known: &[&str]) -> Result<Query, Problem> {
@@ -23,16 +29,16 @@ impl Query {
                 } else {
                     known.join(", ")
                 };
-                return Err(Problem::bad(
-                    "parameter_unknown",
-                    format!("unknown query parameter; known: {known}"),
-                ));
+                let message = format!("unknown query parameter; known: {known}");
+                let shown: String = name.chars().take(SHOWN_MAX).collect();
+                return Err(Problem::bad("parameter_unknown", message)
+                    .with_detail(json!({ "field": shown })));
             }
             if fields.iter().any(|(held, _)| *held == name) {
-                return Err(Problem::bad(
-                    "parameter_twice",
-                    format!("query parameter {name} is given twice"),
-                ));
+                let message = format!("query parameter {name} is given twice");
+                return Err(
+                    Problem::bad("parameter_twice", message).with_detail(json!({ "field": name }))
+                );
             }
             fields.push((name, value));
         }
@@ -48,10 +54,10 @@ impl Query {
         match self.get(name) {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
-            Some(_) => Err(Problem::bad(
-                "parameter_format",
-                format!("{name} must be true or false"),
-            )),
+            Some(_) => {
+                let message = format!("{name} must be true or false");
+                Err(Problem::parameter(name, message))
+            }
         }
     }
 
@@ -62,12 +68,20 @@ impl Query {
         let number = text.parse::<u64>().ok();
         let number = number.filter(|number| (1..=max).contains(number));
         number.ok_or_else(|| {
-            Problem::bad(
-                "parameter_format",
-                format!("{name} must be a whole number from 1 to {max}"),
-            )
+            let message = format!("{name} must be a whole number from 1 to {max}");
+            Problem::parameter(name, message)
         })
     }
+}
+
+/// A cursor is a letter, which keeps those of two routes apart, and a number.
+pub fn cursor<T: FromStr>(letter: char, text: &str) -> Result<T, Problem> {
+    let number = text.strip_prefix(letter).and_then(|it| it.parse().ok());
+    number.ok_or_else(wrong_cursor)
+}
+
+pub fn wrong_cursor() -> Problem {
+    Problem::parameter("cursor", "cursor must be the next of an earlier page")
 }
 
 fn decode(text: &str) -> Result<String, Problem> {
@@ -90,6 +104,8 @@ fn decode(text: &str) -> Result<String, Problem> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     #[test]
@@ -98,15 +114,21 @@ mod tests {
         let query = query.as_ref();
         assert_eq!(query.and_then(|it| it.get("a")), Some("x y z"));
         assert_eq!(query.and_then(|it| it.get("b")), Some("ä"));
-        for (text, code) in [
-            ("c=1", "parameter_unknown"),
-            ("a=1&a=2", "parameter_twice"),
-            ("a=%2", "parameter_format"),
-            ("a=%zz", "parameter_format"),
-            ("a=%ff", "parameter_format"),
+        let long = format!("{}=1", "x".repeat(500));
+        for (text, code, field) in [
+            ("c=1", "parameter_unknown", json!("c")),
+            (&long, "parameter_unknown", json!("x".repeat(SHOWN_MAX))),
+            ("a=1&a=2", "parameter_twice", json!("a")),
+            ("a=%2", "parameter_format", Value::Null),
+            ("a=%zz", "parameter_format", Value::Null),
+            ("a=%ff", "parameter_format", Value::Null),
         ] {
             let refused = Query::parse(Some(text), &["a", "b"]).err();
-            assert_eq!(refused.map(|it| it.code), Some(code), "{text}");
+            let told = refused.map(|it| {
+                let detail = it.detail.unwrap_or_default();
+                (it.code, detail["field"].clone())
+            });
+            assert_eq!(told, Some((code, field)), "{text}");
         }
     }
 }

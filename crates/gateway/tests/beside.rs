@@ -170,6 +170,70 @@ fn of_many_who_ask_at_once_only_four_have_a_backtest_begun() {
 }
 
 #[test]
+fn a_parameter_that_is_refused_is_named() {
+    let home = TempDir::new().unwrap();
+    let edge = serve(&home);
+    let token = token("eve", TWO[0], &[Role::Engineer, Role::Analyst]);
+    let more = format!("X-Tenant-Id: {}\r\nAuthorization: Bearer {token}", TWO[0]);
+    let list = r#"{"on":"device","form":"text","effect":"watch"}"#;
+    let head = format!("PUT /v1/lists/known HTTP/1.1\r\n{more}");
+    assert_eq!(send(edge.address, &head, list).0, 200);
+    for (path, code, field) in [
+        ("/v1/decisions", "parameter_missing", "account"),
+        ("/v1/decisions?account=a&from=x", "parameter_format", "from"),
+        (
+            "/v1/decisions?account=a&cursor=a1",
+            "parameter_format",
+            "cursor",
+        ),
+        (
+            "/v1/decisions?account=a&limit=0",
+            "parameter_format",
+            "limit",
+        ),
+        (
+            "/v1/decisions?account=a&account=b",
+            "parameter_twice",
+            "account",
+        ),
+        ("/v1/decisions?acount=a", "parameter_unknown", "acount"),
+        (
+            "/v1/labels/waiting?status=what",
+            "parameter_format",
+            "status",
+        ),
+        ("/v1/labels/waiting?cursor=x", "parameter_format", "cursor"),
+        (
+            "/v1/lists/known/items?cursor=p1",
+            "parameter_format",
+            "cursor",
+        ),
+        ("/v1/alerts?cursor=p1", "parameter_format", "cursor"),
+        ("/v1/cases?cursor=p1", "parameter_format", "cursor"),
+        ("/v1/cases/first", "parameter_format", "id"),
+        ("/v1/audit?cursor=p1", "parameter_format", "cursor"),
+        ("/v1/audit?from=x", "parameter_format", "from"),
+        ("/v1/models/first", "parameter_format", "model"),
+        (
+            "/v1/models/compare?maturity=x",
+            "parameter_format",
+            "maturity",
+        ),
+    ] {
+        let (status, answer) = send(edge.address, &format!("GET {path} HTTP/1.1\r\n{more}"), "");
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        let told: Value = serde_json::from_str(body).unwrap();
+        assert_eq!(
+            (status, &told["code"]),
+            (400, &json!(code)),
+            "{path} {told}"
+        );
+        assert_eq!(told["detail"]["field"], field, "{path} {told}");
+    }
+    edge.stop();
+}
+
+#[test]
 fn a_body_that_is_refused_names_its_field() {
     let home = TempDir::new().unwrap();
     let edge = serve(&home);

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::casework::{ask, id, seat};
 use crate::app::Call;
 use crate::problem::Problem;
-use crate::query::Query;
+use crate::query::{Query, cursor};
 use crate::render::json_body;
 
 pub const PAGE_MAX: u64 = 200;
@@ -33,7 +33,7 @@ pub async fn list(call: Call) -> Result<Response<Body>, Problem> {
         case: maybe_number(&query, "case")?,
         event_id: query.get("event_id").map(str::to_owned),
         entity,
-        before: query.get("cursor").map(cursor).transpose()?,
+        before: query.get("cursor").map(|it| cursor('a', it)).transpose()?,
     };
     let mut alerts = ask(&call, move |casework, _| {
         casework.alerts(&filter, limit + 1)
@@ -60,18 +60,6 @@ pub async fn one(call: Call) -> Result<Response<Body>, Problem> {
     Ok(json_body(StatusCode::OK, &alert))
 }
 
-fn cursor(text: &str) -> Result<i64, Problem> {
-    let position = text.strip_prefix('a').and_then(|text| text.parse().ok());
-    position.ok_or_else(wrong_cursor)
-}
-
-pub fn wrong_cursor() -> Problem {
-    Problem::bad(
-        "parameter_format",
-        "cursor must be the next of an earlier page",
-    )
-}
-
 /// A word of a closed vocabulary.
 pub fn word<T: Copy>(
     query: &Query,
@@ -86,7 +74,7 @@ pub fn word<T: Copy>(
     found.map(|it| Some(*it)).ok_or_else(|| {
         let words: Vec<&str> = all.iter().map(|it| word_of(*it)).collect();
         let message = format!("{name} must be one of {}", words.join(", "));
-        Problem::bad("parameter_format", message).with_detail(json!({ "field": name }))
+        Problem::parameter(name, message)
     })
 }
 
@@ -97,5 +85,5 @@ pub fn maybe_number(query: &Query, name: &str) -> Result<Option<i64>, Problem> {
     let number = text.parse::<i64>().ok().filter(|number| *number >= 0);
     number
         .map(Some)
-        .ok_or_else(|| Problem::bad("parameter_format", format!("{name} must be a whole number")))
+        .ok_or_else(|| Problem::parameter(name, format!("{name} must be a whole number")))
 }

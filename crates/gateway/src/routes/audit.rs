@@ -10,11 +10,10 @@ use serde_json::json;
 use tokio::task::spawn_blocking;
 use trail::Query as Wanted;
 
-use super::alerts::wrong_cursor;
 use super::casework::seat;
 use crate::app::Call;
 use crate::problem::Problem;
-use crate::query::Query;
+use crate::query::{Query, wrong_cursor};
 use crate::render::json_body;
 
 /// A round of the desk begins within 100 ms, and opening a trail reads its last segment.
@@ -114,5 +113,5 @@ fn time(query: &Query, name: &str) -> Result<Option<i64>, Problem> {
     };
     let time = EventTime::parse_iso(text);
     time.map(|time| Some(time.millis()))
-        .map_err(|error| Problem::bad("parameter_format", format!("{name}: {error}")))
+        .map_err(|error| Problem::parameter(name, format!("{name}: {error}")))
 }

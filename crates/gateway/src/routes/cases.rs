@@ -9,11 +9,11 @@ use casework::queue::{Claimable, QueueFilter, Shelf};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::alerts::{PAGE_MAX, maybe_number, word, wrong_cursor};
+use super::alerts::{PAGE_MAX, maybe_number, word};
 use super::casework::{actor, ask, body, id, now, seat, tagged};
 use crate::app::Call;
 use crate::problem::Problem;
-use crate::query::Query;
+use crate::query::{Query, wrong_cursor};
 use crate::render::json_body;
 
 pub use change::{

@@ -114,7 +114,7 @@ pub fn body<T: DeserializeOwned>(call: &Call) -> Result<T, Problem> {
 /// A path's number.
 pub fn id(call: &Call) -> Result<i64, Problem> {
     let id = call.param("id").parse().ok().filter(|id| *id >= 0);
-    id.ok_or_else(|| Problem::bad("parameter_format", "the id must be a whole number"))
+    id.ok_or_else(|| Problem::parameter("id", "the id must be a whole number"))
 }
 
 impl From<DeskError> for Problem {

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::app::{App, Call};
 use crate::problem::Problem;
-use crate::query::Query;
+use crate::query::{Query, cursor};
 use crate::recent::Bringing;
 use crate::render::{Teller, Timings, json_body, micros};
 use crate::spans::Verdict;
@@ -83,16 +83,18 @@ pub async fn list(call: Call) -> Result<Response<Body>, Problem> {
     let tenant = call.admitted.tenant()?;
     let shape = shape(tenant)?;
     let account = query.get("account").filter(|account| !account.is_empty());
-    let account = account
-        .ok_or_else(|| Problem::bad("parameter_missing", "query parameter account is missing"))?;
+    let account = account.ok_or_else(|| {
+        Problem::bad("parameter_missing", "query parameter account is missing")
+            .with_detail(json!({ "field": "account" }))
+    })?;
     let from = match query.get("from") {
         None => EventTime::MIN,
         Some(text) => EventTime::parse_iso(text)
-            .map_err(|error| Problem::bad("parameter_format", format!("from: {error}")))?,
+            .map_err(|error| Problem::parameter("from", format!("from: {error}")))?,
     };
     let before = match query.get("cursor") {
         None => None,
-        Some(text) => Some(cursor(text)?),
+        Some(text) => Some(Position(cursor('p', text)?)),
     };
     let limit = query.number("limit", 20, PAGE_MAX as u64)? as usize;
     let account = account.to_owned();
@@ -112,16 +114,6 @@ pub async fn list(call: Call) -> Result<Response<Body>, Problem> {
     let next = page.next.map(|position| format!("p{}", position.0));
     let body = json!({ "decisions": items, "has_more": next.is_some(), "next": next });
     Ok(json_body(StatusCode::OK, &body))
-}
-
-fn cursor(text: &str) -> Result<Position, Problem> {
-    let position = text.strip_prefix('p').and_then(|text| text.parse().ok());
-    position.map(Position).ok_or_else(|| {
-        Problem::bad(
-            "parameter_format",
-            "cursor must be the next of an earlier page",
-        )
-    })
 }
 
 /// The event of a body, received now.

@@ -21,7 +21,7 @@ use super::documents::changed_by;
 use crate::app::Call;
 use crate::given;
 use crate::problem::Problem;
-use crate::query::Query;
+use crate::query::{Query, cursor};
 use crate::render::json_body;
 
 /// Items of one page.
@@ -88,7 +88,7 @@ pub async fn items(call: Call) -> Result<Response<Body>, Problem> {
     let limit = query.number("limit", 100, PAGE_MAX)? as usize;
     let from = match query.get("cursor") {
         None => 0,
-        Some(text) => cursor(text)?,
+        Some(text) => cursor('i', text)?,
     };
     let view = view(&call).await?;
     let name = call.param("name").to_owned();
@@ -254,14 +254,4 @@ fn shown(item: &Item<'_>) -> Value {
 
 fn read<T: serde::de::DeserializeOwned>(call: &Call) -> Result<T, Problem> {
     given::read(&call.body, "list or change of one")
-}
-
-fn cursor(text: &str) -> Result<usize, Problem> {
-    let place = text.strip_prefix('i').and_then(|text| text.parse().ok());
-    place.ok_or_else(|| {
-        Problem::bad(
-            "parameter_format",
-            "cursor must be the next of an earlier page",
-        )
-    })
 }

@@ -175,7 +175,7 @@ pub fn not_done(refused: Refused) -> Problem {
 pub fn digest(text: &str) -> Result<[u8; 32], Problem> {
     let wrong = || {
         let message = "the model must be the SHA-256 of its file: 64 digits of 0-9 and a-f";
-        Problem::bad("parameter_format", message)
+        Problem::parameter("model", message)
     };
     let digit = |byte: u8| match byte {
         b'0'..=b'9' => Some(byte - b'0'),

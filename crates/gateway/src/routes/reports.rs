@@ -16,7 +16,7 @@ use super::casework;
 use super::decisions::{answer, ask, line_of, shape};
 use crate::app::Call;
 use crate::problem::Problem;
-use crate::query::Query;
+use crate::query::{Query, cursor};
 use crate::render::json_body;
 
 const UNKNOWN_EVENT: &str = "unknown_event";
@@ -148,11 +148,11 @@ pub async fn waiting(call: Call) -> Result<Response<Body>, Problem> {
     let known = ["waiting", "due", "accepted", "refused", "expired"];
     if status.as_deref().is_some_and(|it| !known.contains(&it)) {
         let message = format!("status must be one of {}", known.join(", "));
-        return Err(Problem::bad("parameter_format", message));
+        return Err(Problem::parameter("status", message));
     }
     let before = match query.get("cursor") {
         None => None,
-        Some(text) => Some(cursor(text)?),
+        Some(text) => Some(cursor('w', text)?),
     };
     let mut labels = casework::ask(&call, move |casework, _| {
         casework.waiting_labels(status.as_deref(), before, limit + 1)
@@ -164,16 +164,6 @@ pub async fn waiting(call: Call) -> Result<Response<Body>, Problem> {
     let next = next.map(|label| format!("w{}", label.id));
     let body = json!({ "labels": labels, "has_more": has_more, "next": next });
     Ok(json_body(StatusCode::OK, &body))
-}
-
-fn cursor(text: &str) -> Result<i64, Problem> {
-    let id = text.strip_prefix('w').and_then(|text| text.parse().ok());
-    id.ok_or_else(|| {
-        Problem::bad(
-            "parameter_format",
-            "cursor must be the next of an earlier page",
-        )
-    })
 }
 
 /// How long labels take, by source.

@@ -130,7 +130,7 @@ async fn contest(call: &Call, query: &Query) -> Result<Contest, Problem> {
     let maturity = query.get("maturity").map(Span::parse).transpose();
     let maturity = maturity.map_err(|error| {
         let message = format!("maturity must be a span such as 30d: {error}");
-        Problem::bad("parameter_format", message).with_detail(json!({ "field": "maturity" }))
+        Problem::parameter("maturity", message)
     })?;
     let models = contenders(tenant, query.get("models"), &serving.lineup)?;
     Ok(Contest {

@@ -11,7 +11,7 @@ use webhooks::store::deliveries::{Attempt, Delivery, Filter, State};
 use super::{by, on_disk, serving};
 use crate::app::Call;
 use crate::problem::Problem;
-use crate::query::Query;
+use crate::query::{Query, cursor};
 use crate::render::json_body;
 
 const PAGE_MAX: u64 = 100;
@@ -19,19 +19,16 @@ const PAGE_MAX: u64 = 100;
 pub async fn list(call: Call) -> Result<Response<Body>, Problem> {
     let query = Query::parse(call.uri.query(), &["state", "limit", "cursor"])?;
     serving(&call, false)?;
-    let wrong = |text| Problem::bad("parameter_format", text);
     let state = match query.get("state") {
         None => None,
-        Some(name) => Some(
-            State::parse(name).ok_or_else(|| wrong("state must be pending, delivered or dead"))?,
-        ),
+        Some(name) => {
+            let wrong = || Problem::parameter("state", "state must be pending, delivered or dead");
+            Some(State::parse(name).ok_or_else(wrong)?)
+        }
     };
     let before = match query.get("cursor") {
         None => None,
-        Some(text) => {
-            let number = text.strip_prefix('d').and_then(|it| it.parse().ok());
-            Some(number.ok_or_else(|| wrong("cursor must be the next of an earlier page"))?)
-        }
+        Some(text) => Some(cursor('d', text)?),
     };
     let limit = query.number("limit", 20, PAGE_MAX)? as usize;
     let endpoint = call.param("endpoint").to_owned();

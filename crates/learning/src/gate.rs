@@ -34,6 +34,10 @@ pub struct Judged {
     /// Index into `event_type_names` of each row.
     pub event_types: Vec<u8>,
     pub event_type_names: Vec<String>,
+    /// Index into `segment_names` of each row: event type and channel, as the watch over drift parts events. Empty where
+    /// events have no channel.
+    pub segments: Vec<u16>,
+    pub segment_names: Vec<String>,
     pub features: Vec<String>,
     /// Features by the AP of their values alone ([`ranked_alone`]), the best first.
     pub alone: Vec<(usize, f64)>,
@@ -51,8 +55,9 @@ pub struct Paper {
     pub log_odds: Vec<f64>,
     /// What it alerts by: the policy in force for the champion, its own for a candidate.
     pub thresholds: BTreeMap<String, Thresholds>,
-    /// Median time of a score, microseconds.
+    /// CPU time of a score, microseconds: the median, and what 99 of 100 stay below.
     pub score_us: f64,
+    pub score_us_p99: f64,
     /// Rows of which the network said nothing: its trees did.
     pub network_failed: u64,
 }
@@ -65,9 +70,9 @@ pub struct Shuffled {
     pub candidate: f64,
 }
 
-/// All gates, the reasons to refuse before those to wait.
-pub fn judge(judged: &Judged, bounds: &Bounds) -> Report {
-    let mut findings = vec![ranking::judge(judged, bounds)];
+/// All gates, the reasons to refuse before those to wait. `exam` counts the examinations of one candidate from 0 on.
+pub fn judge(judged: &Judged, bounds: &Bounds, exam: usize) -> Report {
+    let mut findings = vec![ranking::judge(judged, bounds, exam)];
     findings.extend(segments::judge(judged, bounds));
     findings.extend(conduct::judge(judged, bounds));
     findings.extend(too_good::judge(judged, bounds));

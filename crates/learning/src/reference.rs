@@ -199,7 +199,7 @@ fn survey(history: &History, plan: ReferencePlan) -> Result<Found, NodeError> {
 }
 
 /// `payment/web`: the event type, and what the channel's number stands for.
-fn segment_name(engine: &Engine, key: SegmentKey) -> String {
+pub fn segment_name(engine: &Engine, key: SegmentKey) -> String {
     let schema = engine.graph().schema();
     let kind = usize::try_from(key.event_type).ok();
     let kind = kind.and_then(|at| schema.event_types.get(at));

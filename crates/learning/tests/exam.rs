@@ -1,6 +1,9 @@
 //! What a candidate and the champion are judged on, from the log of a tenant that declines.
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails like the test")]
 
+#[path = "exam/refused.rs"]
+mod refused;
+
 #[path = "support/transfers.rs"]
 mod transfers;
 

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use event::{EventTime, Span};
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::NodeError;
 
@@ -16,6 +17,12 @@ pub fn now() -> Result<EventTime, NodeError> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     let since = since.map_err(|_| NodeError::Clock)?;
     Ok(EventTime::from_millis(since.as_millis() as i64))
+}
+
+/// What this thread has used of a processor: others run before it, and their time is not its own.
+pub fn cpu_time() -> Duration {
+    let now = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
 }
 
 /// The clock of a node; clones are the same clock.

@@ -20,7 +20,7 @@ pub struct Shares {
 pub fn judge(judged: &Judged, bounds: &Bounds) -> Vec<Finding> {
     let mut findings = calibration(judged, bounds);
     findings.push(alerts(judged, bounds));
-    findings.push(latency(judged, bounds));
+    findings.extend(latency(judged, bounds));
     findings.extend(network(judged, bounds));
     findings
 }
@@ -40,7 +40,7 @@ fn calibration(judged: &Judged, bounds: &Bounds) -> Vec<Finding> {
         Ok(found) => found,
         Err(error) => {
             let says = format!("not judged: {error}");
-            return vec![Finding::new(Gate::Calibration, Outcome::Unjudged, says)];
+            return vec![Finding::new(Gate::Calibration, Outcome::Hold, says)];
         }
     };
     let beside = measured(&judged.champion).ok();
@@ -122,7 +122,7 @@ fn alerts(judged: &Judged, bounds: &Bounds) -> Finding {
     );
     let (Some(champion), Some(candidate)) = both else {
         let says = "a model has no threshold for an event type: alerts are not compared";
-        return Finding::new(Gate::Alerts, Outcome::Unjudged, says.to_owned());
+        return Finding::new(Gate::Alerts, Outcome::Hold, says.to_owned());
     };
     let factor = bounds.alerts_factor_max;
     let most = factor * champion.alerts.max(bounds.alert_share);
@@ -145,21 +145,35 @@ fn alerts(judged: &Judged, bounds: &Bounds) -> Finding {
     Finding::new(Gate::Alerts, outcome, says).measured(candidate.alerts, bound)
 }
 
-fn latency(judged: &Judged, bounds: &Bounds) -> Finding {
-    let (own, beside) = (judged.candidate.score_us, judged.champion.score_us);
-    let ratio = own / beside;
-    let of_one_kind = judged.candidate.kind == judged.champion.kind;
-    let slow = own > bounds.score_us_free && ratio > bounds.score_time_ratio_max && of_one_kind;
-    let (outcome, value, bound) = match () {
-        () if own > bounds.score_us_max => (Outcome::Refuse, own, bounds.score_us_max),
-        () if slow => (Outcome::Refuse, ratio, bounds.score_time_ratio_max),
-        () => (Outcome::Pass, own, bounds.score_us_max),
+/// Each of the median and the time that 99 of 100 stay below: a model that is slow now and then is slow for whoever it
+/// hits.
+fn latency(judged: &Judged, bounds: &Bounds) -> [Finding; 2] {
+    let (own, beside) = (&judged.candidate, &judged.champion);
+    let of_one_kind = own.kind == beside.kind;
+    let finding = |name: &str, own: f64, beside: f64, most: f64| {
+        let ratio = own / beside;
+        let slow = own > bounds.score_us_free && ratio > bounds.score_time_ratio_max && of_one_kind;
+        let (outcome, value, bound) = match () {
+            () if own > most => (Outcome::Refuse, own, most),
+            () if slow => (Outcome::Refuse, ratio, bounds.score_time_ratio_max),
+            () => (Outcome::Pass, own, most),
+        };
+        let says = format!(
+            "{name} {own:.1} us a score, {ratio:.2} of the champion's; at most {most} us, and beside one of its kind at most {} times from {} us on",
+            bounds.score_time_ratio_max, bounds.score_us_free
+        );
+        let finding = Finding::new(Gate::Latency, outcome, says).of(name);
+        finding.measured(value, bound)
     };
-    let says = format!(
-        "median {own:.1} us a score, {ratio:.2} of the champion's; at most {} us, and beside one of its kind at most {} times from {} us on",
-        bounds.score_us_max, bounds.score_time_ratio_max, bounds.score_us_free
-    );
-    Finding::new(Gate::Latency, outcome, says).measured(value, bound)
+    [
+        finding("median", own.score_us, beside.score_us, bounds.score_us_max),
+        finding(
+            "p99",
+            own.score_us_p99,
+            beside.score_us_p99,
+            bounds.score_us_p99_max,
+        ),
+    ]
 }
 
 /// Where a network says nothing its trees decide, or the fallback. `None`: neither model has failed.

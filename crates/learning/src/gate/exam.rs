@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
-use std::time::Instant;
+use std::time::Duration;
 
+use drift::reference::SegmentKey;
 use engine::Engine;
 use event::record::ConfigSection;
 use event::record::Record;
@@ -16,6 +17,7 @@ use model::producer::Speaker;
 use model::scorer::Scorer;
 use node::champion::input;
 use node::channel::Rehearsal;
+use node::clock::cpu_time;
 use node::{History, NodeError};
 use thiserror::Error;
 
@@ -23,6 +25,7 @@ use super::too_good::ranked_alone;
 use super::{Judged, Paper, Shuffled};
 use crate::boost::average_precision;
 use crate::dataset::{self, DatasetError, Labels, keeps};
+use crate::reference;
 use compare::draws::Draws;
 
 /// What is judged, by whom.
@@ -91,7 +94,9 @@ pub fn sit(
     };
     let speaker = exam.champion.producer.as_ref().map(Speaker::new);
     let mut rehearsal = Rehearsal::new(history.schema(), speaker, parts);
-    room.judged.features = rehearsal.engine().features().names();
+    let features = rehearsal.engine().features().clone();
+    room.judged.features = features.names();
+    let (_, _, by) = reference::columns(history.schema(), &features);
     let mut records = history.iter_from(Position(0))?;
     while let Some((position, record)) = records.next_record()?
         && position <= found.last
@@ -104,14 +109,19 @@ pub fn sit(
         };
         let heard = rehearsal.apply(position, record, seat.is_some());
         if let Some((seat, sample)) = seat.zip(heard.sample) {
-            room.score(seat, sample);
+            room.score(seat, sample, by.key(&sample.tabular));
         }
         if position.0.is_multiple_of(10_000) && progress(position.0, found.last.0).is_break() {
             return Err(DatasetError::Cancelled(position.0).into());
         }
     }
-    let policy = policy_of(rehearsal.engine());
-    Ok(room.finish(policy))
+    let engine = rehearsal.engine();
+    room.judged.segment_names = room
+        .segments
+        .iter()
+        .map(|key| reference::segment_name(engine, *key))
+        .collect();
+    Ok(room.finish(policy_of(engine)))
 }
 
 /// The thresholds in force where the replay ended; `None` where no policy was ever set.
@@ -150,6 +160,8 @@ struct Room<'a> {
     values: Vec<f32>,
     champion: Desk,
     candidate: Desk,
+    /// As `Judged::segments` numbers them.
+    segments: Vec<SegmentKey>,
     subject: RoleIx,
     accounts: HashMap<String, u32>,
     blocks: u32,
@@ -161,7 +173,7 @@ struct Room<'a> {
 struct Desk {
     scorer: Scorer,
     log_odds: Vec<f64>,
-    nanos: Vec<u64>,
+    times: Vec<Duration>,
     network_failed: u64,
 }
 
@@ -178,6 +190,7 @@ impl Room<'_> {
             values: Vec::new(),
             champion: Desk::new(exam.champion),
             candidate: Desk::new(exam.candidate),
+            segments: Vec::new(),
             subject: schema.part(Part::Subject).unwrap_or(RoleIx(0)),
             accounts: HashMap::new(),
             blocks: 0,
@@ -231,12 +244,23 @@ impl Room<'_> {
         block
     }
 
-    fn score(&mut self, seat: Seat, sample: &Sample) {
+    fn segment(&mut self, key: SegmentKey) -> u16 {
+        let held = self.segments.iter().position(|it| *it == key);
+        let at = held.unwrap_or_else(|| {
+            self.segments.push(key);
+            self.segments.len() - 1
+        });
+        at as u16
+    }
+
+    fn score(&mut self, seat: Seat, sample: &Sample, key: SegmentKey) {
+        let segment = self.segment(key);
         let judged = &mut self.judged;
         judged.fraud.push(seat.fraud);
         judged.weights.push(seat.weight);
         judged.blocks.push(seat.block);
         judged.event_types.push(seat.event_type);
+        judged.segments.push(segment);
         self.values.extend_from_slice(&sample.tabular);
         // The second finds the sample in the cache: they take turns at being it.
         match judged.fraud.len().is_multiple_of(2) {
@@ -317,27 +341,33 @@ impl Desk {
         Desk {
             scorer: Scorer::new(artifact),
             log_odds: Vec::new(),
-            nanos: Vec::new(),
+            times: Vec::new(),
             network_failed: 0,
         }
     }
 
     fn take(&mut self, sample: &Sample) {
-        let started = Instant::now();
+        let started = cpu_time();
         let scored = self.scorer.score(&input(sample));
-        self.nanos.push(started.elapsed().as_nanos() as u64);
+        self.times.push(cpu_time().saturating_sub(started));
         self.log_odds.push(scored.log_odds);
         self.network_failed += u64::from(scored.network_failed);
     }
 
     fn into_paper(mut self, artifact: &Artifact) -> Paper {
-        self.nanos.sort_unstable();
-        let median = self.nanos.get(self.nanos.len() / 2).copied();
+        self.times.sort_unstable();
+        // What so many of a hundred stay below.
+        let below = |hundredths: usize| {
+            let found = self.times.get(self.times.len() * hundredths / 100);
+            found.map_or(0.0, |it| it.as_secs_f64() * 1e6)
+        };
+        let (score_us, score_us_p99) = (below(50), below(99));
         Paper {
             kind: artifact.kind().to_owned(),
             log_odds: self.log_odds,
             thresholds: artifact.header.thresholds.clone(),
-            score_us: median.unwrap_or(0) as f64 / 1e3,
+            score_us,
+            score_us_p99,
             network_failed: self.network_failed,
         }
     }

@@ -24,7 +24,7 @@ pub enum Gate {
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     Pass,
-    /// Told and not judged: too little of it.
+    /// Told and not judged: a segment of few frauds, which the whole is judged with.
     Unjudged,
     /// More labels may decide.
     Hold,
@@ -45,7 +45,7 @@ pub enum Verdict {
 pub struct Finding {
     pub gate: Gate,
     pub outcome: Outcome,
-    /// Event type or feature, where the gate judges one.
+    /// Segment, feature or figure, where the gate judges several.
     pub of: Option<String>,
     /// What was measured, where it may be a number.
     pub value: Option<f64>,
@@ -67,6 +67,7 @@ pub struct Side {
     pub alert_share: Option<f64>,
     pub decline_share: Option<f64>,
     pub score_us: f64,
+    pub score_us_p99: f64,
     pub network_failed: u64,
 }
 
@@ -147,13 +148,14 @@ impl Report {
                 share.map_or("none".to_owned(), |it| format!("{:.2} %", it * 100.0))
             };
             format!(
-                "{name:<10} {:<7} AP {:.3}  AUC {:.3}  alerts {:>8}  declines {:>8}  {:>6.1} us a score\n",
+                "{name:<10} {:<7} AP {:.3}  AUC {:.3}  alerts {:>8}  declines {:>8}  {:>6.1} us a score, p99 {:.1}\n",
                 it.kind,
                 it.ap,
                 it.auc,
                 share(it.alert_share),
                 share(it.decline_share),
                 it.score_us,
+                it.score_us_p99,
             )
         };
         let mut text = format!(
@@ -185,6 +187,7 @@ impl Side {
             alert_share: shares.map(|it| it.alerts),
             decline_share: shares.map(|it| it.declines),
             score_us: paper.score_us,
+            score_us_p99: paper.score_us_p99,
             network_failed: paper.network_failed,
         }
     }

@@ -1,21 +1,33 @@
-//! No event type pays for the others.
+//! No event type pays for the others, and no channel of one.
 
 use super::report::{Finding, Gate, Outcome};
 use super::{Bounds, Judged, Paper};
 use crate::boost::average_precision;
 
+/// Event types, then those of their segments that a channel makes.
 pub fn judge(judged: &Judged, bounds: &Bounds) -> Vec<Finding> {
-    let names = judged.event_type_names.iter().enumerate();
-    names
-        .filter_map(|(at, name)| of_type(judged, bounds, at as u8, name))
-        .collect()
+    let types = &judged.event_type_names;
+    let mut findings = Vec::new();
+    for (at, name) in types.iter().enumerate() {
+        let own = |row: &usize| usize::from(judged.event_types[*row]) == at;
+        findings.extend(of_segment(judged, bounds, own, name));
+    }
+    let segments = judged.segment_names.iter().enumerate();
+    for (at, name) in segments.filter(|(_, name)| !types.contains(name)) {
+        let own = |row: &usize| usize::from(judged.segments[*row]) == at;
+        findings.extend(of_segment(judged, bounds, own, name));
+    }
+    findings
 }
 
-/// `None`: the type has no event.
-fn of_type(judged: &Judged, bounds: &Bounds, event_type: u8, name: &str) -> Option<Finding> {
-    let rows: Vec<usize> = (0..judged.fraud.len())
-        .filter(|row| judged.event_types[*row] == event_type)
-        .collect();
+/// `None`: it has no event.
+fn of_segment(
+    judged: &Judged,
+    bounds: &Bounds,
+    own: impl Fn(&usize) -> bool,
+    name: &str,
+) -> Option<Finding> {
+    let rows: Vec<usize> = (0..judged.fraud.len()).filter(own).collect();
     if rows.is_empty() {
         return None;
     }

@@ -35,7 +35,7 @@ fn gain(champion: f64, candidate: f64, bounds: &Bounds) -> Finding {
 fn by_itself(judged: &Judged, champion: f64, bounds: &Bounds) -> Finding {
     let Some((feature, ap)) = judged.alone.first().copied() else {
         let says = "no feature values were kept".to_owned();
-        return Finding::new(Gate::TooGood, Outcome::Unjudged, says);
+        return Finding::new(Gate::TooGood, Outcome::Hold, says);
     };
     let name = &judged.features[feature];
     let outcome = match ap > bounds.feature_ap_max && champion < bounds.feature_ap_max {

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use graph::{FeatureGroup, FeatureList, Sample};
 use model::artifact::ArtifactError;
-use rustix::time::{ClockId, clock_gettime};
 
 use super::Ground;
 use super::board::{Board, Lane};
 use super::handover::{Handed, Intake};
 use super::store::{Entry, ScoreWriter};
+use crate::clock::cpu_time;
 use crate::{Champion, NodeError};
 
 /// How long the thread sleeps when it finds nothing: it doubles up to the longer one.
@@ -231,10 +231,4 @@ fn places_of_suspicion(features: &FeatureList) -> Vec<usize> {
     let all = features.features().iter().enumerate();
     let own = all.filter(|(_, it)| it.group == FeatureGroup::Suspicion);
     own.map(|(at, _)| at).collect()
-}
-
-/// Of this thread: others run before it, and their time is not the model's.
-fn cpu_time() -> Duration {
-    let now = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
 }

@@ -250,7 +250,7 @@ fn examine(
         },
         |_, _| ControlFlow::Continue(()),
     )?;
-    let report = judge(&judged, &request.bounds);
+    let report = judge(&judged, &request.bounds, number);
     let reasons = report
         .reasons()
         .map(|it| format!("{}: {}", it.gate.name(), it.says));

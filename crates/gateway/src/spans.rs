@@ -11,7 +11,7 @@ use event::record::{Decision, DecisionKind, DecisionSource, ModelVersion};
 use node::mailbox::Level;
 use node::timeline::{Step, Timeline};
 use traces::sampling::Outcome;
-use traces::{Exporter, Request, Sampling, Span, Value};
+use traces::{Exporter, Kind, Request, Sampling, Span, Value};
 
 use crate::routes::Route;
 use crate::trace::{Trace, Traces};
@@ -119,6 +119,7 @@ fn request(it: &Ended<'_>, ids: &Traces) -> Request {
         .timeline
         .map(|timeline| steps(it, timeline, start_ns, ids));
     Request {
+        kind: Kind::Server,
         trace: it.trace.trace,
         caller: it.trace.caller,
         common,

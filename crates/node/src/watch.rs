@@ -24,7 +24,7 @@ use meters::Count;
 use meters::Histogram;
 use meters::histogram::Latency;
 
-use crate::{NodeError, Place};
+use crate::{NodeError, Place, clock};
 
 /// Rows that may wait before the owner helps, and at all; each has some hundreds of bytes.
 const ROWS_LAG: usize = 8_192;
@@ -44,6 +44,15 @@ pub struct Watched {
     told: OnceLock<Arc<Told>>,
     /// Alerts that go on, by kind, as they stood when the monitor was at work last: who reads them waits for nobody.
     open: [Count; Kind::ALL.len()],
+    score: ScoreRead,
+}
+
+/// The latest readings of the score over all events, as bits of a double; NaN: there was none.
+#[derive(Debug)]
+struct ScoreRead {
+    psi: Count,
+    /// Of the reference's standard deviation.
+    spread: Count,
 }
 
 /// What the watches of a tenant count, one model's after the other's.
@@ -53,6 +62,42 @@ pub struct Told {
     pub alerts: [Count; Kind::ALL.len()],
     /// From the commit of the record that closed a window to its alert.
     pub response: Histogram<Latency>,
+    raised: Mutex<VecDeque<Raised>>,
+}
+
+/// An alert that was just given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Raised {
+    pub kind: Kind,
+    pub feature: String,
+    pub segment: String,
+    /// The digits of the model that is watched.
+    pub model: String,
+    /// Since 1970; and how long before that the record which closed its window was committed.
+    pub until_ns: u64,
+    pub response_ns: u64,
+}
+
+/// Where nobody takes them the oldest go.
+const RAISED_MAX: usize = 64;
+
+impl Told {
+    fn raise(&self, raised: Raised) {
+        let mut held = self.raised();
+        if held.len() == RAISED_MAX {
+            held.pop_front();
+        }
+        held.push_back(raised);
+    }
+
+    /// Alerts since the last call, the latest of them.
+    pub fn take_raised(&self) -> VecDeque<Raised> {
+        std::mem::take(&mut self.raised())
+    }
+
+    fn raised(&self) -> MutexGuard<'_, VecDeque<Raised>> {
+        self.raised.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Who works for a watch, and where it is counted what came of it.
@@ -127,6 +172,7 @@ impl Watch {
             is_woken: AtomicBool::new(false),
             told: OnceLock::new(),
             open: Default::default(),
+            score: ScoreRead::default(),
         };
         // A watch that goes on has those that it had.
         beside.read(|monitor| beside.show(monitor));
@@ -205,6 +251,24 @@ impl Watch {
     }
 }
 
+impl Default for ScoreRead {
+    fn default() -> ScoreRead {
+        let none = || {
+            let count = Count::default();
+            count.set(f64::NAN.to_bits());
+            count
+        };
+        ScoreRead {
+            psi: none(),
+            spread: none(),
+        }
+    }
+}
+
+fn read(held: &Count) -> Option<f64> {
+    Some(f64::from_bits(held.get())).filter(|it| it.is_finite())
+}
+
 /// The score that a monitor takes of a decision: that of its own model, as the log has it.
 fn score_of(decision: &Decision, artifact: &[u8; 32]) -> f32 {
     let ModelVersion(version) = decision.model;
@@ -259,7 +323,22 @@ impl Watched {
         std::array::from_fn(|at| self.open[at].get())
     }
 
+    /// Population stability index of the score in the latest window of all events.
+    pub fn score_psi(&self) -> Option<f64> {
+        read(&self.score.psi)
+    }
+
+    /// Its standard deviation there, of the reference's.
+    pub fn score_spread(&self) -> Option<f64> {
+        read(&self.score.spread)
+    }
+
     fn show(&self, monitor: &Monitor) {
+        let [spread, shape] = monitor.latest(0, monitor.reference().score());
+        let ratio = spread.map_or(f64::NAN, |it| it.value / it.baseline);
+        self.score.spread.set(ratio.to_bits());
+        let psi = shape.map_or(f64::NAN, |it| it.value);
+        self.score.psi.set(psi.to_bits());
         let mut open = [0; Kind::ALL.len()];
         for alert in monitor.alerts().filter(|it| it.over_at.is_none()) {
             open[alert.reading.kind as usize] += 1;
@@ -342,7 +421,17 @@ impl Watched {
                 count.add(1);
             }
             if let Some(committed_at) = batch.committed_at {
-                told.response.add_time(committed_at.elapsed());
+                let took = committed_at.elapsed();
+                told.response.add_time(took);
+                let named = alert.told(monitor.reference());
+                told.raise(Raised {
+                    kind: named.kind,
+                    feature: named.feature.to_owned(),
+                    segment: named.segment.to_owned(),
+                    model: event::hex(&self.artifact[..6]),
+                    until_ns: clock::now().map_or(0, |now| now.millis() as u64 * 1_000_000),
+                    response_ns: took.as_nanos() as u64,
+                });
             }
         }
     }

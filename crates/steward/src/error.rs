@@ -33,6 +33,14 @@ pub enum StewardError {
     /// Until another one leaves.
     #[error("the candidate cannot enter shadow: {0}")]
     NoRoom(LineupError),
+    /// Until it has judged a window.
+    #[error(
+        "the watch over drift has begun and judged no window yet: whether data are at fault is not known"
+    )]
+    Blind,
+    /// Until it scores, or is given up.
+    #[error("the candidate is not promoted unwatched: {0}")]
+    Unwatched(String),
     #[error("somebody else changes which models serve")]
     Changing,
     /// Until the alerts are over.

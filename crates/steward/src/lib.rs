@@ -14,6 +14,8 @@ pub mod child;
 
 pub mod occasion;
 
+pub mod stepped;
+
 pub mod metrics;
 
 mod error;

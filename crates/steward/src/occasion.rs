@@ -11,6 +11,9 @@ pub struct Occasion {
     pub drift: Vec<Sign>,
     /// What comes in is at fault: a candidate would learn the fault.
     pub faults: Vec<Sign>,
+    /// The watch has begun, with a model or other settings, and judged no window since: a fault that went on before
+    /// may go on.
+    pub is_blind: bool,
 }
 
 /// An alert of the watch (`GET /v1/drift` has all of it).
@@ -50,6 +53,9 @@ impl Occasion {
         Occasion {
             drift: drift.into_iter().map(sign).collect(),
             faults: faults.into_iter().map(sign).collect(),
+            // A shape asks for as many rows as the rules of data quality do.
+            is_blind: (0..monitor.reference().width())
+                .all(|column| monitor.latest(0, column)[1].is_none()),
         }
     }
 
@@ -80,3 +86,46 @@ pub fn reason(faults: &[Sign]) -> String {
 
 /// Alerts that a line names.
 const NAMED: usize = 3;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a helper of a test fails like the test")]
+mod tests {
+    use std::sync::Arc;
+
+    use drift::column::SCORE;
+    use drift::reference::SegmentBy;
+    use drift::{Builder, Column, Scale};
+
+    use super::*;
+
+    const MINUTE: i64 = 60_000;
+
+    #[test]
+    fn a_watch_that_has_begun_is_blind_until_a_window_had_rows_enough() {
+        let columns = ["kind", "x", SCORE].map(|name| Column::plain(name, Scale::Plain));
+        let by = SegmentBy {
+            event_type: 0,
+            channel: None,
+        };
+        let mut builder = Builder::new(columns.to_vec(), Vec::new(), by);
+        let value = |step: i64| (step * 7 % 11) as f32;
+        let end = 29 * 24 * 6;
+        for step in 0..end {
+            builder.push(step * 10 * MINUTE, &[0.0, value(step)], -8.0);
+        }
+        let reference = Arc::new(builder.build(|_| "all".to_owned()).unwrap());
+        let mut monitor = Monitor::by_default(reference, 0);
+        assert!(Occasion::in_watch(&monitor).is_blind);
+        // An hour's rows are too few.
+        let feed = |monitor: &mut Monitor, steps: std::ops::Range<i64>| {
+            for step in steps {
+                let at = (end * 10 + step) * MINUTE;
+                monitor.feed(step as u64, at, &[0.0, value(step)], -8.0);
+            }
+        };
+        feed(&mut monitor, 0..70);
+        assert!(Occasion::in_watch(&monitor).is_blind);
+        feed(&mut monitor, 70..6_000);
+        assert!(!Occasion::in_watch(&monitor).is_blind);
+    }
+}

@@ -40,6 +40,8 @@ struct Running {
 
 /// After what could not be done.
 const RETRY_MS: i64 = 5_000;
+/// Between two looks at whether a candidate still is in shadow.
+const WATCH_MS: i64 = 60_000;
 /// Until it is woken.
 const NEVER: i64 = i64::MAX;
 /// As a program of ours ends that could not do its work and said why.
@@ -168,6 +170,13 @@ impl Round<'_> {
             {
                 return Err(StewardError::Faults(occasion.faults.clone()));
             }
+            Step::Promote if occasion.is_blind && facts.answer.is_none() => {
+                return Err(StewardError::Blind);
+            }
+            Step::Work { .. } | Step::Promote
+                if is_judged
+                    && facts.answer.is_none()
+                    && !self.is_watched(tenant, &job, now)? => {}
             Step::Work { exam } => self.work(tenant, &job, exam)?,
             Step::EnterShadow => self.enter_shadow(tenant, &job)?,
             Step::Promote => self.promote(tenant, &job)?,
@@ -177,7 +186,9 @@ impl Round<'_> {
                     && is_judged
                     && self.candidate(tenant, &job)?.is_none() => {}
             Step::End { ended, says } => self.end(tenant, &job, ended, says)?,
-            Step::Wait { until } => return Ok(until),
+            // Who takes it out of shadow has not to wait for the end to see that it was understood.
+            Step::Wait { .. } if self.candidate(tenant, &job)?.is_none() => {}
+            Step::Wait { until } => return Ok(until.min(now + WATCH_MS)),
             Step::WaitForApproval | Step::Over(_) => return Ok(NEVER),
         }
         Ok(now)
@@ -227,6 +238,9 @@ impl Round<'_> {
         }
         if !occasion.faults.is_empty() {
             return Err(StewardError::Faults(occasion.faults.clone()));
+        }
+        if occasion.is_blind {
+            return Err(StewardError::Blind);
         }
         ordering.begin(&Order {
             at: now,
@@ -278,9 +292,12 @@ impl Round<'_> {
             return Ok(true);
         };
         let noted = note(&running.job, running.exam, status);
+        let job = running.job.clone();
         self.running = None;
         self.rests.clear();
-        noted.map(|()| false)
+        noted?;
+        self.shared.stepped(tenant, &job, |now| job.stepped(now))?;
+        Ok(false)
     }
 }
 

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::course::{Facts, Step};
 use crate::job::{self, Ended, Job, Order};
 use crate::metrics::Tally;
+use crate::stepped::Stepped;
 use crate::steward::{Host, Settings};
 use crate::{Refused, StewardError};
 
@@ -93,6 +94,18 @@ impl Shared {
         let now = self.node.clock().now();
         now.map(|now| now.millis())
             .map_err(|error| StewardError::Clock(error.to_string()))
+    }
+
+    /// Tells whoever draws them which steps of a job are over.
+    pub fn stepped(
+        &self,
+        tenant: &TenantHandle,
+        job: &Job,
+        steps: impl FnOnce(i64) -> Result<Vec<Stepped>, StewardError>,
+    ) -> Result<(), StewardError> {
+        let steps = steps(self.now()?)?;
+        (self.host.stepped)(&tenant.name, job, &steps);
+        Ok(())
     }
 
     /// A job with where it stands; one whose files cannot be read says so in its place.

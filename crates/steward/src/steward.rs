@@ -18,6 +18,7 @@ use crate::metrics::Tally;
 use crate::occasion::Occasion;
 use crate::round::Round;
 use crate::shared::Shared;
+use crate::stepped::Stepped;
 
 /// What a server lets retrains do.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,12 +38,16 @@ pub struct Settings {
 /// The program of a tenant's job, or why there is none.
 pub type Start = Box<dyn Fn(&str, &Job, usize) -> Result<Command, String> + Send + Sync>;
 
+pub type Steps = Box<dyn Fn(&str, &Job, &[Stepped]) + Send + Sync>;
+
 /// What the steward knows of the process that it is part of.
 pub struct Host {
     /// The child of a tenant's job, for the examination with this number.
     pub child: Start,
     /// Where the operator is told what becomes of retrains, and what fails.
     pub tell: Box<dyn Fn(&str) + Send + Sync>,
+    /// Where steps of a tenant's job are told when they are over.
+    pub stepped: Steps,
 }
 
 pub struct Steward {

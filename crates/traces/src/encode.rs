@@ -3,7 +3,7 @@
 use prost::Message;
 
 use crate::proto::{self, Any, AnyValue, KeyValue};
-use crate::span::{Request, Span, Value};
+use crate::span::{Kind, Request, Span, Value};
 
 /// Bit 8: it is known whether the parent is elsewhere; bit 9: it is. Below them the flags of W3C: sampled.
 const FLAGS: u32 = 0x101;
@@ -21,11 +21,14 @@ pub fn message(resource: &[(&'static str, String)], requests: &[Request]) -> Vec
         });
         spans.push(proto::Span {
             parent_span_id: caller.unwrap_or_default(),
-            kind: proto::KIND_SERVER,
+            kind: match request.kind {
+                Kind::Server => proto::KIND_SERVER,
+                Kind::Internal => proto::KIND_INTERNAL,
+            },
             status,
-            flags: match request.caller {
-                Some(_) => FLAGS | PARENT_IS_ELSEWHERE,
-                None => FLAGS,
+            flags: match (request.kind, request.caller) {
+                (Kind::Server, Some(_)) => FLAGS | PARENT_IS_ELSEWHERE,
+                _ => FLAGS,
             },
             ..span(request, &request.root)
         });

@@ -22,4 +22,4 @@ mod encode;
 
 pub use exporter::{Exporter, ExporterSettings};
 pub use sampling::Sampling;
-pub use span::{Request, Span, Value};
+pub use span::{Kind, Request, Span, Value};

@@ -2,11 +2,21 @@
 
 use std::borrow::Cow;
 
+/// Whether somebody asked for it from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Server,
+    /// Of this process' own accord.
+    Internal,
+}
+
 /// The spans of one request, the request's own first.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
+    /// Of the root.
+    pub kind: Kind,
     pub trace: u128,
-    /// The caller's span, where it sent one.
+    /// The span that the root is below, of whoever called, where it sent one.
     pub caller: Option<u64>,
     /// Each span has them.
     pub common: Vec<(&'static str, Value)>,

@@ -15,7 +15,7 @@ use collector::Collector;
 use prost::Message;
 use ringfence_traces::exporter::ExporterError;
 use ringfence_traces::proto::ExportRequest;
-use ringfence_traces::{Exporter, ExporterSettings, Request, Span};
+use ringfence_traces::{Exporter, ExporterSettings, Kind, Request, Span};
 use serde_json::{Value, json};
 
 const TRACE: u128 = 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736;
@@ -30,6 +30,7 @@ fn request(trace: u128) -> Request {
         attributes: Vec::new(),
     };
     Request {
+        kind: Kind::Server,
         trace,
         caller: Some(7),
         common: vec![("tenant.id", "acme".into()), ("biz.level", "L1".into())],

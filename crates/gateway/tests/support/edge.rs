@@ -251,5 +251,6 @@ fn nobody() -> steward::Host {
     steward::Host {
         child: Box::new(|_, _, _| Err("no retrains".to_owned())),
         tell: Box::new(|_| {}),
+        stepped: Box::new(|_, _, _| {}),
     }
 }

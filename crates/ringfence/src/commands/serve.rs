@@ -1,7 +1,7 @@
 //! `ringfence serve`: reads the configuration, opens the node, wires the edge, waits for a signal.
 
 mod notices;
-
+mod spans;
 mod upkeep;
 
 use std::fs;
@@ -35,6 +35,7 @@ use webhooks::Deliverer;
 use webhooks::deliverer::Host;
 
 use self::notices::Following;
+use self::spans::Beside;
 use self::upkeep::{reload, tell_status};
 use super::init::DEFAULT_SCHEMA;
 use super::{retrain, starter, token};
@@ -93,7 +94,8 @@ impl Parts {
         let sampling = tracing.as_ref().map(|tracing| tracing.sampling);
         let recent = Arc::new(Recent::new(sampling));
         let webhooks = Arc::new(deliverer(config, &node, &notes)?);
-        let steward = Arc::new(steward(cli, config, &node, &notes)?);
+        let beside = exporter.clone().map(Beside::new).map(Arc::new);
+        let steward = Arc::new(steward(cli, config, &node, (&notes, &beside))?);
         let decay = Arc::new(decay(&node, &notes)?);
         let runtime = runtime(config)?;
         let mut meters = Registry::default();
@@ -119,8 +121,8 @@ impl Parts {
         let desk = Desk::start(node.clone(), webhooks.clone(), tell);
         let desk = Arc::new(desk.context("cannot start the desk's thread")?);
         let behind = (node.clone(), desk.clone(), steward.clone());
-        let beside = (notes.clone(), recent);
-        let following = Following::start(behind, webhooks.clone(), beside, starter)?;
+        let told = (notes.clone(), recent, beside);
+        let following = Following::start(behind, webhooks.clone(), told, starter)?;
         let (owners, analysts) = (node.clone(), desk.clone());
         let app = App::new(owners, analysts, verifier, settings, schemas, process);
         Ok(Parts {
@@ -226,13 +228,24 @@ fn deliverer(config: &Config, node: &Arc<Node>, notes: &Arc<Notes>) -> Result<De
     Ok(Deliverer::start(config.webhooks.settings(), host)?)
 }
 
-fn steward(cli: &Cli, config: &Config, node: &Arc<Node>, notes: &Arc<Notes>) -> Result<Steward> {
-    let (data, notes) = (cli.data.clone(), notes.clone());
+fn steward(
+    cli: &Cli,
+    config: &Config,
+    node: &Arc<Node>,
+    (notes, beside): (&Arc<Notes>, &Option<Arc<Beside>>),
+) -> Result<Steward> {
+    let (data, notes, beside) = (cli.data.clone(), notes.clone(), beside.clone());
     let host = steward::Host {
         child: Box::new(move |tenant, job, exam| {
             retrain::child(&data, tenant, job, exam).map_err(|error| format!("{error:#}"))
         }),
         tell: Box::new(move |text| notes.tell(NoteLevel::Warning, || text.to_owned())),
+        stepped: Box::new(move |tenant, job, steps| {
+            // Without its order, which names the trace, a job is damaged, and that is told where it is looked at.
+            if let (Some(beside), Ok(order)) = (&beside, job.order()) {
+                beside.retrain(tenant, order.at, job, steps);
+            }
+        }),
     };
     let settings = config.retrain.settings()?;
     Ok(Steward::new(node.clone(), settings, host))

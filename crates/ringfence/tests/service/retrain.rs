@@ -4,6 +4,7 @@ mod drifting;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,9 @@ use serde_json::{Value, json};
 use simulator::{Lines, Params};
 
 use crate::client::Client;
+use crate::collector::Collector;
 use crate::server::{SOON, Server};
+use crate::{traces, webhooks};
 
 /// With gates that a small world passes: what they refuse is tested where they are.
 const SETTINGS: &str = r#"
@@ -32,6 +35,7 @@ intercept_max = 9.0
 alerts_factor_max = 500.0
 ap_gain_max = 1.0
 score_us_max = 100000.0
+score_us_p99_max = 1000000.0
 score_time_ratio_max = 1000.0
 feature_ap_max = 1.0
 feature_share_max = 1.0
@@ -118,9 +122,24 @@ fn until(client: &mut Client, id: &Value, status: &str) -> Value {
             return told;
         }
         assert!(told["outcome"].is_null(), "{status}: {told}");
+        // A shadow that has scored nothing is not promoted.
+        if told["status"] == "shadowing" {
+            client.post("/v1/decisions", &payment().to_string()).ok();
+        }
         assert!(Instant::now() < end, "{status}: {told}");
         thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// Behind all of the world's, each another one.
+fn payment() -> Value {
+    static DECIDED: AtomicU64 = AtomicU64::new(0);
+    let number = DECIDED.fetch_add(1, Ordering::Relaxed);
+    json!({
+        "event_id": format!("beside-{number}"), "event_type": "payment",
+        "event_timestamp": "2026-10-01T12:00:00Z", "account": "ann", "card": "c-1", "merchant": "shop",
+        "device": "d-1", "amount": "12.00",
+    })
 }
 
 #[test]
@@ -158,6 +177,13 @@ fn a_candidate_is_made_through_a_kill_watched_and_approved() {
     assert_eq!(serving(&mut client), champion, "nobody has said yes");
     let candidate = &waits["trained"]["model"];
     assert_eq!(status(&mut client, candidate), "shadow");
+    // Killed while it waits: it waits for the same person, of the same model.
+    server.kill();
+    server.launch();
+    let mut client = server.client();
+    let again = until(&mut client, &id, "waiting_for_approval");
+    assert_eq!(again["verdicts"], waits["verdicts"]);
+    assert_eq!(status(&mut client, candidate), "shadow");
 
     let why = client
         .send(
@@ -179,8 +205,20 @@ fn a_candidate_is_made_through_a_kill_watched_and_approved() {
 
     // The next one is judged beside the model that this one became, and turned down.
     let id = client.post("/v1/retrain", "").json()["id"].clone();
+    // Killed as soon as it is in shadow: it goes on being watched, as of when it was.
+    let shadow = server.data().join("default/retrain/000002/shadow.json");
+    let end = Instant::now() + 8 * SOON;
+    while !shadow.exists() {
+        assert!(Instant::now() < end);
+        thread::sleep(Duration::from_millis(5));
+    }
+    let since = fs::read(&shadow).unwrap();
+    server.kill();
+    server.launch();
+    let mut client = server.client();
     let waits = until(&mut client, &id, "waiting_for_approval");
     assert_eq!(waits["plan"]["champion"], promoted["trained"]["model"]);
+    assert_eq!(fs::read(&shadow).unwrap(), since);
     let candidate = &waits["trained"]["model"];
     assert_eq!(status(&mut client, candidate), "shadow");
     client.post(&format!("/v1/retrain/{id}/reject"), "").ok();
@@ -205,17 +243,58 @@ fn a_candidate_is_made_through_a_kill_watched_and_approved() {
 #[test]
 fn by_schedule_a_candidate_comes_into_service() {
     let schedule = "every = \"1s\"\npromote = \"automatic\"\n";
-    let server = World::SHORT
-        .served(&SETTINGS.replace("rounds = 20\n", &format!("rounds = 20\n{schedule}")));
+    let collector = Collector::start(&[200]);
+    let settings = SETTINGS.replace("rounds = 20\n", &format!("rounds = 20\n{schedule}"));
+    let traced = traces::settings(&collector, 0.0);
+    let server = World::SHORT.served(&format!("{settings}{traced}"));
     let mut client = server.client();
     let promoted = until(&mut client, &json!(1), "promoted");
     assert_eq!(promoted["trigger"]["kind"], "schedule");
     assert_eq!(promoted["by"], "retrain");
     assert_eq!(promoted["answer"], Value::Null);
     assert_eq!(serving(&mut client), promoted["trained"]["model"]);
+    steps_are_traced(&collector, &promoted);
     // `cool_down` is a day: the next one has not begun.
     let listed = client.get("/v1/retrain").ok();
     assert_eq!(listed["retrains"].as_array().unwrap().len(), 1);
+}
+
+/// One trace of the job and its steps, each after the one before.
+fn steps_are_traced(collector: &Collector, promoted: &Value) {
+    let mut spans = webhooks::until(|| {
+        let all = traces::spans(collector).into_iter();
+        let own: Vec<_> = all.filter(|it| it.name.starts_with("retrain.")).collect();
+        own.iter().any(|it| it.name == "retrain.job").then_some(own)
+    });
+    spans.sort_by_key(|it| (it.start_time_unix_nano, it.end_time_unix_nano));
+    let at = spans.iter().position(|it| it.name == "retrain.job");
+    let job = spans.remove(at.unwrap());
+    let names: Vec<&str> = spans.iter().map(|it| &*it.name).collect();
+    let steps = ["plan", "train", "judge", "shadow", "judge", "promote"];
+    assert_eq!(names, steps.map(|it| format!("retrain.{it}")));
+    for span in &spans {
+        assert_eq!(span.kind, 1, "nobody outside asked for {}", span.name);
+        assert_eq!(
+            (&span.trace_id, &span.parent_span_id),
+            (&job.trace_id, &job.span_id)
+        );
+        assert!(span.start_time_unix_nano >= job.start_time_unix_nano);
+        assert!(span.end_time_unix_nano <= job.end_time_unix_nano);
+    }
+    // A training is no moment, and neither is an hour, here a second, in shadow.
+    for span in [&spans[1], &spans[3]] {
+        assert!(span.end_time_unix_nano > span.start_time_unix_nano);
+    }
+    let of = traces::attributes(&job);
+    let model = promoted["trained"]["model"].as_str().unwrap();
+    assert_eq!(
+        (
+            &*of["retrain.result"],
+            &*of["tenant.id"],
+            &*of["model.version"]
+        ),
+        ("promoted", "default", &model[..12])
+    );
 }
 
 #[test]

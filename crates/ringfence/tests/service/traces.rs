@@ -32,7 +32,7 @@ pub fn spans(collector: &Collector) -> Vec<Span> {
     scopes.flat_map(|it| it.spans).collect()
 }
 
-fn attributes(span: &Span) -> BTreeMap<String, String> {
+pub fn attributes(span: &Span) -> BTreeMap<String, String> {
     let shown = |any: Any| match any {
         Any::Text(text) => text,
         Any::Number(number) => number.to_string(),

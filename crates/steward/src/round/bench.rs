@@ -7,7 +7,8 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use event::hex;
+use event::json::{Line, parse_line};
+use event::{Schema, hex};
 use log::LogOptions;
 use model::artifact::Artifact;
 use node::breaker::BreakerSettings;
@@ -18,15 +19,18 @@ use node::node::{NodeSettings, TenantHandle};
 use node::owner::{Fsync, OwnerSettings};
 use node::quota::{Quota, Quotas};
 use node::request::{Answer, Request};
+use node::tenant::activation::Serving;
+use node::tenant::documents::Author;
 use node::{Node, Place, Tenant};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::Round;
-use super::service::serves;
+use super::service::serving;
 use crate::course::Rules;
 use crate::job::{self, Job, Order, Plan, Shadow, Trained, Trigger, Verdict, Window};
 use crate::shared::Shared;
+use crate::stepped::Stepped;
 use crate::{Host, Settings};
 
 const SCHEMA: &str = include_str!("../../../../schemas/default.toml");
@@ -40,6 +44,8 @@ pub struct Bench {
     pub script: Arc<Mutex<String>>,
     /// What the operator was told.
     pub told: Arc<Mutex<Vec<String>>>,
+    /// Steps that were over.
+    pub stepped: Arc<Mutex<Vec<Stepped>>>,
 }
 
 pub const RULES: Rules = Rules {
@@ -111,6 +117,7 @@ impl Bench {
             _dir: dir,
             script: Arc::new(Mutex::new("exit 1".to_owned())),
             told: Arc::default(),
+            stepped: Arc::default(),
         }
     }
 
@@ -138,6 +145,7 @@ impl Bench {
 
     pub fn shared(&self, settings: Settings) -> Shared {
         let (script, told) = (self.script.clone(), self.told.clone());
+        let stepped = self.stepped.clone();
         let host = Host {
             child: Box::new(move |_, job, _| {
                 let mut command = Command::new("sh");
@@ -146,6 +154,9 @@ impl Bench {
                 Ok(command)
             }),
             tell: Box::new(move |text| told.lock().unwrap().push(text.to_owned())),
+            stepped: Box::new(move |_, _, steps| {
+                stepped.lock().unwrap().extend(steps.iter().cloned())
+            }),
         };
         Shared::new(self.node.clone(), settings, host)
     }
@@ -169,8 +180,11 @@ pub fn begin(tenant: &TenantHandle) -> Job {
 }
 
 pub fn champion(tenant: &TenantHandle) -> [u8; 32] {
-    let serves = serves(tenant, Instant::now() + SOON).unwrap();
-    serves.unwrap()
+    asked(tenant).artifact.unwrap()
+}
+
+fn asked(tenant: &TenantHandle) -> Serving {
+    serving(tenant, Instant::now() + SOON).unwrap()
 }
 
 /// A job whose candidate was made and judged so, once or more often.
@@ -212,18 +226,45 @@ pub fn verdict(job: &Job, exam: usize, word: &str) {
 }
 
 pub fn lineup(tenant: &TenantHandle) -> engine::Lineup {
-    let until = Instant::now() + SOON;
-    let pending = tenant.ask(Request::Serving, 100, Level::L1, until).unwrap();
-    let Answer::Serving(serving) = pending.blocking_recv().unwrap().unwrap() else {
-        panic!("another answer");
-    };
-    serving.lineup
+    asked(tenant).lineup
 }
 
 /// As one that entered shadow so long ago.
 pub fn in_shadow_for(shared: &Shared, job: &Job, millis: i64) {
     let since = shared.now().unwrap() - millis;
     job.record_shadow(&Shadow { since }).unwrap();
+}
+
+/// The same of one that scores: a payment is decided beside it.
+pub fn watched_for(shared: &Shared, tenant: &TenantHandle, job: &Job, millis: i64) {
+    let candidate = hex::digest(&job.trained().unwrap().unwrap().model).unwrap();
+    let until = Instant::now() + SOON;
+    let author = Author::from("ann");
+    tenant.enter_shadow(candidate, author, until).unwrap();
+    in_shadow_for(shared, job, millis);
+    let scored = || tenant.shadows().lane(&candidate).map(|it| it.scored.get());
+    decide(tenant, &format!("beside-{}", job.id));
+    while scored().is_none_or(|scored| scored == 0) {
+        assert!(Instant::now() < until, "it scores nothing");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+pub fn decide(tenant: &TenantHandle, id: &str) {
+    let line = format!(
+        r#"{{"event_id":"{id}","event_type":"payment","event_timestamp":"2026-01-01T00:00:00Z","account":"ann","merchant":"shop","amount":"9.00"}}"#
+    );
+    let schema = Schema::parse(SCHEMA).unwrap();
+    let Line::Event(event) = parse_line(&line, &schema, None).unwrap() else {
+        panic!("{line}");
+    };
+    let decide = Request::Decide {
+        event,
+        explain: false,
+    };
+    let pending = tenant.ask(decide, line.len(), Level::L1, Instant::now() + SOON);
+    let answer = pending.unwrap().blocking_recv().unwrap();
+    assert!(matches!(answer, Ok(Answer::Decided(..))), "{answer:?}");
 }
 
 /// Turns until it is so.

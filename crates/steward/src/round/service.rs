@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use event::EventTime;
 use event::hex::{digest, hex};
+use event::{EventTime, Position};
 use node::NodeError;
 use node::mailbox::Level;
 use node::node::TenantHandle;
 use node::node::activation::{self, State};
 use node::request::{Answer, Failed, Request};
+use node::shadow::store;
+use node::tenant::activation::Serving;
 use node::tenant::documents::Author;
 use node::tenant::lineup::LineupError;
 
@@ -24,6 +26,8 @@ const LETTER_BYTES: usize = 256;
 /// A model of its SHA-256, beside the one that it was made to follow.
 pub(super) struct Candidate {
     artifact: [u8; 32],
+    /// Since which record it is a shadow; `None`: it is none yet.
+    shadow_since: Option<Position>,
 }
 
 impl Round<'_> {
@@ -41,8 +45,8 @@ impl Round<'_> {
             let says = format!("{:?} names no model", trained.model);
             return self.end(tenant, job, Ended::Failed, says).map(|()| None);
         };
-        let serves = serves(tenant, until()).map_err(StewardError::Tenant)?;
-        let serves = serves.map(|it| hex(&it));
+        let serving = serving(tenant, until()).map_err(StewardError::Tenant)?;
+        let serves = serving.artifact.map(|it| hex(&it));
         if serves.as_ref() == Some(&trained.model) {
             let says = format!("model {} serves", &trained.model[..12]);
             return self.end(tenant, job, Ended::Promoted, says).map(|()| None);
@@ -51,7 +55,44 @@ impl Round<'_> {
             let says = "another model entered service while it was watched".to_owned();
             return self.end(tenant, job, Ended::Abandoned, says).map(|()| None);
         }
-        Ok(Some(Candidate { artifact }))
+        let lineup = &serving.lineup;
+        let own = lineup.shadows().iter().find(|it| it.artifact == artifact);
+        if own.is_none() && job.shadow()?.is_some() {
+            let says = match lineup.part_of(&artifact) {
+                Some(part) => format!("taken out of shadow: it is {}", part.name()),
+                None => "taken out of shadow while it was watched".to_owned(),
+            };
+            return self.end(tenant, job, Ended::Abandoned, says).map(|()| None);
+        }
+        Ok(Some(Candidate {
+            artifact,
+            shadow_since: own.map(|it| it.since),
+        }))
+    }
+
+    /// Whether the candidate has scored in shadow, and does. As long as it has not it is waited for, until
+    /// `shadow_max`; false: its job has ended.
+    pub(super) fn is_watched(
+        &self,
+        tenant: &Arc<TenantHandle>,
+        job: &Job,
+        now: i64,
+    ) -> Result<bool, StewardError> {
+        let Some(candidate) = self.candidate(tenant, job)? else {
+            return Ok(false);
+        };
+        let Some(why) = unwatched(tenant, &candidate)? else {
+            return Ok(true);
+        };
+        let most = self.shared.settings.rules.shadow_max_ms;
+        match job.shadow()? {
+            Some(shadow) if now >= shadow.since.saturating_add(most) => {
+                let says = format!("not watched in time: {why}");
+                self.end(tenant, job, Ended::Abandoned, says)?;
+                Ok(false)
+            }
+            _ => Err(StewardError::Unwatched(why)),
+        }
     }
 
     pub(super) fn enter_shadow(
@@ -168,6 +209,8 @@ impl Round<'_> {
         );
         job.record_outcome(&Outcome { ended, says, at })?;
         self.shared.count(&tenant.name, ended, at);
+        self.shared
+            .stepped(tenant, job, |now| job.ended(ended, now))?;
         (self.shared.host.tell)(&told);
         Ok(())
     }
@@ -228,12 +271,37 @@ fn until() -> Instant {
     Instant::now() + PATIENCE
 }
 
-/// SHA-256 of the model that serves.
-pub(super) fn serves(tenant: &TenantHandle, until: Instant) -> Result<Option<[u8; 32]>, Failed> {
+/// What keeps a shadow from being one that was watched; `None`: nothing. Its file knows of scores that were given before
+/// this process began.
+fn unwatched(tenant: &TenantHandle, candidate: &Candidate) -> Result<Option<String>, StewardError> {
+    let Some(since) = candidate.shadow_since else {
+        return Ok(Some("it is no shadow".to_owned()));
+    };
+    let lane = tenant.shadows().lane(&candidate.artifact);
+    if let Some(trouble) = lane.as_ref().and_then(|it| it.trouble()) {
+        return Ok(Some(trouble));
+    }
+    if lane.as_ref().is_some_and(|it| it.scored.get() > 0) {
+        return Ok(None);
+    }
+    let all = EventTime::MIN..EventTime::END;
+    let held = store::read(tenant.place(), &candidate.artifact, all);
+    let held = held.map_err(|error| StewardError::Tenant(Failed::Refused(error)))?;
+    if held.entries.iter().any(|it| it.position >= since) {
+        return Ok(None);
+    }
+    Ok(Some(match lane.map_or(0, |it| it.failed.get()) {
+        0 => "it has scored no decision".to_owned(),
+        failed => format!("it has scored no decision, and said nothing of {failed}"),
+    }))
+}
+
+/// Which model serves, and which beside it.
+pub(super) fn serving(tenant: &TenantHandle, until: Instant) -> Result<Serving, Failed> {
     let pending = tenant.ask(Request::Serving, LETTER_BYTES, Level::L3, until)?;
     let ended = |_| Failed::Internal("the owner ended without an answer");
     match pending.blocking_recv().map_err(ended)?? {
-        Answer::Serving(serving) => Ok(serving.artifact),
+        Answer::Serving(serving) => Ok(serving),
         _ => Err(Failed::Internal(
             "the owner gave the answer to another request",
         )),

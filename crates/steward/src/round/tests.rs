@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails like the test")]
 
+mod watched;
+
 #[path = "bench.rs"]
 mod bench;
 
@@ -9,12 +11,13 @@ use std::time::Instant;
 
 use node::tenant::documents::Author;
 
-use super::service::serves;
 use super::*;
 use crate::Settings;
 use crate::course::ATTEMPTS_MAX;
 use crate::occasion::Sign;
-use bench::{Bench, RULES, begin, in_shadow_for, judged, put, turn_until, twin, verdict};
+use bench::{
+    Bench, RULES, begin, in_shadow_for, judged, put, turn_until, twin, verdict, watched_for,
+};
 
 #[test]
 fn the_last_attempt_has_its_time() {
@@ -69,17 +72,18 @@ fn a_candidate_is_in_shadow_until_its_job_ends() {
     assert!(shadows(&tenant).is_empty());
 
     // Until it serves.
-    let champion = serves(&tenant, Instant::now() + bench::SOON).unwrap();
+    let champion = bench::champion(&tenant);
     let candidate = put(tenant.place(), &twin("another candidate"));
     let job = judged(&tenant, &candidate, &["pass"]);
     round.turn(&tenant);
     assert_eq!(shadows(&tenant), [candidate]);
+    watched_for(&shared, &tenant, &job, 0);
     verdict(&job, 1, "pass");
     turn_until(&mut round, &tenant, || job.outcome().unwrap().is_some());
     assert_eq!(outcome(&job).0, Ended::Promoted);
     let lineup = bench::lineup(&tenant);
     assert_eq!(lineup.champion(), Some(candidate));
-    assert_eq!(lineup.former_champion(), champion);
+    assert_eq!(lineup.former_champion(), Some(champion));
     assert!(shadows(&tenant).is_empty());
 }
 
@@ -286,7 +290,7 @@ fn sign(rule: &str, position: u64) -> Sign {
 fn drifting(position: u64) -> Occasion {
     Occasion {
         drift: vec![sign("spread", position), sign("shape", 0)],
-        faults: Vec::new(),
+        ..Occasion::default()
     }
 }
 
@@ -381,16 +385,48 @@ fn faulty_data_hold_up_whatever_nobody_has_said_yes_to() {
     end_at(&open, 0);
     let candidate = put(tenant.place(), &twin("a candidate"));
     let passed = judged(&tenant, &candidate, &["pass", "pass"]);
-    in_shadow_for(&shared, &passed, RULES.shadow_ms);
+    watched_for(&shared, &tenant, &passed, RULES.shadow_ms);
     round.wake("acme");
     round.turn_on(&tenant, &faulty);
-    let champion = || serves(&tenant, Instant::now() + bench::SOON).unwrap();
-    assert_ne!(champion(), Some(candidate));
+    assert_ne!(bench::champion(&tenant), candidate);
     // When they are over it goes on at once.
     round.turn_on(&tenant, &Occasion::default());
-    assert_eq!(champion(), Some(candidate));
+    assert_eq!(bench::champion(&tenant), candidate);
     let tally = shared.tallies()["acme"].clone();
     assert_eq!((tally.is_blocked, tally.trouble), (false, None));
+}
+
+/// As behind a change of what the watch goes by: whatever it knew of faults is gone.
+#[test]
+fn a_watch_that_has_begun_anew_says_nothing_yet() {
+    let bench = Bench::new();
+    let tenant = bench.tenant("acme");
+    let settings = Settings {
+        every: Some(Duration::from_millis(1)),
+        cool_down: Duration::ZERO,
+        ..Bench::settings()
+    };
+    let shared = bench.shared(settings);
+    let mut round = Round::new(&shared);
+    let blind = Occasion {
+        is_blind: true,
+        ..Occasion::default()
+    };
+    let now = shared.now().unwrap();
+    job::waiting_since(tenant.place(), now - 1000).unwrap();
+    round.turn_on(&tenant, &blind);
+    assert!(job::all(tenant.place()).unwrap().is_empty());
+    let trouble = shared.tallies()["acme"].trouble.clone().unwrap();
+    assert!(trouble.contains("judged no window yet"), "{trouble}");
+    // Nor does one that had passed before enter service.
+    let candidate = put(tenant.place(), &twin("a candidate"));
+    let passed = judged(&tenant, &candidate, &["pass", "pass"]);
+    watched_for(&shared, &tenant, &passed, RULES.shadow_ms);
+    round.wake("acme");
+    round.turn_on(&tenant, &blind);
+    assert_ne!(bench::champion(&tenant), candidate);
+    round.turn_on(&tenant, &Occasion::default());
+    assert_eq!(bench::champion(&tenant), candidate);
 }
 
 #[test]
@@ -401,7 +437,7 @@ fn who_says_yes_has_seen_the_fault() {
     let mut round = Round::new(&shared);
     let candidate = put(tenant.place(), &twin("a candidate"));
     let job = judged(&tenant, &candidate, &["pass", "pass"]);
-    in_shadow_for(&shared, &job, RULES.shadow_ms);
+    watched_for(&shared, &tenant, &job, RULES.shadow_ms);
     let answer = job::Answer {
         approved: true,
         by: "ann".to_owned(),
@@ -411,9 +447,8 @@ fn who_says_yes_has_seen_the_fault() {
     job.record_answer(&answer).unwrap();
     let faulty = Occasion {
         faults: vec![sign("missing", 5)],
-        drift: Vec::new(),
+        ..Occasion::default()
     };
     round.turn_on(&tenant, &faulty);
-    let champion = serves(&tenant, Instant::now() + bench::SOON).unwrap();
-    assert_eq!(champion, Some(candidate));
+    assert_eq!(bench::champion(&tenant), candidate);
 }

@@ -15,9 +15,9 @@ use learning::gate::window::WindowError;
 use learning::gate::{judge, window};
 use model::artifact::Artifact;
 use node::{History, NodeError, Place};
-use serde_json::json;
 use steward::child;
 use steward::job::{self, Failure, Job, Plan, Trained, Verdict, Window};
+use steward::stepped::begun;
 
 use super::Request;
 use crate::cli::{CalibrationName, Cli, ModelKind, TrainArgs};
@@ -124,7 +124,8 @@ fn work(cli: &Cli, place: &Place, job: &Job, exam: usize, parent: u32) -> Result
 /// A line for whoever looks at what the child does.
 fn said(step: &str) -> Result<()> {
     let mut out = show::out();
-    writeln!(out, "{}", json!({ "step": step }))?;
+    let now = node::clock::now()?;
+    writeln!(out, "{}", begun(step, now.millis()))?;
     Ok(out.flush()?)
 }
 

@@ -1,5 +1,5 @@
 //! Follows every tenant's log behind its owner, and what becomes of its alerts, cases and models, and hands what they
-//! tell to the tenant's webhooks.
+//! tell to the tenant's webhooks; alerts of drift of any tenant to the collector of traces, too.
 //!
 //! Only tenants that have had an endpoint are followed. Where a log is read from stands in the tenant's webhooks,
 //! moved together with the deliveries it made (`webhooks::Store::take_in`): after a crash it goes on from there.
@@ -26,6 +26,7 @@ use webhooks::deliverer::Tenant;
 use webhooks::source::{CASES, CaseChange, DRIFT, Happened, LOG, LogSource, Written};
 use webhooks::{Deliverer, WebhookError};
 
+use super::spans::Beside;
 use models::Models;
 
 /// How far a notice is behind its decision at most, when nothing else is; a look costs an atomic read.
@@ -50,6 +51,8 @@ struct Rounds {
     webhooks: Arc<Deliverer>,
     notes: Arc<Notes>,
     recent: Arc<Recent>,
+    /// `None`: nothing is traced.
+    beside: Option<Arc<Beside>>,
     starter: Option<[u8; 8]>,
     followed: BTreeMap<String, Followed>,
 }
@@ -78,7 +81,7 @@ impl Following {
     pub fn start(
         (node, desk, steward): (Arc<Node>, Arc<Desk>, Arc<Steward>),
         webhooks: Arc<Deliverer>,
-        (notes, recent): (Arc<Notes>, Arc<Recent>),
+        (notes, recent, beside): (Arc<Notes>, Arc<Recent>, Option<Arc<Beside>>),
         starter: Option<[u8; 8]>,
     ) -> Result<Following> {
         let stop = Arc::new(AtomicBool::new(false));
@@ -89,6 +92,7 @@ impl Following {
             webhooks,
             notes,
             recent,
+            beside,
             starter,
             followed: BTreeMap::new(),
         };
@@ -122,6 +126,9 @@ impl Rounds {
         });
         for handle in tenants {
             let name = handle.name.clone();
+            if let Some(beside) = &self.beside {
+                beside.drift(&handle);
+            }
             if let Err(error) = self.tenant(&handle) {
                 // Of a tenant that is being erased they are closed.
                 if !matches!(error.downcast_ref(), Some(WebhookError::Closed)) {

@@ -115,7 +115,7 @@ fn queue(tenant: &TenantHandle) -> Value {
         "bytes_max": limits.bytes_max,
         "refused": refused,
         "rules_read": counters.rules_read.get(),
-        "expired": counters.expired.get(),
+        "expired": counters.expired.iter().map(|it| it.get()).sum::<u64>(),
         "abandoned": counters.abandoned.get(),
         "owner": progress(tenant.owner()),
         "committer": progress(tenant.committer()),

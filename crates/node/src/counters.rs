@@ -26,6 +26,9 @@ pub const TIMED: [Step; 6] = [
 /// Models that decide, as metrics call them.
 pub const DECIDING: [&str; 2] = ["champion", "challenger"];
 
+/// Whose score a decision is of: that of a model in the order of [`DECIDING`], or no model's.
+pub const SCORED_BY: [&str; 3] = ["champion", "challenger", "none"];
+
 /// Of one model; by part and level.
 #[derive(Debug, Default)]
 pub struct Breakers {
@@ -38,6 +41,8 @@ pub struct Breakers {
 pub struct Counters {
     /// By verdict and source, in the order of their `ALL`.
     pub decisions: [[Count; 4]; 4],
+    /// In the order of [`SCORED_BY`].
+    pub scored_by: [Count; SCORED_BY.len()],
     /// By cause, in the order of `degraded::NAMES`.
     pub degraded: [Count; degraded::NAMES.len()],
     /// Of the champion and the challenger, in the order of [`DECIDING`].
@@ -46,7 +51,7 @@ pub struct Counters {
     pub refused: Count,
     /// By level.
     pub queue_full: [Count; 3],
-    pub expired: Count,
+    pub expired: [Count; 3],
     /// Requests whose client went away before their turn.
     pub abandoned: Count,
     pub disk_failures: Count,
@@ -87,8 +92,8 @@ pub struct Counters {
     pub steps: [Histogram<Stage>; TIMED.len()],
     /// From an event to its label's arrival here.
     pub label_delay: Histogram<Delay>,
-    /// First eight bytes of the SHA-256 of the model that serves; 0: none.
-    pub model: Count,
+    /// First eight bytes of the SHA-256 of the models that decide, in the order of [`DECIDING`]; 0: none.
+    pub models: [Count; DECIDING.len()],
 }
 
 impl Counters {
@@ -106,9 +111,20 @@ impl Counters {
         }
     }
 
-    pub fn serves(&self, champion: Option<&Champion>) {
-        let version = champion.map(|champion| champion.version().0);
-        self.model.set(version.map_or(0, u64::from_be_bytes));
+    /// Whose score a decision is of, who decide being in the order of [`DECIDING`].
+    pub fn scored(&self, decision: &Decision, deciding: [Option<&Champion>; DECIDING.len()]) {
+        let own =
+            |model: &Option<&Champion>| model.is_some_and(|it| it.version() == decision.model);
+        let at = deciding.iter().position(own);
+        self.scored_by[at.unwrap_or(DECIDING.len())].add(1);
+    }
+
+    /// In the order of [`DECIDING`].
+    pub fn serves(&self, deciding: [Option<&Champion>; DECIDING.len()]) {
+        for (told, model) in self.models.iter().zip(deciding) {
+            let version = model.map(|model| model.version().0);
+            told.set(version.map_or(0, u64::from_be_bytes));
+        }
     }
 
     /// Adds the steps of a decision that was taken; a repeated one has none.

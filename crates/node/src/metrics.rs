@@ -1,14 +1,15 @@
 //! What a tenant's counters are told as. Names and help texts stand here and nowhere else.
 
+mod drift;
+
 use std::sync::Arc;
 
-use drift::Kind;
-use event::record::{DecisionKind, DecisionSource, degraded};
+use event::record::{DecisionKind, DecisionSource, ServingPart, degraded};
 use meters::row::{self, Group, TENANT};
 use meters::{Exposition, Family, Row};
 
 use crate::clock::Clock;
-use crate::counters::{Breakers, Count, Counters, DECIDING, TIMED};
+use crate::counters::{self, Breakers, Count, Counters, DECIDING, TIMED};
 use crate::guard::Part;
 use crate::mailbox::Level;
 use crate::node::TenantHandle;
@@ -18,7 +19,6 @@ use crate::shadow::{Board, Lane};
 static TABLE: &[Row<Counters>] = &[
     Row::counter("ringfence_duplicates_total", "Requests that were there already.", |it| it.duplicates.get()),
     Row::counter("ringfence_refused_total", "Requests whose content was refused by the tenant.", |it| it.refused.get()),
-    Row::counter("ringfence_expired_total", "Requests whose deadline passed before their turn.", |it| it.expired.get()),
     Row::counter("ringfence_abandoned_total", "Requests whose client went away.", |it| it.abandoned.get()),
     Row::counter("ringfence_disk_failures_total", "Failed writes and fsyncs.", |it| it.disk_failures.get()),
     Row::counter("ringfence_snapshots_total", "Snapshots written.", |it| it.snapshots.get()),
@@ -48,6 +48,11 @@ static DECISIONS: Family = Family::counter(
     "Decisions by verdict and source.",
 )
 .by(&["tenant", "decision", "source"]);
+static SCORED_BY: Family = Family::counter(
+    "ringfence_decisions_scored_total",
+    "Decisions by the part of the model whose score they are of.",
+)
+.by(&["tenant", "part"]);
 static DEGRADED: Family = Family::counter(
     "ringfence_degraded_total",
     "Decisions taken with less than all, by cause.",
@@ -67,6 +72,11 @@ const BREAKER: &[&str] = &["tenant", "model", "part", "level"];
 static QUEUE_FULL: Family = Family::counter(
     "ringfence_queue_full_total",
     "Requests refused at a full queue, by level.",
+)
+.by(&["tenant", "level"]);
+static EXPIRED: Family = Family::counter(
+    "ringfence_expired_total",
+    "Requests whose deadline passed before their turn, by level.",
 )
 .by(&["tenant", "level"]);
 static QUEUE_LEN: Family = Family::gauge(
@@ -97,7 +107,7 @@ static QUOTA_USED: Family = Family::gauge(
 .by(&["tenant", "quota"]);
 static MODEL: Family = Family::info(
     "ringfence_model_info",
-    "The model that decides; not told of tenants without a name of their own.",
+    "Models that decide or score beside them, by part; not told of tenants without a name of their own.",
 )
 .by(&["tenant", "part", "model_version"]);
 static FSYNC: Family =
@@ -158,27 +168,6 @@ static SHADOW_TIME: Family = Family::histogram(
 )
 .seconds()
 .by(SHADOW);
-static DRIFT_ALERTS: Family = Family::counter(
-    "ringfence_drift_alerts_total",
-    "Alerts of the watch over drift, by what was found.",
-)
-.by(&["tenant", "kind"]);
-static DRIFT_OPEN: Family = Family::gauge(
-    "ringfence_drift_alerts_open",
-    "Alerts of the watch over drift that go on, by what was found.",
-)
-.by(&["tenant", "kind"]);
-static DRIFT_RESPONSE: Family = Family::histogram(
-    "ringfence_drift_alert_response_seconds",
-    "From the commit of the record that closed a window to the alert of it.",
-)
-.seconds()
-.by(TENANT);
-static DRIFT_LAG: Family = Family::gauge(
-    "ringfence_drift_lag",
-    "Decided events that wait for the watch over drift.",
-)
-.by(TENANT);
 static CLOCK_JUMPS: Family = Family::counter(
     "ringfence_clock_jumps_total",
     "Jumps of this machine's clock.",
@@ -192,12 +181,14 @@ static CLOCK_DOUBTED: Family = Family::gauge(
 pub fn families() -> Vec<&'static Family> {
     let mut all = vec![
         &DECISIONS,
+        &SCORED_BY,
         &DEGRADED,
         &DECIDE,
         &STEPS,
         &QUEUE_LEN,
         &QUEUE_BYTES,
         &QUEUE_FULL,
+        &EXPIRED,
         &SERVING,
         &NOT_SERVING,
         &QUOTA_USED,
@@ -212,7 +203,7 @@ pub fn families() -> Vec<&'static Family> {
     all.extend(row::families(TABLE));
     all.extend(row::families(SHADOWS));
     all.extend([&SHADOW_SCORED, &SHADOW_FAILED, &SHADOW_FAULTS, &SHADOW_TIME]);
-    all.extend([&DRIFT_ALERTS, &DRIFT_OPEN, &DRIFT_RESPONSE, &DRIFT_LAG]);
+    all.extend(drift::families());
     all.extend([&CLOCK_JUMPS, &CLOCK_DOUBTED]);
     all
 }
@@ -234,7 +225,7 @@ pub fn write(out: &mut Exposition, tenants: &[Handles]) {
     breakers(out, &groups);
     boxes(out, tenants, &groups);
     quotas(out, &groups);
-    models(out, &groups);
+    models(out, tenants);
     row::write(out, TABLE, &groups);
     shadows(out, tenants);
     let mut series = out.family(&FSYNC);
@@ -263,34 +254,7 @@ pub fn write(out: &mut Exposition, tenants: &[Handles]) {
     for (name, members) in &groups {
         series.histogram(&[name], members.iter().map(|it| &it.label_delay));
     }
-    drift(out, tenants, &groups);
-}
-
-fn drift(out: &mut Exposition, tenants: &[Handles], groups: &[Group<'_, Counters>]) {
-    let mut series = out.family(&DRIFT_ALERTS);
-    for (name, members) in groups {
-        for (at, kind) in Kind::ALL.iter().enumerate() {
-            let value = sum(members, |it| &it.drift.alerts[at]);
-            series.value(&[name, kind.name()], value);
-        }
-    }
-    let mut series = out.family(&DRIFT_OPEN);
-    for (name, members) in tenants {
-        let open: Vec<_> = members.iter().filter_map(|it| it.watch()).collect();
-        let open: Vec<_> = open.iter().map(|it| it.open()).collect();
-        for (at, kind) in Kind::ALL.iter().enumerate() {
-            series.value(&[name, kind.name()], open.iter().map(|it| it[at]).sum());
-        }
-    }
-    let mut series = out.family(&DRIFT_RESPONSE);
-    for (name, members) in groups {
-        series.histogram(&[name], members.iter().map(|it| &it.drift.response));
-    }
-    let mut series = out.family(&DRIFT_LAG);
-    for (name, members) in tenants {
-        let watches = members.iter().filter_map(|it| it.watch());
-        series.value(&[name], watches.map(|it| it.lag()).sum());
-    }
+    drift::write(out, tenants, &groups);
 }
 
 fn sum(members: &[&Counters], read: impl Fn(&Counters) -> &Count) -> u64 {
@@ -305,6 +269,12 @@ fn decided(out: &mut Exposition, groups: &[Group<'_, Counters>]) {
                 let value = sum(members, |it| &it.decisions[verdict][at]);
                 series.value(&[name, kind.name(), source.name()], value);
             }
+        }
+    }
+    let mut series = out.family(&SCORED_BY);
+    for (name, members) in groups {
+        for (at, part) in counters::SCORED_BY.iter().enumerate() {
+            series.value(&[name, part], sum(members, |it| &it.scored_by[at]));
         }
     }
     let mut series = out.family(&DEGRADED);
@@ -352,6 +322,12 @@ fn boxes(out: &mut Exposition, tenants: &[Handles], groups: &[Group<'_, Counters
             series.value(&[name, level.name()], value);
         }
     }
+    let mut series = out.family(&EXPIRED);
+    for (name, members) in groups {
+        for (at, level) in Level::ALL.iter().enumerate() {
+            series.value(&[name, level.name()], sum(members, |it| &it.expired[at]));
+        }
+    }
     type Read = fn(&TenantHandle) -> u64;
     let gauges: [(_, Read); 4] = [
         (&QUEUE_LEN, |it| it.load().0 as u64),
@@ -390,15 +366,20 @@ fn quotas(out: &mut Exposition, groups: &[Group<'_, Counters>]) {
     }
 }
 
-fn models(out: &mut Exposition, groups: &[Group<'_, Counters>]) {
+fn models(out: &mut Exposition, tenants: &[Handles]) {
     let mut series = out.family(&MODEL);
-    for (name, members) in groups {
-        let [only] = members[..] else { continue };
-        let version = only.model.get();
-        if version != 0 {
-            // Twelve digits, as decisions give it.
-            let version = format!("{:012x}", version >> 16);
-            series.value(&[name, "champion", &version], 1);
+    for (name, members) in tenants {
+        let [only] = &members[..] else { continue };
+        for (model, part) in only.counters().models.iter().zip(DECIDING) {
+            if model.get() != 0 {
+                // Twelve digits, as decisions give it.
+                let version = format!("{:012x}", model.get() >> 16);
+                series.value(&[name, part, &version], 1);
+            }
+        }
+        for lane in only.shadows().lanes() {
+            let version = event::hex(&lane.artifact[..6]);
+            series.value(&[name, ServingPart::Shadow.name(), &version], 1);
         }
     }
 }

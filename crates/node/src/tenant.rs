@@ -167,6 +167,11 @@ impl Tenant {
         self.challenger.as_ref()
     }
 
+    /// The champion, and who shares its decisions.
+    pub fn deciding(&self) -> [Option<&Champion>; 2] {
+        [self.champion.as_ref(), self.challenger.as_ref()]
+    }
+
     /// The sample of the latest decision.
     pub fn last_sample(&self) -> &Sample {
         &self.sample

@@ -446,3 +446,50 @@ impl Watched {
         Ok(Position(next))
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a helper of a test fails like the test")]
+mod tests {
+    use std::path::Path;
+
+    use drift::column::SCORE;
+    use drift::reference::SegmentBy;
+    use drift::{Builder, Column, Scale};
+
+    use super::*;
+
+    const MINUTE: i64 = 60_000;
+
+    /// Whoever scrapes metrics is told what the monitor read last, without waiting for it.
+    #[test]
+    fn the_latest_reading_of_the_score_is_at_hand() {
+        let columns = ["kind", "x", SCORE].map(|name| Column::plain(name, Scale::Plain));
+        let by = SegmentBy {
+            event_type: 0,
+            channel: None,
+        };
+        let mut builder = Builder::new(columns.to_vec(), Vec::new(), by);
+        let value = |step: i64| (step * 7 % 11) as f32;
+        let end = 29 * 24 * 6;
+        for step in 0..end {
+            builder.push(step * 10 * MINUTE, &[0.0, 1.0], value(step));
+        }
+        let reference = Arc::new(builder.build(|_| "all".to_owned()).unwrap());
+        let place = Place::new(Path::new("unused"), "acme").unwrap();
+        let mut monitor = Monitor::by_default(reference.clone(), 0);
+        let watch = Watch::over(&place, [7; 32], Monitor::by_default(reference, 0));
+        let beside = watch.beside();
+        assert_eq!((beside.score_psi(), beside.score_spread()), (None, None));
+        for step in 0..6_000 {
+            let at = (end * 10 + step) * MINUTE;
+            monitor.feed(step as u64, at, &[0.0, 1.0], 3.0 * value(step));
+        }
+        let [spread, shape] = monitor.latest(0, 2).map(Option::unwrap);
+        let watch = Watch::over(&place, [7; 32], monitor);
+        let beside = watch.beside();
+        assert_eq!(beside.score_psi(), Some(shape.value));
+        let ratio = spread.value / spread.baseline;
+        assert_eq!(beside.score_spread(), Some(ratio));
+        assert!((ratio - 3.0).abs() < 0.1, "{ratio}");
+    }
+}

@@ -95,7 +95,7 @@ impl Owner {
         counters.entities_max.set(self.quota.entities_max);
         counters.disk_bytes_max.set(self.quota.bytes_max);
         counters.entities.set(tenant.entities());
-        counters.serves(tenant.champion());
+        counters.serves(tenant.deciding());
         self.shared.measure(&self.place.log());
         let quota = self.quota;
         tenant.bound_by(Room { quota, counters });

@@ -30,7 +30,7 @@ impl Owner {
         }
         let now = self.settings.clock.instant();
         if letter.deadline <= now {
-            counters.expired.add(1);
+            counters.expired[letter.level as usize].add(1);
             self.refuse(letter, Failed::Expired);
             return Ok(());
         }
@@ -90,7 +90,7 @@ impl Owner {
                 return Err(Left::Disk(error));
             }
             Err(NodeError::DeadlinePassed) => {
-                counters.expired.add(1);
+                counters.expired[urgency.level as usize].add(1);
                 self.reply(letter.reply, Err(Failed::Expired), timed);
             }
             Err(error) => {
@@ -149,14 +149,19 @@ impl Owner {
     fn count(&self, answer: &Answer) {
         let counters = &self.shared.counters;
         let guards = || self.tenant.as_ref().map_or([None; 2], Tenant::guards);
+        let deciding = || self.tenant.as_ref().map_or([None; 2], Tenant::deciding);
         match answer {
             Answer::Decided(decided, _) if decided.duplicate => counters.duplicates.add(1),
             Answer::Decided(decided, _) => {
                 counters.decided(&decided.decision);
+                counters.scored(&decided.decision, deciding());
                 counters.guarded(guards());
             }
             // A breaker of who has left is none.
-            Answer::Activated { .. } | Answer::Moved { .. } => counters.guarded(guards()),
+            Answer::Activated { .. } | Answer::Moved { .. } => {
+                counters.guarded(guards());
+                counters.serves(deciding());
+            }
             Answer::Accepted(Accepted::Duplicate(_)) => counters.duplicates.add(1),
             _ => {}
         }
@@ -167,7 +172,6 @@ impl Owner {
 fn tell(counters: &Counters, tenant: &mut Tenant, before: Position, switched: Option<Duration>) {
     if let Some(pause) = switched {
         counters.activations.add(1);
-        counters.serves(tenant.champion());
         counters
             .switch_pause_us_max
             .raise_to(pause.as_micros() as u64);

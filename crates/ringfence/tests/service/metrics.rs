@@ -1,6 +1,6 @@
 //! `GET /metrics` of a running server: in both formats, as its document says, with tenants and exemplars.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -9,17 +9,19 @@ use expect_test::expect_file;
 use serde_json::Value;
 
 use crate::client::Answer;
+use crate::models;
 use crate::server::{Server, payment};
+use crate::webhooks;
 
-const OPEN: &str = "application/openmetrics-text; version=1.0.0";
+pub const OPEN: &str = "application/openmetrics-text; version=1.0.0";
 
-fn scrape(server: &Server, accept: &str) -> Answer {
+pub fn scrape(server: &Server, accept: &str) -> Answer {
     let headers = [("Accept", accept)];
     let answer = server.admin().send("GET", "/metrics", &headers, None);
     answer.unwrap()
 }
 
-fn documented(server: &Server) -> Vec<Value> {
+pub fn documented(server: &Server) -> Vec<Value> {
     let output = server.command(&["--json", "metrics"]).output().unwrap();
     let all: Value = serde_json::from_slice(&output.stdout).unwrap();
     all.as_array().unwrap().clone()
@@ -171,6 +173,71 @@ fn requests_are_told_by_route_and_tenant_and_late_tenants_together_with_their_tr
     server.new_tenant("globex");
     let text = told();
     assert!(text.contains("tenant=\"globex\"") && text.contains(counts));
+}
+
+/// Who shares the decisions and who scores beside them is told as the champion is.
+#[test]
+fn a_challenger_and_a_shadow_are_told_by_their_parts() {
+    let server = Server::start();
+    let mut client = server.client();
+    let [challenger, shadow] = [
+        models::sharper(),
+        models::variant(|it| it.header.created_by.push('x')),
+    ];
+    for model in [&challenger, &shadow] {
+        assert_eq!(models::upload(&mut client, model).status, 201);
+    }
+    let [challenger, shadow] = [challenger, shadow].map(|it| models::identity(&it));
+    let shared = r#"{"share":0.5,"levels":["L1"]}"#;
+    let path = format!("/v1/models/{challenger}/challenge");
+    client.post(&path, shared).ok();
+    client.post(&format!("/v1/models/{shadow}/shadow"), "").ok();
+    let mut counts = BTreeMap::from([("champion", 0), ("challenger", 0), ("none", 0)]);
+    for number in 0..40 {
+        let decided = client
+            .post("/v1/decisions", &payment(number).to_string())
+            .ok();
+        let version = decided["model_version"].as_str().unwrap();
+        let is_challenger = version.ends_with(&challenger[..12]);
+        let part = if is_challenger {
+            "challenger"
+        } else {
+            "champion"
+        };
+        *counts.get_mut(part).unwrap() += 1;
+    }
+    assert!(
+        counts["champion"] > 0 && counts["challenger"] > 0,
+        "{counts:?}"
+    );
+    let told = |wanted: &str| {
+        webhooks::until(|| {
+            let text = scrape(&server, OPEN).text().to_owned();
+            text.lines().any(|it| it == wanted).then_some(())
+        });
+    };
+    for (part, count) in counts {
+        let name = "ringfence_decisions_scored_total";
+        told(&format!(
+            "{name}{{tenant=\"default\",part=\"{part}\"}} {count}"
+        ));
+    }
+    for (part, model) in [("challenger", &challenger), ("shadow", &shadow)] {
+        let labels = format!(
+            "tenant=\"default\",part=\"{part}\",model_version=\"{}\"",
+            &model[..12]
+        );
+        told(&format!("ringfence_model_info{{{labels}}} 1"));
+    }
+    // One that has left is told no more, also where none decides since.
+    client
+        .post(&format!("/v1/models/{challenger}/withdraw"), "")
+        .ok();
+    let text = scrape(&server, OPEN).text().to_owned();
+    assert!(
+        !text.contains("part=\"challenger\",model_version"),
+        "{text}"
+    );
 }
 
 #[test]

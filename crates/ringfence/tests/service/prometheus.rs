@@ -1,6 +1,7 @@
 //! A real Prometheus scrapes a running server; what is in `deploy/` is checked by its own tools and against it.
 
-use std::collections::BTreeSet;
+mod expressions;
+
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -167,124 +168,7 @@ fn prometheus_has_gauges_drift_among_them_and_an_exemplar_whose_trace_the_collec
             .any(|it| digits(&it.trace_id) == trace)
             .then_some(())
     });
-    expressions_are_answered(&server, &prometheus);
-}
-
-/// Every expression is one to Prometheus, and each metric in it is told by the server or recorded by a rule.
-fn expressions_are_answered(server: &Server, prometheus: &Prometheus) {
-    let told = server.admin().get("/metrics").text().to_owned();
-    let mut known: BTreeSet<String> = told
-        .lines()
-        .filter_map(|it| Some(it.strip_prefix("# TYPE ")?.split(' ').next()?.to_owned()))
-        .collect();
-    let rules = read("prometheus/slo.yml");
-    let recorded = rules
-        .lines()
-        .filter_map(|it| it.trim().strip_prefix("- record: "));
-    known.extend(recorded.map(str::to_owned));
-    // Prometheus' own.
-    known.insert("up".to_owned());
-    let all = expressions();
-    assert!(all.len() > 100, "{}", all.len());
-    for (place, expression) in all {
-        let answer = prometheus.query(&expression).unwrap();
-        assert_eq!(
-            answer["status"], "success",
-            "{place}: {expression}: {answer}"
-        );
-        let names = metrics_in(&expression);
-        assert!(!names.is_empty(), "{place}: {expression}");
-        for name in names {
-            let stem = ["_bucket", "_sum", "_count"]
-                .iter()
-                .find_map(|it| name.strip_suffix(it));
-            let is_known = known.contains(&name) || stem.is_some_and(|stem| known.contains(stem));
-            assert!(is_known, "{place}: nobody tells {name}");
-        }
-    }
-}
-
-/// Of rules, alerts and dashboards, with where they stand.
-fn expressions() -> Vec<(String, String)> {
-    let mut all = Vec::new();
-    for file in ["prometheus/slo.yml", "prometheus/alerts.yml"] {
-        let rules = Command::new("promtool")
-            .args(["check", "rules"])
-            .arg(deploy().join(file))
-            .output();
-        assert!(rules.unwrap().status.success(), "{file}");
-        let text = read(file);
-        let mut lines = text.lines().peekable();
-        while let Some(line) = lines.next() {
-            let Some(expr) = line.trim().strip_prefix("expr: ") else {
-                continue;
-            };
-            let mut expression = expr.to_owned();
-            if expr == "|" {
-                expression.clear();
-                let indent = |line: &str| line.len() - line.trim_start().len();
-                while lines.peek().is_some_and(|next| indent(next) > indent(line)) {
-                    expression.push_str(lines.next().unwrap());
-                    expression.push('\n');
-                }
-            }
-            all.push((file.to_owned(), expression));
-        }
-    }
-    for entry in fs::read_dir(deploy().join("grafana/dashboards")).unwrap() {
-        let path = entry.unwrap().path();
-        let place = path.file_name().unwrap().to_string_lossy().into_owned();
-        let dashboard: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
-        for panel in dashboard["panels"].as_array().unwrap() {
-            for target in panel["targets"].as_array().unwrap() {
-                all.push((place.clone(), filled(target["expr"].as_str().unwrap())));
-            }
-        }
-        for variable in dashboard["templating"]["list"].as_array().unwrap() {
-            let query = variable["query"].as_str().unwrap();
-            if let Some(values) = query.strip_prefix("label_values(") {
-                let (series, _) = values.rsplit_once(',').unwrap();
-                all.push((place.clone(), filled(series)));
-            }
-        }
-    }
-    all
-}
-
-/// As Grafana fills it in.
-fn filled(expression: &str) -> String {
-    let filled = expression.replace("$__rate_interval", "5m");
-    let filled = filled.replace("$instance", ".*").replace("$tenant", ".*");
-    assert!(!filled.contains('$'), "{filled}");
-    filled
-}
-
-/// Names of series: words that are no label, no function and no keyword.
-fn metrics_in(expression: &str) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    let mut rest = expression;
-    while let Some(start) = rest.find(|it: char| it.is_ascii_alphabetic() || "\"{".contains(it)) {
-        rest = &rest[start..];
-        if let Some(text) = rest.strip_prefix('"') {
-            rest = &text[text.find('"').unwrap() + 1..];
-            continue;
-        }
-        if rest.starts_with('{') {
-            rest = &rest[rest.find('}').unwrap()..];
-            continue;
-        }
-        let end = rest.find(|it: char| !it.is_ascii_alphanumeric() && !"_:".contains(it));
-        let (word, after) = rest.split_at(end.unwrap_or(rest.len()));
-        rest = after;
-        if word == "up"
-            || ["ringfence", "process_"]
-                .iter()
-                .any(|it| word.starts_with(it))
-        {
-            names.insert(word.to_owned());
-        }
-    }
-    names
+    expressions::are_answered(&server, &prometheus);
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! The audit trail of one tenant, written behind its sources: the log, casework, webhooks and retrains, each durable
-//! before.
+//! before, and the alerts that the watch over drift derives from the log.
 //!
 //! What the trail has of a source it says itself (`Trail::last`), so that a writer that comes back writes nothing
 //! twice and leaves nothing out. A source that began anew, a log with another schema or a file made again,
@@ -10,6 +10,7 @@ mod carry;
 mod cursor;
 mod entries;
 mod pause;
+mod watched;
 mod writer;
 
 use std::time::{Duration, Instant};
@@ -27,6 +28,7 @@ use crate::error::Trouble;
 
 pub use carry::{Exchange, carry};
 use pause::Pause;
+use watched::Watches;
 use writer::Writer;
 
 /// What there is of a trail for whoever reads it.
@@ -65,6 +67,7 @@ struct Open {
     saved: (Instant, Position),
     /// When the files of retrains were read last.
     retrains: Option<Instant>,
+    watches: Watches,
 }
 
 const BATCH: usize = 1024;
@@ -153,6 +156,7 @@ impl Auditing {
                     follower: None,
                     saved,
                     retrains: None,
+                    watches: Watches::default(),
                 })
             }
         };
@@ -163,6 +167,9 @@ impl Auditing {
         }
         busy |= open.webhooks(&mut self.webhooks, host, seat, now)?;
         open.retrains(&mut self.retrains, host, seat, now)?;
+        if let Some(alerts) = open.watches.entries(tenant, open.writer.base()) {
+            open.writer.alerts(alerts)?;
+        }
         seat.counters
             .audit_entries
             .add(open.writer.entries() - before);

@@ -20,6 +20,8 @@ pub(crate) const LOG: &str = "log";
 pub(crate) const CASEWORK: &str = "casework";
 pub(crate) const WEBHOOKS: &str = "webhooks";
 pub(crate) const RETRAIN: &str = "retrain";
+/// Of the watch over drift: places are positions of the log, a few for each.
+pub(crate) const DRIFT: &str = "drift";
 
 /// Of models: hashes of the two that decide, and of the producer that speaks.
 const CHAMPION: &str = "model.champion";

@@ -13,7 +13,7 @@ use webhooks::Store;
 
 use super::Written;
 use super::cursor::{self, Cursor};
-use super::entries::{self, Bodies, CASEWORK, LOG, RETRAIN, WEBHOOKS, noticed};
+use super::entries::{self, Bodies, CASEWORK, DRIFT, LOG, RETRAIN, WEBHOOKS, noticed};
 use crate::error::Trouble;
 
 /// The source whose places say from where those of the log are counted.
@@ -203,6 +203,18 @@ impl Writer {
         let found = changes.iter();
         let found = found.map(|change| entries::of_retrain(change, base + change.seq));
         self.append(&found.collect::<Vec<_>>())
+    }
+
+    /// What positions of the log are counted from.
+    pub fn base(&self) -> u64 {
+        self.base
+    }
+
+    /// Alerts of drift; those that the trail has are passed over.
+    pub fn alerts(&mut self, mut found: Vec<Entry>) -> Result<(), Trouble> {
+        let last = self.trail.last(DRIFT);
+        found.retain(|it| last.is_none_or(|last| it.source.seq > last));
+        self.append(&found)
     }
 
     /// What the source's numbers are counted from, and the last one that the trail has.

@@ -10,6 +10,7 @@ pub mod routes;
 
 pub mod backtests;
 
+pub mod examples;
 pub mod gate;
 pub mod given;
 pub mod problem;

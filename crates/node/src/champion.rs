@@ -50,6 +50,7 @@ pub struct Champion {
     hears: bool,
     /// What the events it was trained on looked like.
     reference: Option<Arc<Reference>>,
+    scores: u64,
 }
 
 /// What the model says of one sample.
@@ -100,7 +101,13 @@ impl Champion {
             voice: Voice::of(artifact),
             features: names.len(),
             roles,
+            scores: 0,
         })
+    }
+
+    /// Samples that it was called with so far, those to warm up among them.
+    pub fn scores(&self) -> u64 {
+        self.scores
     }
 
     pub fn artifact(&self) -> [u8; 32] {
@@ -188,6 +195,7 @@ impl Champion {
         if !self.is_whole(sample) {
             return None;
         }
+        self.scores += 1;
         let scored = self.scorer.score(&input(sample));
         match scored.network_failed {
             true => None,

@@ -5,7 +5,7 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use engine::{ENGINE_SEMANTICS, ENGINE_SEMANTICS_OLDEST, Engine, Lineup};
-use event::{Position, Record, Schema};
+use event::{EventId, Position, Record, Schema};
 use log::{Reader, Records};
 
 use crate::journal::schema_of;
@@ -111,6 +111,18 @@ impl History {
             }
         }
         Ok(lineup)
+    }
+
+    /// The event that a position is of; `None`: retention has let go of it.
+    pub fn event_id(&self, position: Position) -> Result<Option<EventId>, NodeError> {
+        if position < self.first() {
+            return Ok(None);
+        }
+        let record = self.iter_from(position)?.next_record()?;
+        Ok(match record {
+            Some((_, Record::Event(event))) => Some(event.event_id),
+            _ => None,
+        })
     }
 
     pub fn iter_from(&self, position: Position) -> Result<HistoryRecords, NodeError> {

@@ -140,9 +140,10 @@ fn kind(record: &Record) -> Option<(Kind, EventTime)> {
             let kind = match config.section {
                 // What the schema says is part of every tenant from its first record on.
                 ConfigSection::Schema => return None,
-                // What the watch over drift goes by decides nothing.
-                ConfigSection::Drift => return None,
-                ConfigSection::Policy | ConfigSection::Rates => Kind::PolicyChanged,
+                // What the watch over drift goes by decides nothing, but what is told of drift.
+                ConfigSection::Policy | ConfigSection::Rates | ConfigSection::Drift => {
+                    Kind::PolicyChanged
+                }
                 ConfigSection::Rules => Kind::RulesChanged,
                 ConfigSection::Lists => Kind::ListsChanged,
             };

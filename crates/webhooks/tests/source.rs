@@ -98,6 +98,7 @@ fn log() -> Vec<(Position, Record)> {
         Record::Tick(Tick { at: AT }),
         // Of an event that is not the record before it.
         decision(3),
+        config(ConfigSection::Drift),
         event("c"),
     ];
     let numbered = records.into_iter().enumerate();
@@ -169,6 +170,7 @@ fn each_record_that_tells_something_is_one_notice_wherever_batches_end() {
             "model.changed",
             json!({ "part": "champion", "model": model, "share_ppm": 0, "author": "", "why": "", "position": 10 }),
         ),
+        ("log:13", "policy.changed", changed("drift", 13)),
     ];
     let at = AT.millis();
     let expected = expected.map(|(id, kind, data)| (format!("{id}:{at}"), kind.to_owned(), data));
@@ -190,7 +192,7 @@ fn each_record_that_tells_something_is_one_notice_wherever_batches_end() {
                 }
                 if end == log.len() {
                     // The last event may still be decided.
-                    assert_eq!(told.upto, Some(12));
+                    assert_eq!(told.upto, Some(13));
                     break;
                 }
             }

@@ -5,14 +5,16 @@ use axum::http::{Response, StatusCode};
 use backtest::decay::Judged;
 use drift::Status;
 use event::hex;
+use node::NodeError;
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
 use super::decisions::shape;
 use crate::app::Call;
+use crate::examples;
 use crate::problem::Problem;
 use crate::query::Query;
-use crate::render::json_body;
+use crate::render::{json_body, version_text};
 
 /// The monitor is another thread's for as long as a window closes: whoever asks waits beside the runtime.
 pub async fn show(call: Call) -> Result<Response<Body>, Problem> {
@@ -20,15 +22,19 @@ pub async fn show(call: Call) -> Result<Response<Body>, Problem> {
     let tenant = call.admitted.tenant()?.clone();
     shape(&tenant)?;
     let decay = call.app.process.decay.of(&tenant.name);
-    let decay: Vec<Value> = decay.iter().map(judged).collect();
+    let starter = call.app.settings.starter;
+    let decay: Vec<Value> = decay.iter().map(|it| judged(it, starter)).collect();
     let mut body = match tenant.watch() {
         None => json!(Status::nothing()),
         Some(watch) => {
-            let read = spawn_blocking(move || -> Value {
+            let read = spawn_blocking(move || -> Result<Value, NodeError> {
                 let model = hex(&watch.artifact());
-                watch.read(|monitor| json!(Status::of(&model, monitor)))
+                let mut body = watch.read(|monitor| json!(Status::of(&model, monitor)));
+                examples::name(&mut body["alerts"], tenant.place())?;
+                Ok(body)
             });
-            read.await.map_err(Problem::internal)?
+            let body = read.await.map_err(Problem::internal)?;
+            body.map_err(Problem::internal)?
         }
     };
     body["decay"] = Value::from(decay);
@@ -69,10 +75,10 @@ pub async fn statistics(call: Call) -> Result<Response<Body>, Problem> {
 }
 
 /// A day of a model, by its labels.
-fn judged(it: &Judged) -> Value {
+fn judged(it: &Judged, starter: Option<[u8; 8]>) -> Value {
     let mut told = json!({
         "day": it.day,
-        "model_version": it.model.digits(),
+        "model_version": version_text(&it.model.0, starter == Some(it.model.0)),
         "decided": it.decided,
     });
     if let (Some(told), Value::Object(worth)) = (told.as_object_mut(), json!(it.worth)) {

@@ -125,6 +125,18 @@ fn a_rollback_leads_to_the_champion_before_and_twice_back() {
     assert_eq!(back, two);
 }
 
+/// What its first scores need is in memory before a decision waits for it.
+#[test]
+fn a_model_has_scored_before_it_enters_service() {
+    let desk = Desk::new();
+    let tenant = desk.tenant("acme");
+    let one = store(&tenant, &plain(1.0));
+    let fitting = models::fitting(tenant.place(), one, tenant.shape().unwrap());
+    let fitting = fitting.unwrap().unwrap();
+    assert_eq!(fitting.model.scores(), 0);
+    assert!(fitting.ready("ann".into()).champion.scores() >= 8);
+}
+
 #[test]
 fn two_activations_at_once_are_one_and_a_refusal() {
     let desk = Desk::new();

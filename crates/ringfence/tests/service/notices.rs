@@ -10,8 +10,10 @@ use serde_json::{Value, json};
 use steward::job::{self, Ended, Job, Order, Outcome, Shadow, Trigger, Verdict};
 
 use crate::client::{Answer, Client};
+use crate::collector::Collector;
 use crate::models::{activate, identity, upload, variant};
 use crate::server::{Server, payment};
+use crate::traces;
 use crate::webhooks::receiver::Receiver;
 use crate::webhooks::{SETTINGS, add, until};
 
@@ -63,7 +65,9 @@ pub fn drift(client: &mut Client, first: u32) -> (Vec<u8>, Answer) {
 #[test]
 fn an_alert_of_drift_is_told_once_with_feature_window_values_and_events() {
     let receiver = Receiver::start(200);
-    let mut server = Server::with(SETTINGS);
+    let collector = Collector::start(&[200]);
+    let traced = traces::settings(&collector, 0.0);
+    let mut server = Server::with(&format!("{SETTINGS}{traced}"));
     let mut client = server.client();
     add(
         &mut client,
@@ -102,9 +106,30 @@ fn an_alert_of_drift_is_told_once_with_feature_window_values_and_events() {
     let mut shown = shown["alerts"].as_array().unwrap().iter();
     let same = shown.find(|it| it["number"] == data["number"]).unwrap();
     for name in [
-        "kind", "feature", "segment", "from", "until", "baseline", "value", "examples",
+        "kind",
+        "feature",
+        "segment",
+        "from",
+        "until",
+        "baseline",
+        "value",
+        "examples",
+        "example_events",
     ] {
         assert_eq!(same[name], data[name], "{name}");
+    }
+
+    told_from_its_commit_on(&server, &collector);
+    let audited = audited(&mut client);
+    let entry = audited.iter().find(|it| it["after"]["kind"] == "unit");
+    let entry = entry.unwrap();
+    assert_eq!(
+        (&entry["actor_kind"], &entry["target"]),
+        (&json!("system"), &json!("amount"))
+    );
+    assert_eq!(entry["at"], data["until"]);
+    for name in ["number", "baseline", "value", "examples", "model"] {
+        assert_eq!(entry["after"][name], data[name], "{name}");
     }
 
     // The watch comes back with what it knew, and nobody hears it again.
@@ -125,6 +150,49 @@ fn an_alert_of_drift_is_told_once_with_feature_window_values_and_events() {
         bodies.any(|it| it.contains(&last)).then_some(())
     });
     assert_eq!(ids(), before);
+    assert_eq!(self::audited(&mut client), audited);
+}
+
+/// Alerts of drift in the trail, once there are some and nothing is behind.
+fn audited(client: &mut Client) -> Vec<Value> {
+    until(|| {
+        let page = client.get("/v1/audit?limit=500").ok();
+        let entries = page["entries"].as_array()?.iter();
+        let alerts: Vec<Value> = entries
+            .filter(|it| it["action"] == "drift.alert")
+            .cloned()
+            .collect();
+        (page["behind"] == 0 && !alerts.is_empty()).then_some(alerts)
+    })
+}
+
+/// How long it took is told, and a span says the same of the alert.
+fn told_from_its_commit_on(server: &Server, collector: &Collector) {
+    let span = until(|| {
+        let all = traces::spans(collector).into_iter();
+        let mut alerts = all.filter(|it| it.name == "drift.alert");
+        alerts.find(|it| traces::attributes(it)["drift.kind"] == "unit")
+    });
+    let of = traces::attributes(&span);
+    assert_eq!(
+        (&*of["drift.feature"], &*of["tenant.id"]),
+        ("amount", "default")
+    );
+    let took = span.end_time_unix_nano - span.start_time_unix_nano;
+    let text = server.admin().get("/metrics").text().to_owned();
+    let value = |name: &str| -> f64 {
+        let name = format!("ringfence_drift_alert_response_seconds_{name}{{tenant=\"default\"}} ");
+        let line = text.lines().find_map(|it| it.strip_prefix(&name));
+        line.unwrap_or_else(|| panic!("no {name} in\n{text}"))
+            .parse()
+            .unwrap()
+    };
+    let (count, sum) = (value("count"), value("sum"));
+    assert!(count >= 1.0 && took > 0, "{count} alerts, {took} ns");
+    assert!(
+        sum < 60.0 && took as f64 <= sum * 1e9 + 1e3,
+        "{sum} s, {took} ns"
+    );
 }
 
 /// As a server's steward and its child leave them.

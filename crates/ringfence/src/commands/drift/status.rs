@@ -39,7 +39,9 @@ fn of_directory(cli: &Cli) -> Result<Value> {
     Ok(match tenant.watch() {
         Some(watch) => {
             let model = show::hex(&watch.artifact());
-            watch.read(|monitor| json!(Status::of(&model, monitor)))
+            let mut status = watch.read(|monitor| json!(Status::of(&model, monitor)));
+            gateway::examples::name(&mut status["alerts"], &place)?;
+            status
         }
         None => json!(Status::nothing()),
     })

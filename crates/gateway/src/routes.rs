@@ -88,7 +88,8 @@ pub const CSV: &str = "text/csv";
 pub const CSV_BYTES_MAX: usize = 128 << 20;
 /// Of some documents at once, each of them as large as it may be.
 pub const PLAN_BYTES_MAX: usize = 4 * event::codec::BODY_BYTES_MAX;
-const CSV_WITHIN: Duration = Duration::from_secs(120);
+/// How long an import may take.
+pub const CSV_WITHIN: Duration = Duration::from_secs(120);
 const BYTES: &str = "application/octet-stream";
 
 /// The media type of a body, without its parameters.

@@ -22,11 +22,10 @@ pub struct Remote {
 
 impl Remote {
     pub fn new(to: &str, tenant: &str, token: Option<&str>) -> Result<Remote> {
-        let config = Agent::config_builder().http_status_as_error(false);
         let token =
             token.context("--to needs --token or RINGFENCE_TOKEN: see `ringfence token`")?;
         Ok(Remote {
-            agent: config.timeout_global(Some(PATIENCE)).build().into(),
+            agent: agent(PATIENCE),
             to: to.trim_end_matches('/').to_owned(),
             tenant: tenant.to_owned(),
             token: token.to_owned(),
@@ -37,6 +36,11 @@ impl Remote {
     pub fn because(mut self, why: Option<&str>) -> Remote {
         self.why = why.map(str::to_owned);
         self
+    }
+
+    /// For what follows; a server may take longer for it than for most.
+    pub fn patient(&mut self, patience: Duration) {
+        self.agent = agent(patience);
     }
 
     pub fn get(&self, path: &str) -> Result<Value> {
@@ -136,6 +140,11 @@ impl Remote {
         };
         sent.with_context(|| format!("cannot reach {}", self.to))
     }
+}
+
+fn agent(patience: Duration) -> Agent {
+    let config = Agent::config_builder().http_status_as_error(false);
+    config.timeout_global(Some(patience)).build().into()
 }
 
 fn read(answer: &mut Response<Body>) -> Result<String> {

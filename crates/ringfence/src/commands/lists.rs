@@ -4,12 +4,14 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use engine::config::currency_places;
 use event::EventTime;
 use event::record::ConfigSection;
-use lists::csv::Import;
+use gateway::routes::CSV_WITHIN;
+use lists::csv::{Import, Slice};
 use lists::{Change, Definition, Effect, Form, ListsError, NewItem, Value, Written, is_name};
 use node::Tenant;
 use node::tenant::documents::Author;
@@ -19,6 +21,10 @@ use ureq::http::Method;
 use crate::cli::{Cli, EXIT_REJECTS, EffectName, ListFormName as FormName, Lists, ListsArgs};
 use crate::show;
 use crate::target::Target;
+
+/// The server's bound, and time for the file to get there.
+const IMPORTED_WITHIN: Duration = Duration::from_secs(240);
+const _: () = assert!(IMPORTED_WITHIN.as_secs() >= CSV_WITHIN.as_secs() + 60);
 
 pub fn run(cli: &Cli, args: &ListsArgs) -> Result<ExitCode> {
     let mut target = Target::open(cli, &args.change)?;
@@ -110,6 +116,7 @@ fn import(cli: &Cli, target: &mut Target, name: &str, file: &Path) -> Result<Exi
         Target::Running(remote) => {
             let bytes = fs::read(file).with_context(cannot)?;
             let path = format!("/v1/lists/{name}/csv");
+            remote.patient(IMPORTED_WITHIN);
             remote.send(Method::POST, &path, "text/csv", &bytes)?
         }
         Target::Stopped(tenant, author) => {
@@ -159,27 +166,43 @@ fn take(
         .form;
     let at = author.at.max(held.at).millis();
     let mut rows = Import::new(rows, form, currency_places, at)?;
-    let (mut put, mut rejects) = (0, Vec::new());
-    while let Some(mut slice) = rows.next_slice()? {
+    let (mut put, mut rejects, mut reached) = (0, Vec::new(), 1);
+    loop {
+        let so_far = || {
+            let rejected = rejects.len();
+            format!("{put} items are put and {rejected} lines refused, up to line {reached}; then")
+        };
+        let Some(mut slice) = rows.next_slice().with_context(so_far)? else {
+            break;
+        };
         if let Err(ListsError::Items(faults)) =
             tenant.engine().lists().check(&slice.change(list), at)
         {
             slice.refuse(&faults);
         }
-        rejects.append(&mut slice.rejects);
-        if slice.items.is_empty() {
-            continue;
+        if !slice.items.is_empty() {
+            put_slice(tenant, author, list, &slice).with_context(so_far)?;
         }
-        let body = slice.change(list).encode()?;
-        tenant.set_document(ConfigSection::Lists, &body, author, None)?;
-        tenant.commit()?;
+        let lines = slice
+            .lines
+            .iter()
+            .chain(slice.rejects.iter().map(|it| &it.line));
+        reached = lines.max().copied().unwrap_or(reached);
         put += slice.items.len();
+        rejects.append(&mut slice.rejects);
     }
     let told = rejects.iter().map(|it| {
         json!({ "line": it.line, "field": it.field, "value": it.value, "code": it.code, "reason": it.reason })
     });
     let told: Vec<_> = told.collect();
     Ok(json!({ "put": put, "rejected": told.len(), "rejects": told }))
+}
+
+fn put_slice(tenant: &mut Tenant, author: &Author, list: &str, slice: &Slice) -> Result<()> {
+    let body = slice.change(list).encode()?;
+    tenant.set_document(ConfigSection::Lists, &body, author, None)?;
+    tenant.commit()?;
+    Ok(())
 }
 
 fn export(target: &Target, name: &str) -> Result<ExitCode> {

@@ -28,6 +28,7 @@ mod guarded;
 mod kills;
 mod labels;
 mod limits;
+mod lists;
 mod metrics;
 mod models;
 mod neighbours;

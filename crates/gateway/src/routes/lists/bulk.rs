@@ -41,6 +41,8 @@ struct Report {
     repeated: u64,
     rejected: u64,
     rejects: Vec<Reject>,
+    /// Why it ended early, and the first line of what was not put.
+    ended: Option<(Problem, u64)>,
 }
 
 pub async fn import(call: Call) -> Result<Response<Body>, Problem> {
@@ -61,8 +63,11 @@ pub async fn import(call: Call) -> Result<Response<Body>, Problem> {
         };
         importing.run(form, at)
     });
-    let report = done.await.map_err(Problem::internal)??;
-    Ok(json_body(StatusCode::OK, &report.value()))
+    let mut report = done.await.map_err(Problem::internal)??;
+    match report.ended.take() {
+        None => Ok(json_body(StatusCode::OK, &report.value())),
+        Some((problem, line)) => Err(report.told_with(problem, line)),
+    }
 }
 
 pub async fn show(call: Call) -> Result<Response<Body>, Problem> {
@@ -96,7 +101,7 @@ impl Importing<'_> {
         };
         let mut report = Report::default();
         let mut waiting: VecDeque<(Slice, Pending)> = VecDeque::new();
-        loop {
+        while report.ended.is_none() {
             let slice = rows.next_slice();
             let slice = slice.map_err(|error| Problem::bad("csv", error.to_string()))?;
             let Some(mut slice) = slice else {
@@ -110,13 +115,16 @@ impl Importing<'_> {
             if waiting.len() == ahead
                 && let Some((slice, pending)) = waiting.pop_front()
             {
-                self.settle(slice, pending, &mut report)?;
+                self.settle(slice, pending, &mut report);
             }
-            let pending = self.send(&slice)?;
-            waiting.push_back((slice, pending));
+            match self.send(&slice) {
+                Ok(pending) => waiting.push_back((slice, pending)),
+                Err(problem) => report.end(problem, &slice),
+            }
         }
+        // What is on its way is taken or refused whatever has become of what came before it.
         for (slice, pending) in waiting {
-            self.settle(slice, pending, &mut report)?;
+            self.settle(slice, pending, &mut report);
         }
         Ok(report)
     }
@@ -132,37 +140,67 @@ impl Importing<'_> {
     }
 
     /// Waits for a slice. Items that the list refuses become rejects, and the others are put once more.
-    fn settle(
-        &self,
-        mut slice: Slice,
-        pending: Pending,
-        report: &mut Report,
-    ) -> Result<(), Problem> {
+    fn settle(&self, mut slice: Slice, pending: Pending, report: &mut Report) {
+        match self.put(&mut slice, pending) {
+            Ok(()) => {
+                report.put += slice.items.len() as u64;
+                report.refuse(slice.rejects);
+            }
+            Err(problem) => report.end(problem, &slice),
+        }
+    }
+
+    fn put(&self, slice: &mut Slice, pending: Pending) -> Result<(), Problem> {
         let mut answer = pending.blocking_recv();
         if let Ok(Err(Failed::Refused(NodeError::Config(ConfigError::Lists(ListsError::Items(
             faults,
         )))))) = &answer
         {
             slice.refuse(faults);
-            answer = match slice.items.is_empty() {
-                true => {
-                    report.refuse(slice.rejects);
-                    return Ok(());
-                }
-                false => self.send(&slice)?.blocking_recv(),
-            };
+            if slice.items.is_empty() {
+                return Ok(());
+            }
+            answer = self.send(slice)?.blocking_recv();
         }
         // The owner ended with the letter in its box: it drained past its bound.
         answer.map_err(|_| {
             Problem::from(Failed::NotServing(node::request::NotServing::Draining))
         })??;
-        report.put += slice.items.len() as u64;
-        report.refuse(slice.rejects);
         Ok(())
     }
 }
 
 impl Report {
+    /// Of a slice that was not put. The first problem is told, and the first line of all that was not put; of a slice
+    /// that was, its rejects are.
+    fn end(&mut self, problem: Problem, slice: &Slice) {
+        let first = slice
+            .lines
+            .iter()
+            .chain(slice.rejects.iter().map(|it| &it.line));
+        let first = first.min().copied().unwrap_or(1);
+        self.ended = Some(match self.ended.take() {
+            None => (problem, first),
+            Some((earlier, line)) => (earlier, line.min(first)),
+        });
+    }
+
+    fn told_with(&self, problem: Problem, line: u64) -> Problem {
+        let mut detail = self.value();
+        if let Some(Value::Object(own)) = problem.detail.as_deref() {
+            for (name, value) in own {
+                detail[name] = value.clone();
+            }
+        }
+        detail["line"] = json!(line);
+        let Report { put, rejected, .. } = self;
+        let message = format!(
+            "{}; before it {put} items were put and {rejected} lines refused, from line {line} on not all is in",
+            problem.message
+        );
+        Problem { message, ..problem }.with_detail(detail)
+    }
+
     fn refuse(&mut self, rejects: Vec<Reject>) {
         self.rejected += rejects.len() as u64;
         let room = REJECTS_TOLD - self.rejects.len();

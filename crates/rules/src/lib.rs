@@ -16,6 +16,7 @@ mod lex;
 mod parse;
 
 mod check;
+mod functions;
 
 mod calendar;
 mod pattern;
@@ -25,6 +26,7 @@ mod set;
 
 pub use check::{LISTS_MAX, PATTERNS_MAX, RULE_COST_MAX, Sought};
 pub use document::{DOCUMENT_BYTES_MAX, ID_BYTES_MAX, RULES_MAX};
+pub use functions::{FUNCTIONS, Form, Function};
 pub use parse::{DEPTH_MAX, SOURCE_BYTES_MAX};
 pub use pattern::{PATTERN_BYTES_MAX, TABLE_BYTES_MAX};
 pub use problem::{Cause, PROBLEMS_MAX, PROBLEMS_PER_RULE_MAX, Place, Problem, RuleSetError};

@@ -6,6 +6,7 @@ use engine::{ReadRules, inputs};
 use node::NodeError;
 use node::request::{Answer, Failed, Request};
 use node::tenant::documents::{Document, RulesView};
+use rules::FUNCTIONS;
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
@@ -74,7 +75,7 @@ pub async fn read(call: &Call, body: String) -> Result<ReadRules, Problem> {
     read.await.map_err(Problem::internal)?
 }
 
-/// What rules may name.
+/// What rules may name and call.
 pub async fn variables(call: Call) -> Result<Response<Body>, Problem> {
     Query::parse(call.uri.query(), &[])?;
     let shape = shape(call.admitted.tenant()?)?;
@@ -87,7 +88,18 @@ pub async fn variables(call: Call) -> Result<Response<Body>, Problem> {
             "meaning": it.meaning,
         })
     });
-    let body = json!({ "variables": variables.collect::<Vec<_>>() });
+    let functions = FUNCTIONS.iter().map(|it| {
+        json!({
+            "name": it.name,
+            "written": it.signature(),
+            "type": it.gives,
+            "meaning": it.meaning,
+        })
+    });
+    let body = json!({
+        "variables": variables.collect::<Vec<_>>(),
+        "functions": functions.collect::<Vec<_>>(),
+    });
     Ok(json_body(StatusCode::OK, &body))
 }
 

@@ -23,6 +23,7 @@ pub struct Change {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ringfence rules variables                      what rules may name
+  ringfence rules functions                      what they may call
   ringfence rules check rules.toml               every problem with its line and column
   ringfence rules set rules.toml --why 'mule ring of May'
   ringfence rules show --to http://127.0.0.1:7878 --token $(ringfence token)")]
@@ -47,6 +48,8 @@ pub enum Rules {
     },
     /// What rules may name, with types.
     Variables,
+    /// What rules may call: functions, methods and macros, with the type of their value. Needs no tenant.
+    Functions,
 }
 
 /// The policy: thresholds, what is decided without a score, the share of unbiased approvals.

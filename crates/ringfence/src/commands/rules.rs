@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use engine::inputs;
 use event::record::ConfigSection;
+use rules::FUNCTIONS;
 use serde_json::{Value, json};
 
 use crate::cli::{Cli, Over, Policy, PolicyArgs, Rules, RulesArgs};
@@ -36,6 +37,7 @@ pub fn run(cli: &Cli, args: &RulesArgs) -> Result<ExitCode> {
             let mut target = Target::open(cli, &args.change)?;
             set(cli, &mut target, section, file, over)?;
         }
+        Rules::Functions => functions(cli, args)?,
         Rules::Variables => variables(cli, &Target::open(cli, &args.change)?)?,
     }
     Ok(ExitCode::SUCCESS)
@@ -148,6 +150,34 @@ fn variables(cli: &Cli, target: &Target) -> Result<()> {
     for (name, of, optional, meaning) in rows {
         let missing = if optional { ", may be missing" } else { "" };
         writeln!(out, "{name:<32} {of:<6} {meaning}{missing}")?;
+    }
+    Ok(())
+}
+
+/// Of this program; with `--to` those of the server, which may be of another version.
+fn functions(cli: &Cli, args: &RulesArgs) -> Result<()> {
+    let rows: Value = match args.change.to {
+        Some(_) => match Target::open(cli, &args.change)? {
+            Target::Running(remote) => remote.get("/v1/rules/variables")?["functions"].take(),
+            Target::Stopped(..) => Value::Null,
+        },
+        None => FUNCTIONS
+            .iter()
+            .map(|it| {
+                json!({
+                    "name": it.name, "written": it.signature(), "type": it.gives, "meaning": it.meaning,
+                })
+            })
+            .collect(),
+    };
+    if cli.json {
+        return Ok(show::json(&rows)?);
+    }
+    let mut out = show::out();
+    for row in rows.as_array().into_iter().flatten() {
+        let text = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
+        let (written, gives, meaning) = (text("written"), text("type"), text("meaning"));
+        writeln!(out, "{written:<34} {gives:<8} {meaning}")?;
     }
     Ok(())
 }

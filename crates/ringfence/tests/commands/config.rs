@@ -139,10 +139,35 @@ fn a_broken_file_is_refused_with_line_and_column_and_changes_nothing() {
         "score",
         "device.id",
         "device.accounts_24h",
+        "features.amount",
         "channel",
     ] {
         assert!(names.contains(&name), "{name}");
     }
+}
+
+/// What rules may call is told without a tenant, from the table that the checker goes by.
+#[test]
+fn every_function_is_told_by_a_command() {
+    let bench = Bench::new();
+    let told = bench.json(&["rules", "functions"]);
+    let told = told.as_array().unwrap().iter();
+    let told: Vec<_> = told.map(|it| it["written"].as_str().unwrap()).collect();
+    assert_eq!(told.len(), rules::FUNCTIONS.len());
+    for written in [
+        "has(variable)",
+        "size(text)",
+        "x.size()",
+        "x.getHours(zone)",
+    ] {
+        assert!(told.contains(&written), "{told:?}");
+    }
+    let mut command = bench.command(&["rules", "functions"]);
+    assert!(
+        !bench.path("data").exists(),
+        "no tenant is needed: {command:?}"
+    );
+    assert!(command.output().unwrap().status.success());
 }
 
 #[test]

@@ -5,40 +5,12 @@ use super::{
     text_bytes,
 };
 use crate::calendar::{Field, Zone, duration_ms, timestamp_ms};
+use crate::functions::{Form, Function, names, part_of};
 use crate::parse::{Kind, Node};
 use crate::problem::{Cause, shown};
 use crate::program::{BoolExpr, MillisExpr, NumberExpr, TextTest};
 use crate::vocabulary::nearest;
 
-const FUNCTIONS: [&str; 8] = [
-    "has",
-    "on_list",
-    "size",
-    "matches",
-    "timestamp",
-    "duration",
-    "int",
-    "double",
-];
-const METHODS: [&str; 17] = [
-    "startsWith",
-    "endsWith",
-    "contains",
-    "matches",
-    "size",
-    "exists",
-    "all",
-    "getFullYear",
-    "getMonth",
-    "getDate",
-    "getDayOfMonth",
-    "getDayOfYear",
-    "getDayOfWeek",
-    "getHours",
-    "getMinutes",
-    "getSeconds",
-    "getMilliseconds",
-];
 /// Of CEL, and not of ours.
 const REFUSED: [&str; 10] = [
     "map",
@@ -111,8 +83,8 @@ impl Checker<'_, '_> {
         function: &str,
         arguments: usize,
     ) -> Checked<T> {
-        let names: &[&str] = if method { &METHODS } else { &FUNCTIONS };
-        if names.contains(&function) {
+        let form = if method { Form::Method } else { Form::Function };
+        if Function::of(function, form).is_some() {
             let expected = match (method, function) {
                 (false, "on_list") => "a list's name and a value",
                 (false, "matches") => "a text and a pattern",
@@ -128,8 +100,7 @@ impl Checker<'_, '_> {
             };
             return self.fault(at, cause);
         }
-        let other: &[&str] = if method { &FUNCTIONS } else { &METHODS };
-        if other.contains(&function) {
+        if Function::of(function, form.other()).is_some() {
             let construct = format!("`{function}` in this form");
             let instead = match method {
                 true => "write it as a function, name(value)",
@@ -142,7 +113,7 @@ impl Checker<'_, '_> {
             let instead = "docs/rules.md has the functions there are";
             return self.fault(at, Cause::Unsupported { construct, instead });
         }
-        let nearest = nearest(function, names.iter().copied());
+        let nearest = nearest(function, names(form));
         let name = shown(function);
         self.fault(at, Cause::UnknownFunction { name, nearest })
     }
@@ -260,18 +231,8 @@ impl Checker<'_, '_> {
         function: &str,
         zone: Option<&Node>,
     ) -> Checked<Typed> {
-        let field = match function {
-            "getFullYear" => Field::FullYear,
-            "getMonth" => Field::Month,
-            "getDate" => Field::Date,
-            "getDayOfMonth" => Field::DayOfMonth,
-            "getDayOfYear" => Field::DayOfYear,
-            "getDayOfWeek" => Field::DayOfWeek,
-            "getHours" => Field::Hours,
-            "getMinutes" => Field::Minutes,
-            "getSeconds" => Field::Seconds,
-            "getMilliseconds" => Field::Milliseconds,
-            _ => return self.unknown(at, true, function, 0),
+        let Some(field) = part_of(function) else {
+            return self.unknown(at, true, function, 0);
         };
         self.spend(DATE_COST, at)?;
         let value = self.typed(of);

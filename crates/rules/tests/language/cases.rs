@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use ringfence_rules::Cause;
+use ringfence_rules::{Cause, FUNCTIONS, Form, Function};
 
 use crate::world::{Lists, Outcome, Value, Values, for_cel, reference, run};
 
@@ -131,7 +131,7 @@ fn every_case_of_the_folder() {
     assert!(checked[0] >= 150 && checked[1] >= 100, "{checked:?}");
 }
 
-/// Each function, method and macro that a message can name has a case that comes to a value.
+/// Each function, method and macro of the table has a case that comes to a value, and stands in the document.
 #[test]
 fn every_function_has_a_case() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
@@ -144,45 +144,71 @@ fn every_function_has_a_case() {
     let documented =
         fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/rules.md"))
             .unwrap();
-    let names = [
-        "has",
-        "on_list",
-        "size",
-        "matches",
-        "timestamp",
-        "duration",
-        "int",
-        "double",
-        "startsWith",
-        "endsWith",
-        "contains",
-        "exists",
-        "all",
-        "getFullYear",
-        "getMonth",
-        "getDate",
-        "getDayOfMonth",
-        "getDayOfYear",
-        "getDayOfWeek",
-        "getHours",
-        "getMinutes",
-        "getSeconds",
-        "getMilliseconds",
-    ];
-    for name in names {
-        assert!(texts.contains(&format!("{name}(")), "{name} has no case");
+    for function in &FUNCTIONS {
+        let name = function.name;
+        let written = match function.form {
+            Form::Function => format!("{name}("),
+            Form::Method => format!(".{name}("),
+        };
+        let standing = |text: &str| match function.form {
+            Form::Method => text.contains(&written),
+            // Not behind a dot or a letter.
+            Form::Function => text.match_indices(&written).any(|(at, _)| {
+                let before = text[..at].chars().next_back();
+                !before.is_some_and(|c| c == '.' || c == '_' || c.is_alphanumeric())
+            }),
+        };
+        assert!(standing(&texts), "{} has no case", function.signature());
         assert!(
-            documented.contains(&format!("{name}(")),
-            "{name} is not in docs/rules.md"
+            standing(&documented),
+            "{} is not in docs/rules.md",
+            function.signature()
+        );
+        // The checker knows it by the table: with arguments that it never takes, it is no unknown name.
+        let wrong = match function.form {
+            Form::Function => format!("{name}(1, 2, 3, 4)"),
+            Form::Method => format!("channel.{name}(1, 2, 3, 4)"),
+        };
+        let error = run(&wrong, &Values::new(), &Lists::new()).unwrap_err();
+        let cause = &error.problems[0].cause;
+        assert!(
+            matches!(cause, Cause::Arguments { .. }),
+            "{wrong}: {cause:?}"
         );
     }
-    // The list above is whole: one letter more is no function, and the nearest one is named.
-    for name in names {
-        let [when, method] = [format!("{name}x(1)"), format!("channel.{name}x()")];
-        let named = [when, method].iter().any(|when| {
-            let error = run(when, &Values::new(), &Lists::new()).unwrap_err();
-            matches!(&error.problems[0].cause, Cause::UnknownFunction { nearest: Some(it), .. } if it == name)
-        });
-        assert!(named, "{name}");
+    // One letter more is no function, and the nearest one is named.
+    for Function { name, form, .. } in &FUNCTIONS {
+        let when = match form {
+            Form::Function => format!("{name}x(1)"),
+            Form::Method => format!("channel.{name}x()"),
+        };
+        let error = run(&when, &Values::new(), &Lists::new()).unwrap_err();
+        let cause = &error.problems[0].cause;
+        assert!(
+            matches!(cause, Cause::UnknownFunction { nearest: Some(it), .. } if it == name),
+            "{when}: {cause:?}"
+        );
+    }
+}
+
+/// What the checker takes is in the table: calls of the checker's own match, which the table has not, are told here.
+#[test]
+fn every_call_that_a_case_makes_is_in_the_table() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    for file in fs::read_dir(folder).unwrap() {
+        for case in read(&file.unwrap().path()).1 {
+            if !["true", "false"].contains(&case.expect.as_str()) {
+                continue;
+            }
+            for (at, _) in case.when.match_indices('(') {
+                let before = &case.when[..at];
+                let word = |c: char| c == '_' || c.is_ascii_alphanumeric();
+                let name = &before[before.trim_end_matches(word).len()..];
+                let literal = before.matches(['"', '\'']).count() % 2 == 1;
+                let none = name.is_empty() || literal || name == "in";
+                let known = FUNCTIONS.iter().any(|it| it.name == name);
+                assert!(none || known, "{name} of {}", case.when);
+            }
+        }
     }
 }

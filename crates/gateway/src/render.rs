@@ -35,6 +35,9 @@ pub struct DecisionBody<'a> {
     /// What rules, lists and the draw had to say.
     #[serde(skip_serializing_if = "Findings::is_empty")]
     pub findings: &'a Findings,
+    /// Chance with which this was decided among the alternatives; for who looks a decision up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub propensity: Option<f64>,
     pub position: u64,
     pub duplicate: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -101,6 +104,7 @@ impl<'a> Teller<'a> {
             links: links.iter().map(|it| self.link(it)).collect(),
             degraded: told,
             findings: &decision.findings,
+            propensity: None,
             position: position.0,
             duplicate: false,
             trace_id: None,
@@ -146,7 +150,10 @@ impl<'a> Teller<'a> {
         let schema = &self.shape.schema;
         let id = found.event.event_id.as_str();
         let decision = found.decision.as_ref();
-        let decision = decision.map(|it| self.decision(id, found.position, it, links));
+        let decision = decision.map(|it| DecisionBody {
+            propensity: Some(f64::from(it.propensity_ppm) / 1e6),
+            ..self.decision(id, found.position, it, links)
+        });
         let labels = found.labels.iter().map(|(at, label)| labelled(*at, label));
         let outcomes = found.outcomes.iter().map(|(at, outcome)| {
             json!({

@@ -9,6 +9,7 @@
 mod carry;
 mod cursor;
 mod entries;
+pub mod lives;
 mod pause;
 mod watched;
 mod writer;

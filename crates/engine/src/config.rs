@@ -284,7 +284,8 @@ impl Engine {
     }
 
     fn read_change(&self, body: &str) -> Result<Change, ConfigError> {
-        let change = Change::parse(body)?;
+        // What it took the place of is no part of it.
+        let change = Change::parse(lists::was::split(body).0)?;
         match &change {
             Change::Create(list) | Change::Alter(list) => {
                 let schema = self.graph.schema();

@@ -244,6 +244,7 @@ pub static ALL: &[Route] = &[
     route!(POST "/v1/webhooks/{endpoint}/redeliver", Tenant(Role::Engineer), Nothing, L3, deliveries::all_dead),
     route!(GET "/v1/audit", Tenant(Role::Engineer), Nothing, L3, audit::list),
     route!(GET "/v1/audit/head", Tenant(Role::Engineer), Nothing, L3, audit::head),
+    route!(GET "/v1/node/audit", Node(Role::Admin), Nothing, L3, audit::of_node),
     route!(GET "/v1/tenants", Node(Role::Admin), Nothing, L3, tenants::list),
     route!(POST "/v1/tenants", Node(Role::Admin), One, L3, tenants::create),
     route!(POST "/v1/tenants/{name}/suspend", Node(Role::Admin), Nothing, L3, tenants::suspend),

@@ -16,6 +16,7 @@ pub mod change;
 mod error;
 
 mod state;
+pub mod was;
 
 mod check;
 mod list;

@@ -101,8 +101,12 @@ impl List {
     }
 
     pub(crate) fn holds(&self, key: &Key) -> bool {
-        let held = self.pages.find(key.rank, |held| held.cmp(&key.bytes));
-        held.is_some()
+        self.held(key).is_some()
+    }
+
+    /// The item of this very value, an expired one that is not swept yet too.
+    pub(crate) fn held(&self, key: &Key) -> Option<Held<'_>> {
+        self.pages.find(key.rank, |held| held.cmp(&key.bytes))
     }
 
     /// Held bands that share an amount with the key's, but for the one of that very key.

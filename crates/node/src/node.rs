@@ -158,6 +158,11 @@ impl Node {
         &self.settings.owner.clock
     }
 
+    /// The directory of all tenants.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
     pub fn tenant(&self, name: &str) -> Option<Arc<TenantHandle>> {
         let tenants = self.tenants.read();
         let tenants = tenants.unwrap_or_else(PoisonError::into_inner);

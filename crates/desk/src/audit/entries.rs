@@ -52,8 +52,10 @@ fn of_config(config: &Config, bodies: &mut Bodies, source: Source) -> Entry {
     let section = config.section.name();
     let (action, target, before, after) = match config.section {
         ConfigSection::Lists => {
-            let (verb, list, change) = list_change(&config.body);
-            (format!("lists.{verb}"), list, None, change)
+            let (change, was) = lists::was::split(&config.body);
+            let (verb, list, change) = list_change(change);
+            let before = was_there(&verb, was);
+            (format!("lists.{verb}"), list, before, change)
         }
         _ => {
             let after = shown(config.section, &config.body).into_owned();
@@ -95,6 +97,24 @@ fn list_change(body: &str) -> (String, String, Value) {
         change.insert("items".to_owned(), Value::Array(items));
     }
     (verb, list, Value::Object(change))
+}
+
+/// What the lines behind a change say that it took the place of: a list's definition, or items.
+fn was_there(verb: &str, was: &str) -> Option<Value> {
+    let lines = was.lines().map(|line| match serde_json::from_str(line) {
+        Ok(Value::Object(mut line)) => line.remove("was").unwrap_or_default(),
+        // The log holds none that reads otherwise; whatever it is, it is told.
+        _ => json!(line),
+    });
+    let mut was: Vec<Value> = lines.collect();
+    match (verb, was.len()) {
+        (_, 0) => None,
+        ("put" | "remove", count) => match was[0].get("left_out").cloned() {
+            Some(count) => Some(json!({ "count": count })),
+            None => Some(json!({ "count": count, "items": was })),
+        },
+        _ => was.pop(),
+    }
 }
 
 /// Records of before there were challengers name nobody: where a model brings thresholds, the policy that follows
@@ -296,13 +316,13 @@ fn read(text: &str) -> Value {
         .unwrap_or_else(|_| Value::Object(Map::from_iter([("text".to_owned(), json!(text))])))
 }
 
-fn actor(name: &str) -> String {
+pub(crate) fn actor(name: &str) -> String {
     let name = if name.is_empty() { UNNAMED } else { name };
     clipped(name, ACTOR_BYTES_MAX)
 }
 
 /// The sources keep a name and not of what kind it is.
-fn kind_of(name: &str) -> ActorKind {
+pub(crate) fn kind_of(name: &str) -> ActorKind {
     // A retrain that nobody ordered, and what a candidate does that nobody was asked about (`crates/steward`).
     let of_model = name.starts_with("model ") || name == RETRAIN || name.starts_with("retrain ");
     match name {
@@ -312,7 +332,7 @@ fn kind_of(name: &str) -> ActorKind {
     }
 }
 
-fn clipped(text: &str, max: usize) -> String {
+pub(crate) fn clipped(text: &str, max: usize) -> String {
     text[..text.floor_char_boundary(max)].to_owned()
 }
 

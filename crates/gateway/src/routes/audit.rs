@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
-use desk::audit::Written;
+use desk::audit::{Written, lives};
 use event::EventTime;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
-use trail::Query as Wanted;
+use trail::{Query as Wanted, View};
 
 use super::casework::seat;
 use crate::app::Call;
@@ -23,41 +23,68 @@ const PAGE: u64 = 50;
 const PAGE_MAX: u64 = 500;
 const SEQ_MAX: u64 = i64::MAX as u64;
 
+const KNOWN: [&str; 8] = [
+    "seq", "actor", "action", "target", "from", "until", "limit", "cursor",
+];
+
+/// Which entries a request asks for.
+struct Asked {
+    seq: u64,
+    limit: usize,
+    wanted: Wanted,
+}
+
 pub async fn list(call: Call) -> Result<Response<Body>, Problem> {
-    let known = [
-        "seq", "actor", "action", "target", "from", "until", "limit", "cursor",
-    ];
-    let query = Query::parse(call.uri.query(), &known)?;
-    let limit = query.number("limit", PAGE, PAGE_MAX)? as usize;
-    let seq = query.number("seq", 1, SEQ_MAX)?;
-    let seq = query.get("cursor").map_or(Ok(seq), cursor)?;
-    let text = |name| query.get(name).map(str::to_owned);
-    let wanted = Wanted {
-        actor: text("actor"),
-        action: text("action"),
-        target: text("target"),
-        since: time(&query, "from")?,
-        until: time(&query, "until")?,
-    };
+    let asked = Asked::read(&call)?;
     let (written, behind) = written(&call).await?;
     let place = seat(&call)?.enter()?;
     let read = spawn_blocking(move || {
         let _place = place;
-        written.view.read(seq, &wanted, limit)
+        asked.page(&written.view)
     });
-    let page = read.await.map_err(Problem::internal)?;
-    let page = page.map_err(|error| Problem {
-        cause: Some(error.to_string().into()),
-        ..unavailable("the audit trail cannot be read")
-    })?;
-    let next = page.next.map(|seq| format!("s{seq}"));
-    let body = json!({
-        "entries": page.entries,
-        "has_more": next.is_some(),
-        "next": next,
-        "behind": behind,
-    });
+    let mut body = read.await.map_err(Problem::internal)??;
+    body["behind"] = json!(behind);
     Ok(json_body(StatusCode::OK, &body))
+}
+
+/// The trail of the node: what became of its tenants.
+pub async fn of_node(call: Call) -> Result<Response<Body>, Problem> {
+    let asked = Asked::read(&call)?;
+    let directory = lives::directory(call.app.node.data());
+    let read = spawn_blocking(move || match directory.is_dir() {
+        true => asked.page(&View::open(&directory)),
+        false => Ok(json!({ "entries": [], "has_more": false, "next": null })),
+    });
+    let body = read.await.map_err(Problem::internal)??;
+    Ok(json_body(StatusCode::OK, &body))
+}
+
+impl Asked {
+    fn read(call: &Call) -> Result<Asked, Problem> {
+        let query = Query::parse(call.uri.query(), &KNOWN)?;
+        let limit = query.number("limit", PAGE, PAGE_MAX)? as usize;
+        let seq = query.number("seq", 1, SEQ_MAX)?;
+        let seq = query.get("cursor").map_or(Ok(seq), cursor)?;
+        let text = |name| query.get(name).map(str::to_owned);
+        let wanted = Wanted {
+            actor: text("actor"),
+            action: text("action"),
+            target: text("target"),
+            since: time(&query, "from")?,
+            until: time(&query, "until")?,
+        };
+        Ok(Asked { seq, limit, wanted })
+    }
+
+    fn page(&self, view: &View) -> Result<Value, Problem> {
+        let page = view.read(self.seq, &self.wanted, self.limit);
+        let page = page.map_err(|error| Problem {
+            cause: Some(error.to_string().into()),
+            ..unavailable("the audit trail cannot be read")
+        })?;
+        let next = page.next.map(|seq| format!("s{seq}"));
+        Ok(json!({ "entries": page.entries, "has_more": next.is_some(), "next": next }))
+    }
 }
 
 pub async fn head(call: Call) -> Result<Response<Body>, Problem> {

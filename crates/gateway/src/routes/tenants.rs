@@ -2,14 +2,18 @@
 
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
-use node::NodeError;
+use desk::audit::lives::{self, Deed};
 use node::node::{ManageError, TenantHandle};
 use node::request::NotServing;
+use node::tenant::documents::Author;
+use node::{NodeError, Place};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
+use trail::TrailError;
 
-use crate::app::Call;
+use super::documents::changed_by;
+use crate::app::{App, Call};
 use crate::given;
 use crate::problem::Problem;
 use crate::query::Query;
@@ -46,12 +50,20 @@ fn row(tenant: &TenantHandle) -> Value {
 pub async fn create(call: Call) -> Result<Response<Body>, Problem> {
     Query::parse(call.uri.query(), &[])?;
     let given: NewTenant = given::read(&call.body, "tenant")?;
-    let app = call.app.clone();
+    let (app, author) = (call.app.clone(), changed_by(&call)?);
     let made = spawn_blocking(move || {
-        let schema = given.schema.as_deref().unwrap_or(&app.schemas.default);
-        let made = app.node.create(&given.name, schema, app.schemas.furnish)?;
-        app.process.webhooks.admit(&given.name);
-        Ok::<_, ManageError>(made)
+        let name = &given.name;
+        let place = Place::new(app.node.data(), name).map_err(ManageError::Node)?;
+        if app.node.tenant(name).is_some() {
+            let path = place.root().to_path_buf();
+            return Err(ManageError::Node(NodeError::TenantExists { path }).into());
+        }
+        noted(&app, Deed::Create, name, &author, || {
+            let schema = given.schema.as_deref().unwrap_or(&app.schemas.default);
+            let made = app.node.create(name, schema, app.schemas.furnish)?;
+            app.process.webhooks.admit(name);
+            Ok(made)
+        })
     });
     let tenant = made.await.map_err(Problem::internal)??;
     Ok(json_body(StatusCode::CREATED, &row(&tenant)))
@@ -68,9 +80,22 @@ pub async fn resume(call: Call) -> Result<Response<Body>, Problem> {
 async fn set_suspended(call: Call, suspended: bool) -> Result<Response<Body>, Problem> {
     Query::parse(call.uri.query(), &[])?;
     let (app, name) = (call.app.clone(), call.param("name").to_owned());
+    let author = changed_by(&call)?;
     let done = spawn_blocking(move || {
-        app.node.suspend(&name, suspended)?;
-        app.node.tenant(&name).ok_or(ManageError::Unknown(name))
+        let tenant = app.node.tenant(&name);
+        let tenant = tenant.ok_or_else(|| ManageError::Unknown(name.clone()))?;
+        let is_so = tenant.status() == Some(NotServing::Suspended);
+        if is_so == suspended {
+            return Ok(tenant);
+        }
+        let deed = match suspended {
+            true => Deed::Suspend,
+            false => Deed::Resume,
+        };
+        noted(&app, deed, &name, &author, || {
+            app.node.suspend(&name, suspended)?;
+            Ok(tenant)
+        })
     });
     let tenant = done.await.map_err(Problem::internal)??;
     Ok(json_body(StatusCode::OK, &row(&tenant)))
@@ -79,6 +104,7 @@ async fn set_suspended(call: Call, suspended: bool) -> Result<Response<Body>, Pr
 pub async fn erase(call: Call) -> Result<Response<Body>, Problem> {
     Query::parse(call.uri.query(), &[])?;
     let (app, name) = (call.app.clone(), call.param("name").to_owned());
+    let author = changed_by(&call)?;
     app.backtests.of(&name).iter().for_each(|job| job.cancel());
     let done = spawn_blocking(move || {
         let _rests = app.process.steward.leave(&name)?;
@@ -86,15 +112,17 @@ pub async fn erase(call: Call) -> Result<Response<Body>, Problem> {
         if app.node.tenant(&name).is_none() {
             return Err(ManageError::Unknown(name).into());
         }
-        // Before its files go: what is open is closed, and nobody opens it in between.
-        app.process.webhooks.bar(&name);
-        let erased = app.node.erase(&name);
-        if erased.is_err() && app.node.tenant(&name).is_some() {
-            app.process.webhooks.admit(&name);
-        }
-        app.limiter.forget(&name);
-        app.backtests.forget(&name);
-        Ok::<_, Problem>(erased?)
+        noted(&app, Deed::Erase, &name, &author, || {
+            // Before its files go: what is open is closed, and nobody opens it in between.
+            app.process.webhooks.bar(&name);
+            let erased = app.node.erase(&name);
+            if erased.is_err() && app.node.tenant(&name).is_some() {
+                app.process.webhooks.admit(&name);
+            }
+            app.limiter.forget(&name);
+            app.backtests.forget(&name);
+            Ok(erased?)
+        })
     });
     let erased = done.await.map_err(Problem::internal)??;
     let body = json!({
@@ -105,6 +133,37 @@ pub async fn erase(call: Call) -> Result<Response<Body>, Problem> {
         "left": erased.left,
     });
     Ok(json_body(StatusCode::OK, &body))
+}
+
+/// Does what the trail of this node tells first; without an entry nothing is done.
+fn noted<T>(
+    app: &App,
+    deed: Deed,
+    tenant: &str,
+    author: &Author,
+    what: impl FnOnce() -> Result<T, Problem>,
+) -> Result<T, Problem> {
+    let data = app.node.data();
+    lives::begin(data, deed, tenant, author).map_err(unwritten)?;
+    what().map_err(
+        |problem| match lives::failed(data, deed, tenant, author, problem.code) {
+            Ok(()) => problem,
+            Err(error) => unwritten(error),
+        },
+    )
+}
+
+fn unwritten(error: TrailError) -> Problem {
+    let message = "the audit trail of this node cannot be written";
+    Problem {
+        cause: Some(error.to_string().into()),
+        ..Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "audit_unavailable",
+            message,
+        )
+        .after(1)
+    }
 }
 
 impl From<ManageError> for Problem {

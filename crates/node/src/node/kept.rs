@@ -107,7 +107,8 @@ fn keep_lists(tenant: &mut Tenant, configs: &[Config]) -> Result<Vec<(String, St
     for config in configs {
         newest = newest.max(config.at);
         if config.section == ConfigSection::Lists {
-            let change = Change::parse(&config.body).map_err(ConfigError::from)?;
+            let (change, _) = lists::was::split(&config.body);
+            let change = Change::parse(change).map_err(ConfigError::from)?;
             let applied = lists.apply(&change, config.at.millis(), &config.author);
             applied.map_err(ConfigError::from)?;
         }

@@ -7,7 +7,7 @@ use engine::decide::RuleTally;
 use engine::{ConfigError, ReadRules, exploration};
 use event::record::{Config, ConfigSection, Record};
 use event::{EventTime, Position};
-use lists::Lists;
+use lists::{Change, Lists};
 
 use super::Tenant;
 use super::lineup::check_author;
@@ -114,13 +114,17 @@ impl Tenant {
         author: &Author,
         at: EventTime,
     ) -> Result<Position, NodeError> {
+        let body = match section {
+            ConfigSection::Lists => self.with_was(body)?,
+            _ => body.to_owned(),
+        };
         let config = Config {
             at,
             section,
             version: self.engine.version_of(section) + 1,
             author: CompactString::from(&author.name),
             why: CompactString::from(&author.why),
-            body: body.to_owned(),
+            body,
         };
         let position = self.append(Record::Config(config))?;
         match section {
@@ -196,6 +200,12 @@ impl Tenant {
             true => Err(NodeError::TooLong { field, max, got }),
             false => Ok(whole),
         }
+    }
+
+    /// A change of lists with what it takes the place of, for the audit trail.
+    fn with_was(&self, body: &str) -> Result<String, NodeError> {
+        let change = Change::parse(body).map_err(ConfigError::from)?;
+        Ok(self.engine.lists().with_was(&change, body))
     }
 
     pub fn rules(&self) -> RulesView {

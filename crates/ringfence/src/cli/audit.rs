@@ -10,10 +10,14 @@ use clap::{Args, Subcommand};
   ringfence audit verify
   ringfence audit verify --head 812:9f2c...    as GET /v1/audit/head told it
   ringfence audit show --action rules.set --from 2026-09-01T00:00:00Z
-  ringfence audit export > trail.jsonl")]
+  ringfence audit export > trail.jsonl
+  ringfence audit show --node --action tenant.erase")]
 pub struct AuditArgs {
     #[command(subcommand)]
     pub what: Audit,
+    /// The trail of the node instead: tenants made, suspended, resumed, erased.
+    #[arg(long, global = true)]
+    pub node: bool,
 }
 
 #[derive(Debug, Subcommand)]

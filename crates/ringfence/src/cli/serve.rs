@@ -36,6 +36,9 @@ pub struct ServeArgs {
 pub struct TenantsArgs {
     #[command(subcommand)]
     pub what: Tenants,
+    /// Why, for the audit trail of the node.
+    #[arg(long, global = true)]
+    pub why: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
+use desk::audit::lives;
 use event::EventTime;
 use serde_json::json;
 use trail::{Head, PAGE_ENTRIES_MAX, Query, Recorded, View};
@@ -13,7 +14,10 @@ use crate::cli::{Audit, AuditArgs, Cli, EXIT_FAILED};
 use crate::show;
 
 pub fn run(cli: &Cli, args: &AuditArgs) -> Result<ExitCode> {
-    let trail = directory(cli)?;
+    let trail = match args.node {
+        true => of_node(cli)?,
+        false => directory(cli)?,
+    };
     match &args.what {
         Audit::Verify { head } => return verify(cli, &trail, head.as_deref()),
         Audit::Show { .. } => entries(cli, &trail, &args.what)?,
@@ -22,6 +26,14 @@ pub fn run(cli: &Cli, args: &AuditArgs) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn of_node(cli: &Cli) -> Result<PathBuf> {
+    let trail = lives::directory(&cli.data);
+    if !trail.is_dir() {
+        bail!("no tenant of this node was made, suspended or erased by a server or command yet");
+    }
+    Ok(trail)
 }
 
 fn directory(cli: &Cli) -> Result<PathBuf> {

@@ -4,7 +4,9 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use node::node::{erase_closed, suspend_closed};
+use desk::audit::lives::{self, Deed};
+use node::node::{ManageError, erase_closed, suspend_closed};
+use node::tenant::documents::Author;
 use serde_json::json;
 
 use crate::cli::{Cli, Tenants, TenantsArgs};
@@ -15,7 +17,12 @@ pub fn run(cli: &Cli, args: &TenantsArgs) -> Result<ExitCode> {
     let (value, told) = match &args.what {
         Tenants::Suspend | Tenants::Resume => {
             let suspended = matches!(args.what, Tenants::Suspend);
-            suspend_closed(&super::place(cli)?, suspended)?;
+            let deed = match suspended {
+                true => Deed::Suspend,
+                false => Deed::Resume,
+            };
+            let place = super::place(cli)?;
+            noted(cli, args, deed, || suspend_closed(&place, suspended))?;
             let status = if suspended { "suspended" } else { "in service" };
             (
                 json!({ "tenant": name, "suspended": suspended }),
@@ -23,7 +30,7 @@ pub fn run(cli: &Cli, args: &TenantsArgs) -> Result<ExitCode> {
             )
         }
         Tenants::Erase { .. } => {
-            let erased = erase_closed(&cli.data, name)?;
+            let erased = noted(cli, args, Deed::Erase, || erase_closed(&cli.data, name))?;
             let told = format!(
                 "tenant {name} is erased: {} files, {} bytes; the proof is in {}",
                 erased.files,
@@ -43,4 +50,33 @@ pub fn run(cli: &Cli, args: &TenantsArgs) -> Result<ExitCode> {
         writeln!(show::out(), "{told}")?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Does what the node's trail tells first.
+fn noted<T>(
+    cli: &Cli,
+    args: &TenantsArgs,
+    deed: Deed,
+    what: impl FnOnce() -> Result<T, ManageError>,
+) -> Result<T> {
+    let place = super::place(cli)?;
+    if !place.exists() {
+        let path = place.root().to_path_buf();
+        return Err(node::NodeError::NoTenant { path }.into());
+    }
+    let author = Author {
+        name: "command line".to_owned(),
+        at: node::clock::now()?,
+        why: args.why.clone().unwrap_or_default(),
+    };
+    lives::begin(&cli.data, deed, &cli.tenant, &author)?;
+    let done = what();
+    if let Err(error) = &done {
+        let code = match error {
+            ManageError::Node(error) => error.code(),
+            _ => "failed",
+        };
+        lives::failed(&cli.data, deed, &cli.tenant, &author, code)?;
+    }
+    Ok(done?)
 }

@@ -24,7 +24,7 @@ fn put(client: &mut Client, path: &str, media: &str, why: &str, body: &str) -> V
 }
 
 /// The entries of the trail that pass a filter, once everything is in it.
-fn entries(client: &mut Client, filter: &str) -> Vec<Value> {
+pub fn entries(client: &mut Client, filter: &str) -> Vec<Value> {
     let end = Instant::now() + SOON;
     loop {
         let answer = client.get(&format!("/v1/audit?limit=500{filter}"));

@@ -48,4 +48,5 @@ mod stop;
 mod tenants_apart;
 mod tls;
 mod traces;
+mod trail;
 mod webhooks;

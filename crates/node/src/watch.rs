@@ -7,6 +7,7 @@
 //! (`replayed.rs`).
 
 pub(crate) mod checkpoint;
+mod queue;
 pub(crate) mod replayed;
 pub(crate) mod settings;
 
@@ -25,6 +26,7 @@ use meters::Histogram;
 use meters::histogram::Latency;
 
 use crate::{NodeError, Place, clock};
+use queue::{Batch, Queue, Row};
 
 /// Rows that may wait before the owner helps, and at all; each has some hundreds of bytes.
 const ROWS_LAG: usize = 8_192;
@@ -37,7 +39,7 @@ pub struct Watched {
     /// SHA-256 of the model whose reference it is.
     artifact: [u8; 32],
     monitor: Mutex<Monitor>,
-    queue: Mutex<Queue>,
+    queue: Queue,
     /// Whether the thread has been told.
     is_woken: AtomicBool,
     /// Nobody counts for a tenant without an owner.
@@ -107,38 +109,6 @@ pub struct Helper {
     pub told: Arc<Told>,
 }
 
-/// Emptied batches that are kept for their memory, and the most rows of one.
-const SPARE_MAX: usize = 4;
-const SPARE_ROWS: usize = 512;
-
-/// In the order of the log.
-#[derive(Debug, Default)]
-struct Queue {
-    /// One per commit: from there an alert's time is counted.
-    batches: VecDeque<Batch>,
-    rows: usize,
-    /// Empty.
-    spare: Vec<Batch>,
-}
-
-/// Committed rows and ticks, up to a position.
-#[derive(Debug, Default)]
-struct Batch {
-    rows: Vec<Row>,
-    /// Features of the rows that are decided events.
-    values: Vec<f32>,
-    next: u64,
-    committed_at: Option<Instant>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Row {
-    position: u64,
-    time_ms: i64,
-    /// `None`: a tick.
-    score: Option<f32>,
-}
-
 /// The owner's end.
 #[derive(Debug)]
 pub struct Watch {
@@ -168,7 +138,7 @@ impl Watch {
             place: place.clone(),
             artifact,
             monitor: Mutex::new(monitor),
-            queue: Mutex::default(),
+            queue: Queue::default(),
             is_woken: AtomicBool::new(false),
             told: OnceLock::new(),
             open: Default::default(),
@@ -229,7 +199,7 @@ impl Watch {
         }
         let (taken, later) = self.open.rows.split_at(rows);
         let values = self.width * taken.iter().filter(|it| it.score.is_some()).count();
-        let mut rest = self.beside.spare();
+        let mut rest = self.beside.queue.spare();
         rest.rows.extend_from_slice(later);
         rest.values.extend_from_slice(&self.open.values[values..]);
         self.open.rows.truncate(rows);
@@ -237,7 +207,7 @@ impl Watch {
         let mut batch = std::mem::replace(&mut self.open, rest);
         batch.next = committed.0;
         batch.committed_at = Some(Instant::now());
-        let waiting = self.beside.push(batch);
+        let waiting = self.beside.queue.push(batch);
         let Some(thread) = &self.thread else {
             return self.beside.work();
         };
@@ -285,33 +255,7 @@ impl Watched {
 
     /// Decided events, and ticks, that wait.
     pub fn lag(&self) -> u64 {
-        self.queue().rows as u64
-    }
-
-    /// How many rows wait then.
-    fn push(&self, batch: Batch) -> usize {
-        let mut queue = self.queue();
-        queue.rows += batch.rows.len();
-        queue.batches.push_back(batch);
-        queue.rows
-    }
-
-    fn spare(&self) -> Batch {
-        self.queue().spare.pop().unwrap_or_default()
-    }
-
-    /// What was in a batch has been taken.
-    fn reuse(&self, mut batch: Batch) {
-        batch.rows.clear();
-        batch.values.clear();
-        let mut queue = self.queue();
-        if queue.spare.len() < SPARE_MAX && batch.rows.capacity() <= SPARE_ROWS {
-            queue.spare.push(batch);
-        }
-    }
-
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queue.rows() as u64
     }
 
     fn monitor(&self) -> MutexGuard<'_, Monitor> {
@@ -373,9 +317,9 @@ impl Watched {
             Err(TryLockError::WouldBlock) => None,
         };
         if let Some(mut monitor) = free {
-            while self.queue().rows > ROWS_LAG && self.take_one(&mut monitor) {}
+            while self.queue.rows() > ROWS_LAG && self.take_one(&mut monitor) {}
         }
-        while self.queue().rows > ROWS_MAX && self.take_one(&mut self.monitor()) {}
+        while self.queue.rows() > ROWS_MAX && self.take_one(&mut self.monitor()) {}
     }
 
     fn caught_up(&self) -> MutexGuard<'_, Monitor> {
@@ -387,17 +331,11 @@ impl Watched {
     /// The batch that has waited longest; false: none does. Whoever takes it holds the monitor, so batches keep their
     /// order.
     fn take_one(&self, monitor: &mut Monitor) -> bool {
-        let batch = {
-            let mut queue = self.queue();
-            let batch = queue.batches.pop_front();
-            queue.rows -= batch.as_ref().map_or(0, |it| it.rows.len());
-            batch
-        };
-        let Some(batch) = batch else {
+        let Some(batch) = self.queue.pop() else {
             return false;
         };
         self.take(monitor, &batch);
-        self.reuse(batch);
+        self.queue.reuse(batch);
         true
     }
 

@@ -76,6 +76,8 @@ fn furnish(server: &Server, first: &mut Client) -> Made {
     event["event_id"] = json!(MARK);
     event["account"] = json!(MARK);
     first.post("/v1/decisions", &event.to_string()).ok();
+    // Cases follow the log: its own is there before anybody compares.
+    webhooks::until(|| (cases::listed(first, "shelf=open").len() == 2).then_some(()));
     let label = json!({
         "event_id": format!("{MARK}-later"), "label": "fraud", "source": "analyst",
         "label_timestamp": minute(1440),

@@ -276,6 +276,13 @@ def hybrid():
     world, model = trained()
     active = min(20_000, int(ENTITIES * 0.6))
     data = prepared(active)
+    # A run before this one left the hybrid in service.
+    models = json.loads(subprocess.run([RINGFENCE, "--data", data, "--json", "models", "list"], check=True,
+                                       capture_output=True, text=True).stdout)
+    trees = next(it for it in models if it["kind"] == "trees")
+    if not trees["serving"]:
+        subprocess.run([RINGFENCE, "--data", data, "-q", "models", "activate", trees["model"]], check=True,
+                       stdout=subprocess.DEVNULL)
     server, port, _ = serve(data)
     pids, bearer = [server.pid], token(data)
     print(f"{active:,} accounts with {SEQUENCE} events in a day, of {ENTITIES:,} entities\n")

@@ -128,7 +128,7 @@ struct HeadLine {
 /// In the order in which it is written.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ItemLine {
+pub(crate) struct ItemLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -273,7 +273,7 @@ impl HeadLine {
 }
 
 impl ItemLine {
-    fn of(item: &NewItem) -> ItemLine {
+    pub(crate) fn of(item: &NewItem) -> ItemLine {
         ItemLine {
             expires: item.expires,
             reason: Some(item.reason.clone()),
@@ -342,7 +342,7 @@ fn line<'a, T: Deserialize<'a>>(line: usize, text: &'a str) -> Result<T, ChangeE
 }
 
 /// Text and numbers under fixed names: serde_json writes them without a way to fail.
-fn json(line: &impl Serialize) -> String {
+pub(crate) fn json(line: &impl Serialize) -> String {
     let mut text = serde_json::to_string(line).unwrap_or_default();
     text.push('\n');
     text

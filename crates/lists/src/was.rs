@@ -3,7 +3,7 @@
 //! ```text
 //! {"lists":1,"change":"put","list":"stolen"}
 //! {"value":"d-4711","expires":1790000000000,"reason":"reported"}
-//! {"was":{"value":"d-4711","expires":null,"reason":"","author":"ann","added":1780000000000}}
+//! {"was":{"value":"d-4711","reason":"","author":"ann","added":1780000000000}}
 //! ```
 //!
 //! They follow from the state before the change and say nothing that the state after it depends on: whoever applies a
@@ -11,9 +11,8 @@
 
 use serde::Serialize;
 
-use crate::change::Change;
+use crate::change::{Change, ItemLine, NewItem, json};
 use crate::state::{Item, Lists};
-use crate::value::ValueRef;
 use crate::written::Written;
 use crate::{CHANGE_BYTES_MAX, Definition};
 
@@ -33,16 +32,8 @@ struct WasList {
 
 #[derive(Serialize)]
 struct WasItem<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    value: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    from: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    to: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    currency: Option<String>,
-    expires: Option<i64>,
-    reason: &'a str,
+    #[serde(flatten)]
+    line: ItemLine,
     author: &'a str,
     added: i64,
 }
@@ -122,31 +113,20 @@ impl Lists {
 
 impl WasItem<'_> {
     fn of<'a>(item: &'a Item<'a>) -> WasItem<'a> {
-        let mut was = WasItem {
-            value: None,
-            from: None,
-            to: None,
-            currency: None,
+        let held = NewItem {
+            value: item.value.to_value(),
             expires: item.expires,
-            reason: item.reason(),
+            reason: item.reason().to_owned(),
+        };
+        WasItem {
+            line: ItemLine::of(&held),
             author: item.author(),
             added: item.added(),
-        };
-        match item.value {
-            ValueRef::Text(text) => was.value = Some(text.to_owned()),
-            ValueRef::Cidr(network) => was.value = Some(network.to_string()),
-            ValueRef::Band { from, to, currency } => {
-                (was.from, was.to) = (Some(from), Some(to));
-                was.currency = Some(crate::value::code(&currency).to_owned());
-            }
         }
-        was
     }
 }
 
-/// Text and numbers under fixed names: serde_json writes them without a way to fail.
+/// As a line of a change is written, under the mark.
 fn line(was: &impl Serialize) -> String {
-    let mut text = serde_json::to_string(&Line { was }).unwrap_or_default();
-    text.push('\n');
-    text
+    json(&Line { was })
 }

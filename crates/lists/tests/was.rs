@@ -56,7 +56,8 @@ fn what_was_there_is_told_of_every_change_and_nothing_where_there_was_nothing() 
     lists.apply(&first, 20, "ben").unwrap();
     // By the key that the list compares by.
     let second = put(texts(&["d-1", "d-3"]), "{\"was\":\"a trick\"}");
-    let held = "{\"was\":{\"value\":\"d-1\",\"expires\":null,\"reason\":\"reported\",\"author\":\"ben\",\"added\":20}}\n";
+    let held =
+        "{\"was\":{\"value\":\"d-1\",\"reason\":\"reported\",\"author\":\"ben\",\"added\":20}}\n";
     assert_eq!(was(&lists, &second), held);
     lists.apply(&second, 30, "cid").unwrap();
     let gone = Change::Remove {

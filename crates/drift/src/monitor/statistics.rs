@@ -2,12 +2,22 @@
 
 use event::EventTime;
 use serde::Serialize;
+use thiserror::Error;
 
 use crate::column::Scale;
 use crate::quantiles::Quantile;
 use crate::reference::{Expected, hour_of_week};
 use crate::ruler::{BINS, MISSING, UNSEEN};
 use crate::{Monitor, Reference};
+
+/// Asked for by a name that the reference does not have.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum Unknown {
+    #[error("no such segment is watched")]
+    Segment,
+    #[error("no such feature is watched")]
+    Feature,
+}
 
 /// Of one segment.
 #[derive(Clone, Debug, Serialize)]
@@ -59,11 +69,30 @@ pub enum Value {
 }
 
 impl Monitor {
-    /// Of the latest window that had events; `None`: no window has closed. `wanted` says which features.
+    /// Of the latest window that had events, all of them or a segment's, of every feature or one; `None`: no window has
+    /// closed.
     pub fn statistics(
         &self,
+        segment: Option<&str>,
+        feature: Option<&str>,
+    ) -> Result<Option<Statistics<'_>>, Unknown> {
+        let reference = self.reference();
+        let mut segments = reference.segments.iter();
+        let segment = match segment {
+            None => 0,
+            Some(name) => (segments.position(|it| it.name == name)).ok_or(Unknown::Segment)?,
+        };
+        let is_wanted = |name: &str| feature.is_none_or(|it| it == name);
+        if !reference.columns.iter().any(|it| is_wanted(&it.name)) {
+            return Err(Unknown::Feature);
+        }
+        Ok(self.statistics_of(segment, is_wanted))
+    }
+
+    fn statistics_of(
+        &self,
         segment: usize,
-        wanted: impl Fn(&str) -> bool,
+        is_wanted: impl Fn(&str) -> bool,
     ) -> Option<Statistics<'_>> {
         let latest = self.state.latest.as_ref()?;
         let (reference, cells) = (self.reference(), latest.cells(segment));
@@ -71,7 +100,7 @@ impl Monitor {
         let mut features = Vec::new();
         for (column, counts) in cells.counts().enumerate() {
             let of = &reference.columns[column];
-            if of.scale == Scale::Clock || !wanted(&of.name) {
+            if of.scale == Scale::Clock || !is_wanted(&of.name) {
                 continue;
             }
             let counted = cells.counted(column, counts, column == reference.score());

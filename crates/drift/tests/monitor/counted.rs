@@ -1,7 +1,7 @@
 //! The statistics of a window, against those that sorting and summing its rows give.
 
 use crate::rows::*;
-use ringfence_drift::monitor::statistics::{Feature, Moments, Share, Value};
+use ringfence_drift::monitor::statistics::{Feature, Moments, Share, Unknown, Value};
 use ringfence_drift::reference::HOUR_MS;
 use ringfence_drift::{Monitor, Scale, Statistics};
 
@@ -32,7 +32,7 @@ fn near(a: Moments, b: Moments) {
 fn a_windows_statistics_are_those_of_its_rows() {
     let reference = reference(1);
     let mut monitor = monitor(&reference);
-    assert!(monitor.statistics(0, |_| true).is_none());
+    assert!(monitor.statistics(None, None).unwrap().is_none());
     let rows: Vec<Row> = live(1, 1).collect();
     for row in &rows {
         feed(&mut monitor, row);
@@ -43,7 +43,7 @@ fn a_windows_statistics_are_those_of_its_rows() {
         .filter(|it| (last - last % HOUR_MS..last + 1).contains(&it.time))
         .collect();
     monitor.pass(rows[rows.len() - 1].position + 1, Some(last + HOUR_MS));
-    let told = monitor.statistics(0, |_| true).unwrap();
+    let told = monitor.statistics(None, None).unwrap().unwrap();
     assert_eq!(told.events, hour.len() as u64);
     assert_eq!(told.until.millis() - told.from.millis(), HOUR_MS);
     assert_eq!(told.segment, "all");
@@ -100,15 +100,22 @@ fn a_segment_has_quantiles_of_its_events_own_fields_and_of_the_score() {
     let mut monitor = monitor(&reference);
     live(1, 1).for_each(|row| feed(&mut monitor, &row));
     let mut events = 0;
-    for segment in 1..reference.segments.len() {
-        let told = monitor.statistics(segment, |it| it != "tenure").unwrap();
-        assert!(told.features.iter().all(|it| it.feature != "tenure"));
+    for segment in &reference.segments[1..] {
+        let name = segment.name.as_str();
+        let told = monitor.statistics(Some(name), None).unwrap().unwrap();
+        assert_eq!(told.segment, name);
         assert!(of(&told, "amount").quantiles.is_some());
         assert!(of(&told, "score").quantiles.is_some());
         assert!(of(&told, "rate").quantiles.is_none());
         events += told.events;
     }
-    assert_eq!(events, monitor.statistics(0, |_| true).unwrap().events);
+    let unknown = |segment, feature| monitor.statistics(segment, feature).unwrap_err();
+    assert_eq!(unknown(Some("nowhere"), None), Unknown::Segment);
+    assert_eq!(unknown(None, Some("nothing")), Unknown::Feature);
+    assert_eq!(
+        events,
+        monitor.statistics(None, None).unwrap().unwrap().events
+    );
 }
 
 /// Rows of one hour, all of one time.
@@ -131,7 +138,7 @@ fn busy_windows_are_sampled_and_counted_whole() {
     let mut again = Monitor::restore(reference.clone(), &monitor.save().unwrap()).unwrap();
     for monitor in [&mut monitor, &mut again] {
         monitor.pass(monitor.next(), Some(begin + 2 * HOUR_MS));
-        let told = monitor.statistics(0, |it| it == "rate").unwrap();
+        let told = monitor.statistics(None, Some("rate")).unwrap().unwrap();
         assert_eq!(told.events, 5_000);
         // Of the one before, 512 would have been every ninth.
         assert_eq!(told.features[0].quantiles.unwrap().sampled, 556);

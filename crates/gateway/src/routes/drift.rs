@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use backtest::decay::Judged;
 use drift::Status;
+use drift::monitor::statistics::Unknown;
 use event::hex;
 use node::NodeError;
 use serde_json::{Value, json};
@@ -52,25 +53,16 @@ pub async fn statistics(call: Call) -> Result<Response<Body>, Problem> {
     let text = |name: &str| query.get(name).map(str::to_owned);
     let (segment, feature) = (text("segment"), text("feature"));
     let read = spawn_blocking(move || {
-        watch.read(|monitor| -> Result<Value, Problem> {
-            let (reference, wanted) = (monitor.reference(), segment.as_deref());
-            let mut segments = reference.segments.iter();
-            let segment = match wanted {
-                None => 0,
-                Some(name) => (segments.position(|it| it.name == name))
-                    .ok_or_else(|| Problem::not_found("the segment"))?,
-            };
-            let mut columns = reference.columns.iter();
-            if let Some(feature) = &feature
-                && !columns.any(|it| it.name == *feature)
-            {
-                return Err(Problem::not_found("the feature"));
-            }
-            let wanted = |name: &str| feature.as_deref().is_none_or(|it| it == name);
-            Ok(json!({ "window": monitor.statistics(segment, wanted) }))
+        watch.read(|monitor| {
+            let told = monitor.statistics(segment.as_deref(), feature.as_deref());
+            told.map(|window| json!({ "window": window }))
         })
     });
-    let body = read.await.map_err(Problem::internal)??;
+    let body = read.await.map_err(Problem::internal)?;
+    let body = body.map_err(|unknown| match unknown {
+        Unknown::Segment => Problem::not_found("the segment"),
+        Unknown::Feature => Problem::not_found("the feature"),
+    })?;
     Ok(json_body(StatusCode::OK, &body))
 }
 

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
@@ -46,21 +46,8 @@ fn of_directory(cli: &Cli, args: &DriftStatisticsArgs) -> Result<Value> {
         return Ok(json!({ "window": null }));
     };
     watch.read(|monitor| {
-        let reference = monitor.reference();
-        let mut segments = reference.segments.iter();
-        let segment = match &args.segment {
-            None => 0,
-            Some(name) => (segments.position(|it| it.name == *name))
-                .with_context(|| format!("no segment {name} is watched"))?,
-        };
-        let mut columns = reference.columns.iter();
-        if let Some(feature) = &args.feature
-            && !columns.any(|it| it.name == *feature)
-        {
-            bail!("no feature {feature} is watched");
-        }
-        let wanted = |name: &str| args.feature.as_deref().is_none_or(|it| it == name);
-        Ok(json!({ "window": monitor.statistics(segment, wanted) }))
+        let window = monitor.statistics(args.segment.as_deref(), args.feature.as_deref())?;
+        Ok(json!({ "window": window }))
     })
 }
 

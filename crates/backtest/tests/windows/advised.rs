@@ -6,9 +6,8 @@ use event::record::Verdict;
 use ringfence_backtest::advise::Point;
 use ringfence_backtest::{Advice, BacktestError, Costs, Plan, advise};
 
-use crate::past::{Past, Payment, book, plan};
+use crate::past::{POLICY, Past, Payment, book, plan};
 
-const POLICY: &str = "[thresholds]\nchallenge = 400\nreview = 700\ndecline = 950\n";
 /// Two days, in minutes.
 const WINDOW: [u64; 2] = [0, 2880];
 const EVENTS: u64 = 288;

@@ -6,9 +6,8 @@ use event::Event;
 use event::record::{ConfigSection, Decision, DecisionKind, DecisionSource};
 use lists::{Change, Definition, Effect, Form, NewItem, Value};
 
-use crate::past::{Past, Payment, at, book, kinds, plan};
+use crate::past::{POLICY, Past, Payment, at, book, kinds, plan};
 
-const POLICY: &str = "[thresholds]\nchallenge = 400\nreview = 700\ndecline = 950\n";
 const RULES: &str = r#"
 [[rules]]
 id = "watched"
@@ -22,12 +21,7 @@ const PHASE: u64 = 90;
 
 fn decide(past: &mut Past, numbers: std::ops::Range<u64>) {
     for number in numbers {
-        past.decide(Payment {
-            number,
-            minute: number * STEP,
-            amount: 1 + number * 31 % 90,
-            score: ((number * 37 % 1001).pow(2) / 1000) as u16,
-        });
+        past.decide(Payment::nth(number));
     }
     past.commit();
 }

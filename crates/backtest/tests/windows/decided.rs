@@ -4,9 +4,8 @@ use event::Event;
 use event::record::{Decision, DecisionKind, Verdict};
 use ringfence_backtest::{BacktestError, Plan, run};
 
-use crate::past::{self, Past, Payment, at, book, kinds};
+use crate::past::{self, POLICY, Past, Payment, at, book, kinds};
 
-const POLICY: &str = "[thresholds]\nchallenge = 400\nreview = 700\ndecline = 950\n";
 /// Shared devices and scores both matter to it.
 const RULES: &str = r#"
 [[rules]]
@@ -29,13 +28,7 @@ const WINDOW: [u64; 2] = [1440, 4320];
 fn past() -> Past {
     let mut past = Past::new(POLICY, RULES);
     for number in 0..EVENTS {
-        past.decide(Payment {
-            number,
-            minute: number * 10,
-            amount: 1 + number * 31 % 90,
-            // Mostly low.
-            score: ((number * 37 % 1001).pow(2) / 1000) as u16,
-        });
+        past.decide(Payment::nth(number));
         if number >= 144 && (number - 144).is_multiple_of(FRAUD_EVERY) {
             past.label(number - 144, Verdict::Fraud, number * 10);
         }

@@ -93,6 +93,12 @@ fn money(side: &Side) -> [(&'static str, f64); 5] {
     ]
 }
 
+fn all_near(side: &Side, wanted: [f64; 5]) {
+    for ((what, told), wanted) in money(side).into_iter().zip(wanted) {
+        near(told, wanted, what);
+    }
+}
+
 #[test]
 fn money_and_shares_are_those_that_a_hand_counts() {
     let told = told();
@@ -111,9 +117,7 @@ fn money_and_shares_are_those_that_a_hand_counts() {
         195.0 + 90.0,
         0.9 * 75.0 + 5.0 * 5.0 + 0.02 * 195.0 + 0.1 * 5.0,
     ];
-    for ((what, told), wanted) in money(side).into_iter().zip(wanted) {
-        near(told, wanted, what);
-    }
+    all_near(side, wanted);
     assert_eq!(side.precision, Some(5.0 / 11.0));
     assert_eq!(side.recall, Some(5.0 / 6.0));
     assert_eq!(side.alerts_per_day, 4.0);
@@ -128,9 +132,7 @@ fn money_and_shares_are_those_that_a_hand_counts() {
         100.0 + 20.0,
         0.9 * 105.0 + 3.0 * 5.0 + 0.02 * 100.0 + 0.1 * 75.0,
     ];
-    for ((what, told), wanted) in money(side).into_iter().zip(wanted) {
-        near(told, wanted, what);
-    }
+    all_near(side, wanted);
     assert_eq!(side.precision, Some(0.5));
     assert_eq!(side.recall, Some(4.0 / 6.0));
     assert_eq!(side.alerts_per_day, 4.0);

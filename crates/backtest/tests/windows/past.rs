@@ -17,6 +17,8 @@ use tempfile::TempDir;
 
 const SCHEMA: &str = include_str!("../../../../schemas/default.toml");
 
+pub const POLICY: &str = "[thresholds]\nchallenge = 400\nreview = 700\ndecline = 950\n";
+
 pub fn at(minute: u64) -> EventTime {
     let start = EventTime::parse_iso("2026-01-01T00:00:00Z").unwrap();
     EventTime::from_millis(start.millis() + minute as i64 * 60_000)
@@ -30,6 +32,18 @@ pub struct Payment {
     /// Whole euros.
     pub amount: u64,
     pub score: u16,
+}
+
+impl Payment {
+    /// One of many, ten minutes after the one before it; most scores are low.
+    pub fn nth(number: u64) -> Payment {
+        Payment {
+            number,
+            minute: number * 10,
+            amount: 1 + number * 31 % 90,
+            score: ((number * 37 % 1001).pow(2) / 1000) as u16,
+        }
+    }
 }
 
 pub struct Past {

@@ -21,6 +21,11 @@ fn line(event_id: &str, verdict: Verdict) -> LabelLine {
     }
 }
 
+fn keep(desk: &mut Desk, event_id: &str, minute: i64) {
+    let line = line(event_id, Verdict::Fraud);
+    desk.casework.keep_label(&line, at(minute)).unwrap();
+}
+
 /// Id, status and refusal of each, newest first.
 fn told(desk: &Desk, status: Option<&str>) -> Vec<(i64, String, Option<String>)> {
     let labels = desk.casework.waiting_labels(status, None, 100).unwrap();
@@ -54,9 +59,7 @@ fn a_label_waits_for_its_event_and_is_then_accepted_or_refused() {
     }
     let again = line("e1", Verdict::Legitimate);
     assert!(!desk.casework.keep_label(&again, at(7)).unwrap());
-    desk.casework
-        .keep_label(&line("other", Verdict::Fraud), at(7))
-        .unwrap();
+    keep(&mut desk, "other", 7);
     assert!(due(&desk, 1000).is_empty());
     assert!(!desk.casework.has_arrived().unwrap());
     // The id that the log gives this event.
@@ -94,9 +97,7 @@ fn a_label_waits_for_its_event_and_is_then_accepted_or_refused() {
 #[test]
 fn a_label_whose_tenant_cannot_be_asked_is_due_again_after_a_pause_that_doubles() {
     let mut desk = Desk::new();
-    desk.casework
-        .keep_label(&line("e1", Verdict::Fraud), at(0))
-        .unwrap();
+    keep(&mut desk, "e1", 0);
     desk.casework
         .event_is_here(&line("e1", Verdict::Fraud).event_id)
         .unwrap();
@@ -115,15 +116,9 @@ fn a_label_whose_tenant_cannot_be_asked_is_due_again_after_a_pause_that_doubles(
 #[test]
 fn what_has_waited_longer_than_a_label_may_take_is_given_up() {
     let mut desk = Desk::new();
-    desk.casework
-        .keep_label(&line("old", Verdict::Fraud), at(0))
-        .unwrap();
-    desk.casework
-        .keep_label(&line("young", Verdict::Fraud), at(1))
-        .unwrap();
-    desk.casework
-        .keep_label(&line("here", Verdict::Fraud), at(0))
-        .unwrap();
+    keep(&mut desk, "old", 0);
+    keep(&mut desk, "young", 1);
+    keep(&mut desk, "here", 0);
     desk.casework
         .event_is_here(&EventId::parse("event_id", "here").unwrap())
         .unwrap();
@@ -192,9 +187,7 @@ fn no_more_labels_wait_than_may() {
 #[test]
 fn the_oldest_that_have_ended_are_forgotten() {
     let mut desk = Desk::new();
-    desk.casework
-        .keep_label(&line("first", Verdict::Fraud), at(0))
-        .unwrap();
+    keep(&mut desk, "first", 0);
     let ended =
         "WITH RECURSIVE n (at) AS (SELECT 1 UNION ALL SELECT at + 1 FROM n WHERE at < 10003)
         INSERT INTO waiting_labels (event_id, verdict, source, reason, confidence, label_timestamp,
@@ -219,9 +212,7 @@ fn a_label_that_cannot_be_read_any_more_can_be_ended() {
             received_at, status, next_at, attempts)
         VALUES ('', 'fraud', 'chargeback', '', 100, 5, 6, 'due', 0, 0)";
     behind_its_back(&mut desk, kept);
-    desk.casework
-        .keep_label(&line("e1", Verdict::Fraud), at(0))
-        .unwrap();
+    keep(&mut desk, "e1", 0);
     desk.casework
         .event_is_here(&line("e1", Verdict::Fraud).event_id)
         .unwrap();

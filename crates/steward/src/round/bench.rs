@@ -143,6 +143,15 @@ impl Bench {
         }
     }
 
+    /// The schedule is due at once, and again at once.
+    pub fn impatient() -> Settings {
+        Settings {
+            every: Some(Duration::from_millis(1)),
+            cool_down: Duration::ZERO,
+            ..Bench::settings()
+        }
+    }
+
     pub fn shared(&self, settings: Settings) -> Shared {
         let (script, told) = (self.script.clone(), self.told.clone());
         let stepped = self.stepped.clone();

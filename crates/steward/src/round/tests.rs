@@ -353,12 +353,7 @@ fn drift_begins_none_where_it_may_not() {
 fn faulty_data_hold_up_whatever_nobody_has_said_yes_to() {
     let bench = Bench::new();
     let tenant = bench.tenant("acme");
-    let settings = Settings {
-        every: Some(Duration::from_millis(1)),
-        cool_down: Duration::ZERO,
-        ..Bench::settings()
-    };
-    let shared = bench.shared(settings);
+    let shared = bench.shared(Bench::impatient());
     let mut round = Round::new(&shared);
     let faulty = Occasion {
         faults: vec![sign("unit", 5)],
@@ -401,12 +396,7 @@ fn faulty_data_hold_up_whatever_nobody_has_said_yes_to() {
 fn a_watch_that_has_begun_anew_says_nothing_yet() {
     let bench = Bench::new();
     let tenant = bench.tenant("acme");
-    let settings = Settings {
-        every: Some(Duration::from_millis(1)),
-        cool_down: Duration::ZERO,
-        ..Bench::settings()
-    };
-    let shared = bench.shared(settings);
+    let shared = bench.shared(Bench::impatient());
     let mut round = Round::new(&shared);
     let blind = Occasion {
         is_blind: true,

@@ -10,6 +10,15 @@ fn until() -> Instant {
     Instant::now() + bench::SOON
 }
 
+/// A tenant with a champion, and a candidate in its directory. It lives as long as the bench.
+fn with_candidate() -> (Bench, Arc<TenantHandle>, [u8; 32], Shared) {
+    let bench = Bench::new();
+    let tenant = bench.tenant("acme");
+    let candidate = put(tenant.place(), &twin("a candidate"));
+    let shared = bench.shared(Bench::settings());
+    (bench, tenant, candidate, shared)
+}
+
 /// While it waits, when it is due to be judged again, and when all that was left was to promote it.
 #[test]
 fn a_candidate_that_was_taken_out_of_shadow_does_not_enter_service() {
@@ -18,11 +27,8 @@ fn a_candidate_that_was_taken_out_of_shadow_does_not_enter_service() {
         (&["pass"], RULES.shadow_ms),
         (&["pass", "pass"], RULES.shadow_ms),
     ] {
-        let bench = Bench::new();
-        let tenant = bench.tenant("acme");
+        let (_bench, tenant, candidate, shared) = with_candidate();
         let champion = bench::champion(&tenant);
-        let candidate = put(tenant.place(), &twin("a candidate"));
-        let shared = bench.shared(Bench::settings());
         let mut round = Round::new(&shared);
         let job = judged(&tenant, &candidate, verdicts);
         watched_for(&shared, &tenant, &job, millis);
@@ -40,10 +46,7 @@ fn a_candidate_that_was_taken_out_of_shadow_does_not_enter_service() {
 
 #[test]
 fn a_candidate_that_somebody_gave_a_share_is_theirs() {
-    let bench = Bench::new();
-    let tenant = bench.tenant("acme");
-    let candidate = put(tenant.place(), &twin("a candidate"));
-    let shared = bench.shared(Bench::settings());
+    let (_bench, tenant, candidate, shared) = with_candidate();
     let job = judged(&tenant, &candidate, &["pass", "pass"]);
     watched_for(&shared, &tenant, &job, RULES.shadow_ms);
     let levels = event::record::Levels::default();
@@ -67,11 +70,8 @@ fn a_candidate_that_somebody_gave_a_share_is_theirs() {
 
 #[test]
 fn a_shadow_that_scored_nothing_is_waited_for_and_given_up_in_the_end() {
-    let bench = Bench::new();
-    let tenant = bench.tenant("acme");
+    let (bench, tenant, candidate, shared) = with_candidate();
     let champion = bench::champion(&tenant);
-    let candidate = put(tenant.place(), &twin("a candidate"));
-    let shared = bench.shared(Bench::settings());
     let mut round = Round::new(&shared);
     let job = judged(&tenant, &candidate, &["pass"]);
     round.turn(&tenant);
@@ -179,11 +179,8 @@ fn scores_of_before_this_process_count_and_those_of_before_the_shadow_do_not() {
 /// A process that died when the candidate had entered service, and before its outcome was written.
 #[test]
 fn a_candidate_that_serves_already_is_promoted_by_whoever_goes_on() {
-    let bench = Bench::new();
-    let tenant = bench.tenant("acme");
+    let (bench, tenant, candidate, shared) = with_candidate();
     let champion = bench::champion(&tenant);
-    let candidate = put(tenant.place(), &twin("a candidate"));
-    let shared = bench.shared(Bench::settings());
     let job = judged(&tenant, &candidate, &["pass", "pass"]);
     watched_for(&shared, &tenant, &job, RULES.shadow_ms);
     tenant

@@ -155,6 +155,20 @@ fn an_equal_model_passes() {
     assert_eq!((ranking.value, ranking.bound), (Some(0.0), Some(-0.01)));
 }
 
+/// Reports stay in the jobs' directories, and are told by the program that is there then.
+#[test]
+fn a_report_of_before_the_p99_was_measured_is_read() {
+    let report = judge(&judged(&world().honest, false), &Bounds::default(), 0);
+    assert!(!report.text().contains("unknown"), "{}", report.text());
+    let mut written = serde_json::to_value(&report).unwrap();
+    for side in ["champion", "candidate"] {
+        let side = written[side].as_object_mut().unwrap();
+        side.remove("score_us_p99").unwrap();
+    }
+    let read: Report = serde_json::from_value(written).unwrap();
+    assert!(read.text().contains("p99 unknown"), "{}", read.text());
+}
+
 #[test]
 fn a_model_of_shuffled_labels_is_refused_by_the_ranking() {
     let report = judge(&judged(&world().shuffled, false), &Bounds::default(), 0);

@@ -67,7 +67,8 @@ pub struct Side {
     pub alert_share: Option<f64>,
     pub decline_share: Option<f64>,
     pub score_us: f64,
-    pub score_us_p99: f64,
+    /// `None`: the report is of a program that did not measure it.
+    pub score_us_p99: Option<f64>,
     pub network_failed: u64,
 }
 
@@ -148,14 +149,14 @@ impl Report {
                 share.map_or("none".to_owned(), |it| format!("{:.2} %", it * 100.0))
             };
             format!(
-                "{name:<10} {:<7} AP {:.3}  AUC {:.3}  alerts {:>8}  declines {:>8}  {:>6.1} us a score, p99 {:.1}\n",
+                "{name:<10} {:<7} AP {:.3}  AUC {:.3}  alerts {:>8}  declines {:>8}  {:>6.1} us a score, p99 {}\n",
                 it.kind,
                 it.ap,
                 it.auc,
                 share(it.alert_share),
                 share(it.decline_share),
                 it.score_us,
-                it.score_us_p99,
+                (it.score_us_p99).map_or("unknown".to_owned(), |it| format!("{it:.1}")),
             )
         };
         let mut text = format!(
@@ -187,7 +188,7 @@ impl Side {
             alert_share: shares.map(|it| it.alerts),
             decline_share: shares.map(|it| it.declines),
             score_us: paper.score_us,
-            score_us_p99: paper.score_us_p99,
+            score_us_p99: Some(paper.score_us_p99),
             network_failed: paper.network_failed,
         }
     }

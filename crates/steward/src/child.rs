@@ -119,6 +119,12 @@ impl Job {
         self.record_failure(&Failure { code, says })
     }
 
+    /// Told by the child: a part of the work is on disk, and what comes next has all the attempts, this being the first.
+    /// A job that is killed again and again goes on as long as it comes further each time.
+    pub fn proceeded(&self) -> Result<(), StewardError> {
+        self.record_attempts(1)
+    }
+
     /// An attempt that its own parent cut off counts for nothing.
     pub fn give_back(&self) -> Result<(), StewardError> {
         self.record_attempts(self.attempts()?.saturating_sub(1))

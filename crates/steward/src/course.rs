@@ -106,7 +106,10 @@ impl Facts {
                 let said = self.error.clone();
                 end(
                     Ended::Failed,
-                    said.unwrap_or_else(|| "the child ended without a word".to_owned()),
+                    said.unwrap_or_else(|| {
+                        let what = "attempts were cut off, with the process that started them or the machine";
+                        format!("{ATTEMPTS_MAX} {what}, and came no further")
+                    }),
                 )
             }
             _ => Step::Work { exam },

@@ -5,12 +5,42 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::client::Client;
-use crate::server::{SOON, Server};
+use crate::server::{SOON, Server, payment};
 
 /// Of one tenant, with the right to its policy.
 const ADMIN: [&str; 4] = ["--role", "engineer", "--role", "admin"];
 const POLICY: &str = "# ours\n[thresholds]\nchallenge = 300\nreview = 600\ndecline = 900\n\n[random_approve]\n\
                       share = 0.01\namount_max = 50.0\nsecret = \"only-the-risk-team-knows\"\n";
+
+/// Whoever trains on what was decided weighs by it.
+#[test]
+fn who_looks_a_decision_up_is_told_the_chance_with_which_it_was_taken() {
+    let server = Server::start();
+    let mut client = server.client();
+    let policy = "[thresholds]\nchallenge = 1\nreview = 2\ndecline = 3\n[random_approve]\n\
+                  share = 0.1\namount_max = 50.0\nsecret = \"only-the-risk-team-knows\"\n";
+    let toml = [("Content-Type", "application/toml")];
+    let set = client.send("PUT", "/v1/policy", &toml, Some(policy.as_bytes()));
+    set.unwrap().ok();
+    let mut seen = Vec::new();
+    for number in 0..60 {
+        let mut event = payment(number);
+        event["amount"] = json!(if number % 2 == 0 { "20.00" } else { "80.00" });
+        let taken = client.post("/v1/decisions", &event.to_string()).ok();
+        assert_eq!(taken["propensity"], Value::Null, "{taken}");
+        let found = client.get(&format!("/v1/decisions/e{number}")).ok();
+        let told = &found["decision"];
+        // Of what would be declined one in ten passes; what is large never does.
+        let wanted = match (told["decision"].as_str().unwrap(), number % 2) {
+            ("decline", 0) => 0.9,
+            ("approve", 0) if told["score"].as_i64() >= Some(3) => 0.1,
+            _ => 1.0,
+        };
+        assert_eq!(told["propensity"], json!(wanted), "{told}");
+        seen.push(wanted);
+    }
+    assert!(seen.contains(&0.9) && seen.contains(&1.0), "{seen:?}");
+}
 
 #[test]
 fn the_secret_of_the_draw_is_shown_to_administrators_alone_and_survives_a_change_by_others() {

@@ -98,6 +98,7 @@ fn work(cli: &Cli, place: &Place, job: &Job, exam: usize, parent: u32) -> Result
             said("plan")?;
             let plan = plan(place, &request)?;
             job.record_plan(&plan)?;
+            job.proceeded()?;
             plan
         }
     };
@@ -107,6 +108,7 @@ fn work(cli: &Cli, place: &Place, job: &Job, exam: usize, parent: u32) -> Result
             said("train")?;
             let trained = train(cli, place, job, &plan, &request)?;
             job.record_trained(&trained)?;
+            job.proceeded()?;
             trained
         }
     };

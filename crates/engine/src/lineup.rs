@@ -62,7 +62,7 @@ impl Challenger {
 }
 
 impl Lineup {
-    pub const SHADOWS_MAX: usize = 8;
+    pub const SHADOWS_MAX: usize = 64;
     pub const RETIRED_MAX: usize = 1024;
 
     pub fn champion(&self) -> Option<Artifact> {

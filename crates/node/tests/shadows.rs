@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use engine::Lineup;
 use event::record::ServingPart;
 use event::{EventTime, Position};
 use graph::sample::SampleParts;
@@ -269,14 +270,17 @@ fn what_cannot_be_a_shadow_is_refused_and_changes_nothing() {
         no_shadow,
         Err(NodeError::Lineup(LineupError::NotInPlace { .. }))
     ));
-    for at in 0..8 {
+    for at in 0..Lineup::SHADOWS_MAX {
         let shadow = ready(tenant.place(), &twin(&model, &format!("twin {at}")));
         enter(&mut tenant, &shadow).unwrap();
     }
-    let ninth = ready(tenant.place(), &twin(&model, "a ninth"));
-    let error = enter(&mut tenant, &ninth).unwrap_err();
+    let other = ready(tenant.place(), &twin(&model, "one more"));
+    let error = enter(&mut tenant, &other).unwrap_err();
     assert_eq!(error.code(), "lineup_full");
-    assert_eq!(tenant.engine().lineup().shadows().len(), 8);
+    assert_eq!(
+        tenant.engine().lineup().shadows().len(),
+        Lineup::SHADOWS_MAX
+    );
 }
 
 /// They go on by the log; one whose file is gone is told of, and the others score.

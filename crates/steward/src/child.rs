@@ -100,13 +100,10 @@ impl Drop for Worker {
 }
 
 impl Job {
-    /// Told by whoever saw the child of an attempt end: done, the next step has all its attempts again; else one
-    /// fewer, and why: what the child wrote down itself, or how it ended. What it printed is for who reads its files.
+    /// Told by whoever saw the child of an attempt end: with its work done, or why not: what the child wrote down itself,
+    /// or how it ended. What it printed is for who reads its files.
     pub fn attempted(&self, done: bool, status: ExitStatus) -> Result<(), StewardError> {
-        if done {
-            return self.record_attempts(0);
-        }
-        if self.failure()?.is_some() {
+        if done || self.failure()?.is_some() {
             return Ok(());
         }
         let says = match status.code() {
@@ -117,12 +114,6 @@ impl Job {
         };
         let code = "child_ended".to_owned();
         self.record_failure(&Failure { code, says })
-    }
-
-    /// Told by the child: a part of the work is on disk, and what comes next has all the attempts, this being the first.
-    /// A job that is killed again and again goes on as long as it comes further each time.
-    pub fn proceeded(&self) -> Result<(), StewardError> {
-        self.record_attempts(1)
     }
 
     /// An attempt that its own parent cut off counts for nothing.

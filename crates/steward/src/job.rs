@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use paper::Attempts;
 pub use paper::{
     Answer, Ended, Failure, Order, Outcome, Plan, Shadow, Trained, Trigger, Verdict, Window,
 };
@@ -37,7 +38,7 @@ const TRAINED: &str = "trained.json";
 const SHADOW: &str = "shadow.json";
 const ANSWER: &str = "answer.json";
 const OUTCOME: &str = "outcome.json";
-const ATTEMPTS: &str = "attempts.json";
+const ATTEMPTS: &str = "attempt.json";
 /// Beside the jobs: when a tenant without any was first seen.
 const SINCE: &str = "since.json";
 const LOCK: &str = "lock";
@@ -218,8 +219,17 @@ impl Job {
         self.read(OUTCOME)
     }
 
+    /// Of the part that is under way: whoever comes further has all of them again, whenever it is killed.
     pub fn attempts(&self) -> Result<u32, StewardError> {
-        Ok(self.read(ATTEMPTS)?.unwrap_or(0))
+        let latest: Option<Attempts> = self.read(ATTEMPTS)?;
+        let part = self.part()?;
+        Ok(latest.filter(|it| it.part == part).map_or(0, |it| it.count))
+    }
+
+    /// Parts of a child's work that are on disk.
+    fn part(&self) -> Result<usize, StewardError> {
+        let (plan, trained) = (self.plan()?, self.trained()?);
+        Ok(usize::from(plan.is_some()) + usize::from(trained.is_some()) + self.verdicts()?.len())
     }
 
     pub fn record_plan(&self, plan: &Plan) -> Result<(), StewardError> {
@@ -246,8 +256,9 @@ impl Job {
         self.write(OUTCOME, outcome)
     }
 
-    pub fn record_attempts(&self, attempts: u32) -> Result<(), StewardError> {
-        self.write(ATTEMPTS, &attempts)
+    pub fn record_attempts(&self, count: u32) -> Result<(), StewardError> {
+        let part = self.part()?;
+        self.write(ATTEMPTS, &Attempts { part, count })
     }
 
     pub fn failure(&self) -> Result<Option<Failure>, StewardError> {

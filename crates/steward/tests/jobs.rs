@@ -9,8 +9,8 @@ use std::thread;
 use node::Place;
 use ringfence_steward::StewardError;
 use ringfence_steward::child::Worker;
-use ringfence_steward::course::{Facts, Rules, Step};
-use ringfence_steward::job::{self, Ended, Job, Order, Outcome, Trigger};
+use ringfence_steward::course::{ATTEMPTS_MAX, Facts, Rules, Step};
+use ringfence_steward::job::{self, Ended, Job, Order, Outcome, Trained, Trigger};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -146,6 +146,28 @@ fn a_child_that_is_killed_is_tried_three_times_and_the_last_word_is_told() {
     assert_eq!(other.last_words().unwrap(), "no disk at /srv");
     let progress = fs::read_to_string(other.progress()).unwrap();
     assert_eq!(progress, "{\"step\":\"plan\"}\n");
+}
+
+/// Whenever it is cut off: its parent may go with it.
+#[test]
+fn whoever_comes_further_has_all_attempts_again() {
+    let dir = TempDir::new().unwrap();
+    let job = job::begin(&place(&dir), &order(true)).unwrap();
+    for _ in 1..ATTEMPTS_MAX {
+        attempt(&job, "kill -9 $$");
+    }
+    let trained = Trained {
+        model: "ab".to_owned(),
+        data_digest: "cd".to_owned(),
+        rows: 9,
+        frauds: 3,
+    };
+    job.record_trained(&trained).unwrap();
+    assert_eq!(job.attempts().unwrap(), 0);
+    for _ in 1..ATTEMPTS_MAX {
+        assert_eq!(attempt(&job, "kill -9 $$"), Step::Work { exam: 0 });
+    }
+    assert!(matches!(attempt(&job, "kill -9 $$"), Step::End { .. }));
 }
 
 /// A reason that the child wrote down for others goes before how it ended, and not into the next attempt.

@@ -117,6 +117,32 @@ fn covers(
     Ok(all)
 }
 
+/// Writes that reach the disk a little at a time. A file of hundreds of megabytes that the system writes back in one go
+/// holds up whoever syncs another file meanwhile, and that may be the log of decisions.
+struct Paced {
+    file: File,
+    /// Bytes since it was synced.
+    behind: usize,
+}
+
+const BEHIND_MAX: usize = 4 << 20;
+
+impl Write for Paced {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.behind >= BEHIND_MAX {
+            self.file.sync_data()?;
+            self.behind = 0;
+        }
+        let written = self.file.write(bytes)?;
+        self.behind += written;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
 /// What goes through is hashed.
 struct Hashed<T> {
     inner: T,
@@ -145,8 +171,12 @@ impl<T: Read> Read for Hashed<T> {
 
 fn write(path: &Path, kept: &Kept) -> io::Result<()> {
     let temporary = path.with_extension("samples.tmp");
+    let paced = Paced {
+        file: File::create(&temporary)?,
+        behind: 0,
+    };
     let mut to = Hashed {
-        inner: BufWriter::new(File::create(&temporary)?),
+        inner: BufWriter::new(paced),
         hash: Sha256::new(),
     };
     to.write_all(MAGIC)?;
@@ -172,7 +202,7 @@ fn write(path: &Path, kept: &Kept) -> io::Result<()> {
     }
     let digest = to.hash.finalize();
     to.inner.write_all(&digest)?;
-    let file = to
+    let Paced { file, .. } = to
         .inner
         .into_inner()
         .map_err(io::IntoInnerError::into_error)?;

@@ -78,6 +78,13 @@ pub struct Verdict {
     pub report: Value,
 }
 
+/// At the next part of a child's work, with so many on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Attempts {
+    pub part: usize,
+    pub count: u32,
+}
+
 /// Why the latest attempt of a child failed. Names no path of the machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {

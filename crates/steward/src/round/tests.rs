@@ -9,6 +9,7 @@ mod bench;
 
 use std::time::Instant;
 
+use engine::Lineup;
 use node::tenant::documents::Author;
 
 use super::*;
@@ -99,14 +100,14 @@ fn a_full_lineup_is_waited_for_and_told() {
             .unwrap();
         shadow
     };
-    let others: Vec<[u8; 32]> = (0..8).map(enter).collect();
+    let others: Vec<[u8; 32]> = (0..Lineup::SHADOWS_MAX).map(enter).collect();
     let candidate = put(tenant.place(), &twin("a candidate"));
     let shared = bench.shared(Bench::settings());
     let mut round = Round::new(&shared);
     let job = judged(&tenant, &candidate, &["pass"]);
     round.turn(&tenant);
     let told = bench.told();
-    assert!(told[0].contains("8 models are shadow"), "{told:?}");
+    assert!(told[0].contains("64 models are shadow"), "{told:?}");
     assert_eq!(shared.told(&job)["status"], "entering_shadow");
     assert_eq!(
         (job.shadow().unwrap(), job.outcome().unwrap()),

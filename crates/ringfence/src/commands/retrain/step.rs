@@ -98,7 +98,6 @@ fn work(cli: &Cli, place: &Place, job: &Job, exam: usize, parent: u32) -> Result
             said("plan")?;
             let plan = plan(place, &request)?;
             job.record_plan(&plan)?;
-            job.proceeded()?;
             plan
         }
     };
@@ -108,7 +107,6 @@ fn work(cli: &Cli, place: &Place, job: &Job, exam: usize, parent: u32) -> Result
             said("train")?;
             let trained = train(cli, place, job, &plan, &request)?;
             job.record_trained(&trained)?;
-            job.proceeded()?;
             trained
         }
     };
@@ -116,8 +114,6 @@ fn work(cli: &Cli, place: &Place, job: &Job, exam: usize, parent: u32) -> Result
         said("judge")?;
         let verdict = examine(place, &plan, &trained, &request, exam)?;
         job.record_verdict(exam, &verdict)?;
-        // Here too: should both processes end now, the next step would begin with the attempts of this one.
-        job.record_attempts(0)?;
     }
     said("done")?;
     Ok(ExitCode::SUCCESS)

@@ -1,12 +1,12 @@
 //! Spans of what goes on beside requests: steps of retrains, and alerts of the watch over drift. Nothing of an event is
 //! in them: features and segments have names of the schema.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use gateway::trace::Traces;
 use node::node::TenantHandle;
 use node::watch::Raised;
+use sha2::{Digest, Sha256};
 use steward::job::{Ended, Job};
 use steward::stepped::{Stepped, WHOLE};
 use traces::{Exporter, Kind, Request, Span, Value};
@@ -29,12 +29,7 @@ impl Beside {
 
     /// All of a job are one trace, whichever process has done them: its ids follow from what the job is.
     pub fn retrain(&self, tenant: &str, ordered_at: i64, job: &Job, steps: &[Stepped]) {
-        let drawn = |salt: u8| {
-            let mut hasher = DefaultHasher::new();
-            (tenant, job.id, ordered_at, salt).hash(&mut hasher);
-            hasher.finish()
-        };
-        let (trace, whole) = (u128::from(drawn(0)) << 64 | u128::from(drawn(1)), drawn(2));
+        let (trace, whole) = ids_of(tenant, job.id, ordered_at);
         for step in steps {
             let is_whole = step.name == WHOLE;
             let mut attributes: Vec<(&'static str, Value)> =
@@ -96,4 +91,17 @@ impl Beside {
             });
         }
     }
+}
+
+/// Of a job's trace, and of the span that has the others in it: the same by whatever build.
+fn ids_of(tenant: &str, job: u64, ordered_at: i64) -> (u128, u64) {
+    let mut hash = Sha256::new_with_prefix(b"ringfence retrain 1\0");
+    hash.update(job.to_be_bytes());
+    hash.update(ordered_at.to_be_bytes());
+    hash.update(tenant);
+    let digest: [u8; 32] = hash.finalize().into();
+    let (mut trace, mut span) = ([0; 16], [0; 8]);
+    trace.copy_from_slice(&digest[..16]);
+    span.copy_from_slice(&digest[16..24]);
+    (u128::from_be_bytes(trace), u64::from_be_bytes(span))
 }

@@ -4,7 +4,7 @@
 //! which also gives the share of the network; the last sets calibration and thresholds. The trees stay in
 //! the file either way: they answer when the network cannot.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range, RangeInclusive};
 use std::path::Path;
 
 use event::Schema;
@@ -46,7 +46,7 @@ pub enum Step {
 }
 
 /// Shares of the network that are tried, in tenths.
-const SHARES: std::ops::RangeInclusive<u32> = 0..=10;
+const SHARES: RangeInclusive<u32> = 0..=10;
 
 pub fn fit_hybrid(
     rows: &Rows,
@@ -60,19 +60,12 @@ pub fn fit_hybrid(
     };
     made.network.check().map_err(NeuralError::from)?;
     let plan = made.plan;
-    let cut_train = cut(rows, plan.split.train);
-    let cut_stop = cut(rows, plan.split.train + plan.split.stop);
-    let (_, train_labels) = rows.slice(0, cut_train);
-    let (stop_values, stop_labels) = rows.slice(cut_train, cut_stop);
-    let (late_values, late_labels) = rows.slice(cut_stop, rows.len());
-    check_frauds("stop the training", stop_labels)?;
-    check_frauds("set calibration and thresholds", late_labels)?;
-    check_calibration(count(late_labels).1, plan.calibration)?;
-    let weights = lesson_weights(rows, cut_train, plan);
+    let parts = Parts::of(rows, plan)?;
+    let weights = lesson_weights(rows, parts.train.end, plan);
     let grown = boost::train(
         made.trees,
-        &dataset(rows, 0..cut_train, weights.as_deref())?,
-        Some(&stopping(rows, cut_train..cut_stop)?),
+        &dataset(rows, parts.train.clone(), weights.as_deref())?,
+        Some(&stopping(rows, parts.stop.clone())?),
         |it| progress(Step::Trees(it)),
     )?;
     let source = Source {
@@ -80,110 +73,157 @@ pub fn fit_hybrid(
         width: rows.width,
         arrays,
     };
-    let [train_rows, stop_rows, late_rows] = [
-        (0..cut_train).collect::<Vec<usize>>(),
-        (cut_train..cut_stop).collect(),
-        (cut_stop..rows.len()).collect(),
-    ];
-    let stop_weights: Vec<f64> = (cut_train..cut_stop)
-        .map(|row| rows.stands_for(row))
-        .collect();
-    let exam_weights: Vec<f32> = stop_weights.iter().map(|it| *it as f32).collect();
     let mut groups = FeatureGroup::ALL.to_vec();
     groups.retain(|group| made.suspicion || *group != FeatureGroup::Suspicion);
     let sight = Sight::new(features, &groups, true, true);
     let lesson = lesson_digest(rows, weights.as_deref(), schema, features, &sight);
-    let trained = early_stop::train(
-        made.network,
-        &Lesson {
-            source,
-            rows: &train_rows,
-            fraud: train_labels,
-            weights: weights.as_deref(),
-        },
-        &Exam {
-            rows: &stop_rows,
-            fraud: stop_labels,
-            weights: &exam_weights,
-        },
-        (&sight, schema.event_types.len()),
-        Keep {
-            path: made.checkpoint,
-            lesson: &lesson,
-        },
-        |it| progress(Step::Network(it)),
-    )?;
-    let of_trees = |values: &[f32]| raw_of(&grown.trees, values, rows.width);
-    let blend = match made.with_trees {
-        false => Blend::NETWORK,
-        true => {
-            let network = score(&trained.network, source, &stop_rows);
-            blend(&network, &of_trees(stop_values), stop_labels, &stop_weights)
+    let keep = Keep {
+        path: made.checkpoint,
+        lesson: &lesson,
+    };
+    let of_network = (&sight, schema.event_types.len());
+    let taught = (source, weights.as_deref());
+    let trained = parts.teach(made.network, taught, of_network, keep, |it| {
+        progress(Step::Network(it))
+    })?;
+    let heard = |part: &Range<usize>| {
+        let (values, _) = rows.slice(part.start, part.end);
+        let own: Vec<usize> = part.clone().collect();
+        Heard {
+            trees: raw_of(&grown.trees, values, rows.width),
+            network: score(&trained.network, source, &own),
         }
     };
-    let trees_late = of_trees(late_values);
-    let network_late = score(&trained.network, source, &late_rows);
-    let pairs = network_late.iter().zip(&trees_late);
-    let raw: Vec<f64> = pairs.map(|(a, b)| blend.raw(*a, *b)).collect();
-    let late = Late {
-        raw: &raw,
-        from: cut_stop,
-        positive_weight: 1.0,
+    let blend = match made.with_trees {
+        false => Blend::NETWORK,
+        true => heard(&parts.stop).best_blend(parts.stop_labels, &parts.stop_weights),
     };
+    let late = heard(&parts.late);
     let trees_calibration = calibrate::fit(
         plan.calibration,
         &Scored {
-            raw: &trees_late,
-            labels: late_labels,
-            weights: rows.weights_of(cut_stop..rows.len()),
+            raw: &late.trees,
+            labels: parts.late_labels,
+            weights: rows.weights_of(parts.late.clone()),
             negative_rate: rows.negative_rate,
             positive_weight: made.trees.scale_pos_weight,
         },
     )?;
-    let mut fitted = late.finish(grown.trees, rows, schema, features, plan)?;
+    let raw = late.raw(blend);
+    let whole = Late {
+        raw: &raw,
+        from: parts.late.start,
+        positive_weight: 1.0,
+    };
+    let mut fitted = whole.finish(grown.trees, rows, schema, features, plan)?;
     fitted.artifact.network = Some(Network {
         hybrid: trained.network.export()?,
         blend,
         trees_calibration,
     });
-    fitted.parts = [count(train_labels), count(stop_labels), count(late_labels)];
+    fitted.parts = [parts.train_labels, parts.stop_labels, parts.late_labels].map(count);
     let header = &mut fitted.artifact.header;
     header.seed = made.network.seed;
-    let trees_late_ap = average_precision(&trees_late, late_labels, None);
-    let network_late_ap = average_precision(&network_late, late_labels, None);
-    header
-        .metrics
-        .insert("late_ap_trees".to_owned(), trees_late_ap);
-    header
-        .metrics
-        .insert("late_ap_network".to_owned(), network_late_ap);
-    header
-        .metrics
-        .insert("epochs".to_owned(), trained.epoch as f64);
-    header
-        .metrics
-        .insert("network_share".to_owned(), blend.network);
+    let late_ap = |raw: &[f64]| average_precision(raw, parts.late_labels, None);
+    for (name, value) in [
+        ("late_ap_trees", late_ap(&late.trees)),
+        ("late_ap_network", late_ap(&late.network)),
+        ("epochs", trained.epoch as f64),
+        ("network_share", blend.network),
+    ] {
+        header.metrics.insert(name.to_owned(), value);
+    }
     Ok(fitted)
 }
 
-/// The share of the network with the highest AP.
-fn blend(network: &[f64], trees: &[f64], labels: &[bool], weights: &[f64]) -> Blend {
-    let mut best = (f64::MIN, Blend::NETWORK);
-    for tenths in SHARES {
-        let share = f64::from(tenths) / 10.0;
-        let blend = Blend {
-            network: share,
-            trees: 1.0 - share,
-            constant: 0.0,
-        };
-        let pairs = network.iter().zip(trees);
-        let raw: Vec<f64> = pairs.map(|(a, b)| blend.raw(*a, *b)).collect();
-        let ap = average_precision(&raw, labels, Some(weights));
-        if ap > best.0 {
-            best = (ap, blend);
-        }
+/// The rows by what is learnt from them.
+struct Parts<'a> {
+    train: Range<usize>,
+    train_labels: &'a [bool],
+    stop: Range<usize>,
+    stop_labels: &'a [bool],
+    /// How many rows each of the second part stands for.
+    stop_weights: Vec<f64>,
+    late: Range<usize>,
+    late_labels: &'a [bool],
+}
+
+impl<'a> Parts<'a> {
+    fn of(rows: &'a Rows, plan: Plan) -> Result<Parts<'a>, FitError> {
+        let train = 0..cut(rows, plan.split.train);
+        let stop = train.end..cut(rows, plan.split.train + plan.split.stop);
+        let late = stop.end..rows.len();
+        let labels = |part: &Range<usize>| rows.slice(part.start, part.end).1;
+        let (stop_labels, late_labels) = (labels(&stop), labels(&late));
+        check_frauds("stop the training", stop_labels)?;
+        check_frauds("set calibration and thresholds", late_labels)?;
+        check_calibration(count(late_labels).1, plan.calibration)?;
+        Ok(Parts {
+            train_labels: labels(&train),
+            stop_weights: stop.clone().map(|row| rows.stands_for(row)).collect(),
+            stop_labels,
+            late_labels,
+            train,
+            stop,
+            late,
+        })
     }
-    best.1
+
+    fn teach(
+        &self,
+        config: &NeuralConfig,
+        (source, weights): (Source<'_>, Option<&[f32]>),
+        of_network: (&Sight, usize),
+        keep: Keep<'_>,
+        progress: impl FnMut(early_stop::Progress) -> ControlFlow<()>,
+    ) -> Result<early_stop::Trained, NeuralError> {
+        let train: Vec<usize> = self.train.clone().collect();
+        let stop: Vec<usize> = self.stop.clone().collect();
+        let exam_weights: Vec<f32> = self.stop_weights.iter().map(|it| *it as f32).collect();
+        let lesson = Lesson {
+            source,
+            rows: &train,
+            fraud: self.train_labels,
+            weights,
+        };
+        let exam = Exam {
+            rows: &stop,
+            fraud: self.stop_labels,
+            weights: &exam_weights,
+        };
+        early_stop::train(config, &lesson, &exam, of_network, keep, progress)
+    }
+}
+
+/// What both say of the same rows.
+struct Heard {
+    trees: Vec<f64>,
+    network: Vec<f64>,
+}
+
+impl Heard {
+    fn raw(&self, blend: Blend) -> Vec<f64> {
+        let pairs = self.network.iter().zip(&self.trees);
+        pairs.map(|(a, b)| blend.raw(*a, *b)).collect()
+    }
+
+    /// The share of the network with the highest AP.
+    fn best_blend(&self, labels: &[bool], weights: &[f64]) -> Blend {
+        let mut best = (f64::MIN, Blend::NETWORK);
+        for tenths in SHARES {
+            let share = f64::from(tenths) / 10.0;
+            let blend = Blend {
+                network: share,
+                trees: 1.0 - share,
+                constant: 0.0,
+            };
+            let ap = average_precision(&self.raw(blend), labels, Some(weights));
+            if ap > best.0 {
+                best = (ap, blend);
+            }
+        }
+        best.1
+    }
 }
 
 /// Names what a network learns from: a checkpoint of anything else is not gone on with.

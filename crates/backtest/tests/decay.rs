@@ -12,6 +12,7 @@ use event::json::{Line, parse_line};
 use event::record::{Decision, DecisionKind, DecisionSource, ModelVersion, Record};
 use event::{Event, EventTime, Position, Schema, Span};
 use log::LogOptions;
+use node::background::Priority;
 use node::breaker::BreakerSettings;
 use node::clock::Clock;
 use node::guard::GuardSettings;
@@ -272,7 +273,7 @@ fn a_node_s_tenants_are_followed_as_far_back_as_is_remembered() {
     write(&place, days * PER_DAY);
     let node = Arc::new(Node::open(dir.path(), settings()).unwrap());
     let tell = |text: &str| panic!("{text}");
-    let decay = Decay::start(node.clone(), Box::new(tell)).unwrap();
+    let decay = Decay::start(node.clone(), Priority::Low, Box::new(tell)).unwrap();
     let mut expected = judged(&place, None);
     assert_eq!(expected.len(), DAYS_MAX as usize);
     expected.reverse();

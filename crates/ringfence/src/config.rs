@@ -62,7 +62,7 @@ pub struct Config {
     metrics: MetricsSection,
     pub traces: TracesSection,
     log: LogSection,
-    backtests: BacktestsSection,
+    pub backtests: BacktestsSection,
     pub stop: Stop,
 }
 
@@ -187,8 +187,8 @@ enum FormName {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct BacktestsSection {
-    priority: Priority,
+pub struct BacktestsSection {
+    pub priority: Priority,
 }
 
 #[derive(Debug, Deserialize)]

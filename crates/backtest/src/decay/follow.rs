@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use event::record::Record;
 use event::{EventTime, Position, Span};
+use node::background::{self, Priority};
 use node::node::TenantHandle;
-use node::{Follower, History, Node, NodeError, background};
+use node::{Follower, History, Node, NodeError};
 
 use super::{DAYS_MAX, Days, Judged};
 
@@ -55,7 +56,7 @@ const RETRY: Duration = Duration::from_secs(30);
 const BATCH: usize = 4_096;
 
 impl Decay {
-    pub fn start(node: Arc<Node>, tell: Tell) -> std::io::Result<Decay> {
+    pub fn start(node: Arc<Node>, priority: Priority, tell: Tell) -> std::io::Result<Decay> {
         let shared = Arc::new(Shared {
             node,
             tell,
@@ -66,7 +67,7 @@ impl Decay {
         let thread = thread::Builder::new()
             .name("ringfence-decay".to_owned())
             .spawn(move || {
-                background::step_back(background::Priority::Low);
+                background::step_back(priority);
                 own.run();
             })?;
         Ok(Decay {

@@ -13,6 +13,7 @@ use desk::desk::Tell;
 use event::EventTime;
 use log::LogOptions;
 use node::Node;
+use node::background::Priority;
 use node::breaker::BreakerSettings;
 use node::clock::Clock;
 use node::guard::GuardSettings;
@@ -155,7 +156,14 @@ pub fn app(node: Arc<Node>, tell: Tell, note: fn(&Note)) -> App {
         webhooks: Arc::new(webhooks::Deliverer::start(silent(), host).unwrap()),
         notes: Arc::new(Notes::new(NoteLevel::Error, note)),
         steward: Arc::new(steward::Steward::new(node.clone(), off(), nobody())),
-        decay: Arc::new(Decay::start(node.clone(), Box::new(|text| panic!("{text}"))).unwrap()),
+        decay: Arc::new(
+            Decay::start(
+                node.clone(),
+                Priority::Low,
+                Box::new(|text| panic!("{text}")),
+            )
+            .unwrap(),
+        ),
         allocator: || None,
         meters: meters::Registry::default(),
         tracing: None,

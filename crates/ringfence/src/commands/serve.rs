@@ -25,6 +25,7 @@ use gateway::tls::Tls;
 use gateway::token::{KeySource, Role, Verifier};
 use meters::Registry;
 use node::Node;
+use node::background::Priority;
 use steward::Steward;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -96,7 +97,7 @@ impl Parts {
         let webhooks = Arc::new(deliverer(config, &node, &notes)?);
         let beside = exporter.clone().map(Beside::new).map(Arc::new);
         let steward = Arc::new(steward(cli, config, &node, (&notes, &beside))?);
-        let decay = Arc::new(decay(&node, &notes)?);
+        let decay = Arc::new(decay(&node, config.backtests.priority, &notes)?);
         let runtime = runtime(config)?;
         let mut meters = Registry::default();
         meters.add(metrics::source(runtime.handle().clone()));
@@ -251,10 +252,10 @@ fn steward(
     Ok(Steward::new(node.clone(), settings, host))
 }
 
-fn decay(node: &Arc<Node>, notes: &Arc<Notes>) -> Result<Decay> {
+fn decay(node: &Arc<Node>, priority: Priority, notes: &Arc<Notes>) -> Result<Decay> {
     let notes = notes.clone();
     let tell = Box::new(move |text: &str| notes.tell(NoteLevel::Warning, || text.to_owned()));
-    Decay::start(node.clone(), tell).context("cannot start the thread that judges models")
+    Decay::start(node.clone(), priority, tell).context("cannot start the thread that judges models")
 }
 
 /// For attempts at webhooks that are on their way when all else has ended; one that is broken off is made again.

@@ -16,8 +16,10 @@ pub enum BacktestError {
         must: &'static str,
         got: f64,
     },
-    #[error("the window {from} to {until} holds no event; the log goes from {first} to {last}")]
+    #[error("the window {from} to {until} holds no {what}; the log goes from {first} to {last}")]
     Empty {
+        /// What would count: an event, or its decision.
+        what: &'static str,
         from: String,
         until: String,
         first: String,

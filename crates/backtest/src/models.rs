@@ -312,6 +312,7 @@ impl<'a> Join<'a> {
         let told = |at: Option<EventTime>| at.map_or("nothing".to_owned(), |at| at.to_string());
         if self.rows.is_empty() {
             return Err(BacktestError::Empty {
+                what: "decision",
                 from: contest.from.to_string(),
                 until: contest.until.to_string(),
                 first: told(self.span.map(|it| it.0)),

@@ -300,6 +300,7 @@ impl<'a> Pass<'a> {
         let told = |at: Option<EventTime>| at.map_or("nothing".to_owned(), |at| at.to_string());
         if self.rows.rows.is_empty() {
             return Err(BacktestError::Empty {
+                what: "event",
                 from: self.plan.from.to_string(),
                 until: self.plan.until.to_string(),
                 first: told(self.span.map(|it| it.0)),

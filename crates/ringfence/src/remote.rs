@@ -152,7 +152,7 @@ fn read(answer: &mut Response<Body>) -> Result<String> {
     Ok(body.limit(ANSWER_BYTES_MAX).read_to_string()?)
 }
 
-fn refused(body: &Value) -> anyhow::Error {
+pub fn refused(body: &Value) -> anyhow::Error {
     let code = body["code"].as_str().unwrap_or("refused");
     let message = body["message"].as_str().unwrap_or_default();
     anyhow::anyhow!("{code}: {message}")

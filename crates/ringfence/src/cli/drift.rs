@@ -99,6 +99,7 @@ pub struct DriftStudyArgs {
     /// Accounts of a world.
     #[arg(long, default_value_t = 1950)]
     pub accounts: u32,
+    /// Window, bounds and rules (TOML): docs/drift.md.
     #[arg(long)]
     pub settings: Option<PathBuf>,
 }

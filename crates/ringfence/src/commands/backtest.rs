@@ -20,7 +20,7 @@ use ureq::http::Method;
 
 use crate::cli::{AdviseArgs, BacktestArgs, Cli, WindowArgs};
 use crate::commands::rules::read;
-use crate::remote::Remote;
+use crate::remote::{Remote, refused};
 use crate::show;
 use crate::target::Target;
 
@@ -199,7 +199,7 @@ fn wait(cli: &Cli, remote: &Remote, path: &str, body: &Map<String, Value>) -> Re
     match job["status"].as_str() {
         Some("done") => Ok(job["report"].take()),
         Some("running" | "waiting") => bail!("interrupted: the backtest is cancelled"),
-        Some("failed") => bail!("{}: {}", job["error"]["code"], job["error"]["message"]),
+        Some("failed") => Err(refused(&job["error"])),
         _ => bail!("the backtest was cancelled"),
     }
 }

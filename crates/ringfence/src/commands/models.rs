@@ -93,7 +93,9 @@ pub fn run(cli: &Cli, args: &ModelsArgs) -> Result<ExitCode> {
 /// What needs the tenant's own directory.
 fn here_only(change: &Change) -> Result<()> {
     match change.to {
-        Some(_) => bail!("--to is for model files and who serves as what, not for this"),
+        Some(_) => bail!(
+            "--to takes model files of this program, and who serves as what; this needs the tenant's directory, without --to"
+        ),
         None => Ok(()),
     }
 }

@@ -16,7 +16,7 @@ use super::registry::digest;
 use super::remote::resolve;
 use super::the_one;
 use crate::cli::{Change, Cli, CompareArgs};
-use crate::remote::Remote;
+use crate::remote::{Remote, refused};
 use crate::show;
 use crate::target::Target;
 
@@ -122,7 +122,7 @@ fn remote(cli: &Cli, server: &Remote, args: &CompareArgs) -> Result<Value> {
     bar.finish_and_clear();
     match job["status"].as_str() {
         Some("done") => Ok(job["report"].take()),
-        Some("failed") => bail!("{}: {}", job["error"]["code"], job["error"]["message"]),
+        Some("failed") => Err(refused(&job["error"])),
         _ => bail!("the comparison was cancelled"),
     }
 }
@@ -226,7 +226,7 @@ fn tell(table: &Value) -> Result<()> {
                 sample["other_score"],
                 text(&sample["other_verdict"]),
                 text(&sample["decided"]),
-                text(&sample["label"]),
+                sample["label"].as_str().unwrap_or("no label"),
             )?;
         }
     }

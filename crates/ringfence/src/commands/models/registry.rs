@@ -273,7 +273,10 @@ pub fn import(cli: &Cli, place: &Place, change: &Change, file: &Path) -> Result<
             &json!({ "model": hash, "new": is_new, "activated": false }),
         )?);
     }
-    let what = if is_new { "taken in" } else { "held already" };
-    writeln!(show::out(), "model {} {what}, not in service", &hash[..12])?;
+    let what = match is_new {
+        true => "taken in, not in service",
+        false => "held already",
+    };
+    writeln!(show::out(), "model {} {what}", &hash[..12])?;
     Ok(())
 }

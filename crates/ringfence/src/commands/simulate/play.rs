@@ -17,6 +17,7 @@ use ureq::Agent;
 
 use crate::cli::{Cli, SimulateArgs};
 use crate::commands::starter::translate;
+use crate::remote::refused;
 use crate::show;
 
 /// Connections, and lines that wait for each: together what a slow server is behind by at most.
@@ -179,7 +180,7 @@ impl Target {
             let status = answer.status().as_u16();
             let early = status == 404 && line.path != "/v1/decisions";
             if status == 401 || status == 403 {
-                bail!("{}: {}", body["code"], body["message"]);
+                return Err(refused(&body));
             }
             if status == 200 && line.path == "/v1/decisions" {
                 played.decided += 1;

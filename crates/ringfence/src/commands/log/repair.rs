@@ -150,10 +150,13 @@ fn tell(
     for line in damage {
         writeln!(out, "{line}")?;
     }
-    let verb = if aside.is_some() { "is" } else { "would be" };
+    let (is, are) = match aside.is_some() {
+        true => ("is", "are"),
+        false => ("would be", "would be"),
+    };
     writeln!(
         out,
-        "the log {verb} cut at position {end}: {} records up to {} {verb} lost, {} of them readable ({} bytes)",
+        "the log {is} cut at position {end}: {} records up to {} {are} lost, {} of them readable ({} bytes)",
         show::grouped(records),
         lost.end.0,
         show::grouped(lost.readable),

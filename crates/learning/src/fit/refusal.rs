@@ -52,7 +52,7 @@ pub fn check_classes(frauds: usize, legitimate: usize, method: Method) -> Result
     }
     if frauds < FRAUDS_MIN {
         return Err(FitError::FewFrauds {
-            part: "learn from",
+            part: "are learned from",
             rows: frauds + legitimate,
             frauds,
             min: FRAUDS_MIN,

@@ -54,7 +54,10 @@ pub fn await_service(cli: &Cli, server: &Remote, hash: &str, mut told: Value) ->
     }
     bar.finish_and_clear();
     if told["status"] != "serving" || told["model"] != hash {
-        bail!("model {} does not serve: {}", &hash[..12], told["reason"]);
+        let why = told["reason"]
+            .as_str()
+            .unwrap_or("another model was put there");
+        bail!("model {} does not serve: {why}", &hash[..12]);
     }
     if cli.json {
         return Ok(show::json(&told)?);

@@ -64,6 +64,10 @@ fn the_champion_alerts_by_the_policy_in_force_and_declined_events_are_not_judged
     let speaker = producer(&place, 2, 9);
     let identities = [1, 2].map(|seed| model(&place, 2, IMPORTED, Some(speaker.clone()), seed));
     let models = identities.map(|it| Artifact::load(&place.model(&it)).unwrap().0);
+    // Before a policy is set a model's own thresholds are all there is.
+    let own = |it: &Artifact| it.header.thresholds.clone();
+    let before = judged(&place, day(4), day(5), &models);
+    assert_eq!(before.champion.thresholds, own(&models[0]));
     let mut tenant = open(&place);
     tenant.activate(identities[0]).unwrap();
     let schema = tenant.schema().clone();
@@ -74,10 +78,6 @@ fn the_champion_alerts_by_the_policy_in_force_and_declined_events_are_not_judged
     decide(&mut tenant, first + PER_DAY, last, |_, _| {});
     drop(tenant);
 
-    // Before the policy was set a model's own thresholds are all there is.
-    let own = |it: &Artifact| it.header.thresholds.clone();
-    let before = judged(&place, day(4), day(5), &models);
-    assert_eq!(before.champion.thresholds, own(&models[0]));
     let after = judged(&place, day(IMPORTED), FOREVER, &models);
     let in_force = Thresholds {
         challenge: 100,
@@ -87,6 +87,9 @@ fn the_champion_alerts_by_the_policy_in_force_and_declined_events_are_not_judged
     assert_eq!(after.champion.thresholds["transfer"], in_force);
     assert_eq!(after.candidate.thresholds, own(&models[1]));
     assert_ne!(own(&models[0])["transfer"], in_force);
+    // In force is what the log ends with, however far before its end the window does.
+    let early = judged(&place, day(4), day(5), &models);
+    assert_eq!(early.champion.thresholds["transfer"], in_force);
 
     // Every fraud of the first two days was told, the declined ones too.
     let declined = declined(&place);

@@ -299,6 +299,11 @@ impl TenantHandle {
         self.shared.mailbox.load()
     }
 
+    /// What the latest opening found amiss, for the operator; told once.
+    pub fn take_warnings(&self) -> Vec<String> {
+        self.shared.take_warnings()
+    }
+
     /// `None`: it serves everything.
     pub fn status(&self) -> Option<NotServing> {
         if self.suspended.load(Ordering::SeqCst) {

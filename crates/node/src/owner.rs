@@ -10,34 +10,32 @@ mod health;
 pub(crate) mod held;
 pub mod progress;
 mod retention;
+mod shared;
 mod work;
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SendError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use event::{EventTime, Position, Schema, Span};
-use graph::FeatureList;
-use log::{Covered, LogOptions, Unsynced};
+use event::{EventTime, Position, Span};
+use log::{LogOptions, Unsynced};
 
-use crate::background::snapshot::{Snapshot, Snapshots};
+use crate::background::snapshot::Snapshot;
 use crate::background::{self, Background, Chore};
 use crate::clock::Clock;
-use crate::counters::Counters;
 use crate::guard::GuardSettings;
-use crate::mailbox::{BoxLimits, Found, Mailbox, Wanted};
-use crate::quota::{self, Quota};
-use crate::request::{Answer, Failed, Letter, NotServing, Reply};
+use crate::mailbox::{BoxLimits, Found, Wanted};
+use crate::quota::Quota;
+use crate::request::{Answer, Failed, NotServing, Reply};
 use crate::retention::Retirement;
-use crate::shadow::{Board, ShadowSettings};
+use crate::shadow::ShadowSettings;
 use crate::timeline::{Step, Timeline};
-use crate::watch::Watched;
 use crate::{NodeError, Place, Tenant};
 use held::Held;
-use progress::{Doing, Progress};
+use progress::Doing;
+pub use shared::{Shape, Shared};
 
 /// When what is acknowledged is on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,82 +64,6 @@ pub struct OwnerSettings {
     pub shadow: ShadowSettings,
     pub clock: Clock,
     pub log: LogOptions,
-}
-
-/// What everybody may know of a tenant.
-#[derive(Debug)]
-pub struct Shared {
-    pub mailbox: Mailbox<Letter>,
-    pub counters: Arc<Counters>,
-    pub shape: OnceLock<Shape>,
-    /// Of the owner, and of the thread that waits for the disk.
-    pub owner: Progress,
-    pub committer: Progress,
-    /// End of what is on disk, exclusive.
-    committed: AtomicU64,
-    pub snapshots: Snapshots,
-    pub shadows: Arc<Board>,
-    status: Mutex<Option<NotServing>>,
-    /// What snapshots stand for, as the background last found it.
-    covered: Mutex<Option<Covered>>,
-    /// The watch over drift, where the model that serves has a reference.
-    watch: Mutex<Option<Arc<Watched>>>,
-}
-
-/// What does not change while a tenant lives.
-#[derive(Debug)]
-pub struct Shape {
-    pub schema: Schema,
-    pub features: FeatureList,
-}
-
-impl Shared {
-    /// `None`: it serves everything.
-    pub fn status(&self) -> Option<NotServing> {
-        let status = self.status.lock();
-        status.unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// End of what is on disk and may be shown, exclusive.
-    pub fn committed(&self) -> Position {
-        Position(self.committed.load(Ordering::Acquire))
-    }
-
-    pub fn watch(&self) -> Option<Arc<Watched>> {
-        let watch = self.watch.lock();
-        watch.unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn set_watch(&self, watch: Option<Arc<Watched>>) {
-        *self.watch.lock().unwrap_or_else(PoisonError::into_inner) = watch;
-    }
-
-    fn set_committed(&self, committed: Position) {
-        self.committed.store(committed.0, Ordering::Release);
-    }
-
-    fn take_covered(&self) -> Option<Covered> {
-        self.covered
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-    }
-
-    pub(crate) fn set_covered(&self, covered: Option<Covered>) {
-        *self.covered.lock().unwrap_or_else(PoisonError::into_inner) = covered;
-    }
-
-    /// Counts the bytes on disk. A directory that cannot be read leaves the last count: writing to it will
-    /// fail, and say so.
-    fn measure(&self, log: &Path) {
-        if let Ok(bytes) = quota::bytes_in(log) {
-            self.counters.disk_bytes.set(bytes);
-        }
-    }
-
-    fn set_status(&self, status: Option<NotServing>) {
-        *self.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
-    }
 }
 
 /// An answer on its way.
@@ -207,19 +129,7 @@ pub fn start(
     quota: Quota,
     background: Background,
 ) -> std::io::Result<(Arc<Shared>, JoinHandle<()>)> {
-    let shared = Arc::new(Shared {
-        mailbox: Mailbox::new(settings.mailbox),
-        counters: Arc::new(Counters::default()),
-        shape: OnceLock::new(),
-        owner: Progress::new(),
-        committer: Progress::new(),
-        committed: AtomicU64::new(0),
-        snapshots: Snapshots::default(),
-        shadows: Arc::default(),
-        status: Mutex::new(Some(NotServing::Starting)),
-        covered: Mutex::new(None),
-        watch: Mutex::new(None),
-    });
+    let shared = Arc::new(Shared::new(settings.mailbox));
     let (committer, groups) = sync_channel(1);
     let (for_committer, log) = (shared.clone(), place.log());
     let committing = thread::Builder::new()

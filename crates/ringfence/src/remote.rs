@@ -1,6 +1,8 @@
 //! A running server, as commands with `--to URL` speak to it.
 
-use std::time::Duration;
+use std::fmt;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -8,6 +10,10 @@ use ureq::http::{Method, Request, Response};
 use ureq::{Agent, Body};
 
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Of a body that a server would rather refuse before it comes.
+const LARGE: usize = 64 << 10;
+/// Between two attempts at a server that reads another large body.
+const BUSY_PAUSE: Duration = Duration::from_millis(250);
 /// An export of two million items.
 const ANSWER_BYTES_MAX: u64 = 1 << 30;
 
@@ -54,6 +60,19 @@ impl Remote {
     /// Sends a body of this media type, and reads the answer as JSON.
     pub fn send(&self, method: Method, path: &str, media: &str, body: &[u8]) -> Result<Value> {
         self.json(method, path, Some((media, body)), &[])
+    }
+
+    /// The same for a file, of which a server reads one at a time: waits for its turn.
+    pub fn send_in_turn(&self, path: &str, media: &str, body: &[u8]) -> Result<Value> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match self.send(Method::POST, path, media, body) {
+                Err(error) if is_busy(&error) && Instant::now() < until => {
+                    thread::sleep(BUSY_PAUSE)
+                }
+                done => return done,
+            }
+        }
     }
 
     /// The same, only if what it changes still has this ETag's version.
@@ -133,8 +152,12 @@ impl Remote {
         }
         let sent = match body {
             Some((media, bytes)) => {
-                let request = request.header("Content-Type", media).body(bytes.to_vec())?;
-                self.agent.run(request)
+                let mut request = request.header("Content-Type", media);
+                if bytes.len() > LARGE {
+                    // A refusal by the head alone closes the connection, and would be lost on whoever still writes.
+                    request = request.header("Expect", "100-continue");
+                }
+                self.agent.run(request.body(bytes.to_vec())?)
             }
             None => self.agent.run(request.body(())?),
         };
@@ -152,8 +175,30 @@ fn read(answer: &mut Response<Body>) -> Result<String> {
     Ok(body.limit(ANSWER_BYTES_MAX).read_to_string()?)
 }
 
+/// What a server says no with.
+#[derive(Debug)]
+struct Refusal {
+    code: String,
+    message: String,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
 pub fn refused(body: &Value) -> anyhow::Error {
-    let code = body["code"].as_str().unwrap_or("refused");
-    let message = body["message"].as_str().unwrap_or_default();
-    anyhow::anyhow!("{code}: {message}")
+    let told = |field: &str| body[field].as_str().map(str::to_owned);
+    anyhow::Error::new(Refusal {
+        code: told("code").unwrap_or_else(|| "refused".to_owned()),
+        message: told("message").unwrap_or_default(),
+    })
+}
+
+fn is_busy(error: &anyhow::Error) -> bool {
+    let refusal = error.downcast_ref::<Refusal>();
+    refusal.is_some_and(|it| it.code == "upload_busy")
 }

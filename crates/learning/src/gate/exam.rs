@@ -97,10 +97,10 @@ pub fn sit(
     let features = rehearsal.engine().features().clone();
     room.judged.features = features.names();
     let (_, _, by) = reference::columns(history.schema(), &features);
+    // Past the last row too: the champion's thresholds, which are those in force, may have come behind it.
+    let end = history.end();
     let mut records = history.iter_from(Position(0))?;
-    while let Some((position, record)) = records.next_record()?
-        && position <= found.last
-    {
+    while let Some((position, record)) = records.next_record()? {
         let seat = match &record {
             Record::Event(event) if range.holds(event.event_timestamp) => {
                 room.admit(event, position, range.known_until, history.schema(), again)
@@ -111,7 +111,7 @@ pub fn sit(
         if let Some((seat, sample)) = seat.zip(heard.sample) {
             room.score(seat, sample, by.key(&sample.tabular));
         }
-        if position.0.is_multiple_of(10_000) && progress(position.0, found.last.0).is_break() {
+        if position.0.is_multiple_of(10_000) && progress(position.0, end.0).is_break() {
             return Err(DatasetError::Cancelled(position.0).into());
         }
     }

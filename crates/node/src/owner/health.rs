@@ -113,6 +113,7 @@ impl Owner {
         });
         self.shared.set_watch(tenant.watch().cloned());
         self.tenant = Some(tenant);
+        self.shared.warn(recovered.warnings);
         Ok(())
     }
 

@@ -33,6 +33,7 @@ mod metrics;
 mod models;
 mod neighbours;
 mod notices;
+mod opening;
 mod play;
 mod prometheus;
 mod quick_start;

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
@@ -294,14 +295,15 @@ fn the_command_line_hands_a_model_to_a_running_server() {
     let model = sharper();
     let hash = identity(&model);
     std::fs::write(folder.join(format!("{hash}.model")), &model).unwrap();
-    let run = |token: &str| {
+    let command = |token: &str| {
         let url = format!("http://{}", server.address);
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_ringfence"));
         command.arg("--data").arg(elsewhere.path());
         command.args(["--json", "models", "activate", &hash[..8]]);
         command.args(["--to", &url, "--token", token]);
-        command.output().unwrap()
+        command
     };
+    let run = |token: &str| command(token).output().unwrap();
     let refused = run(&server.token(&["--role", "analyst"]));
     assert!(!refused.status.success());
     assert!(String::from_utf8_lossy(&refused.stderr).contains("role_missing"));
@@ -313,6 +315,16 @@ fn the_command_line_hands_a_model_to_a_running_server() {
         .client()
         .post("/v1/decisions", &payment(1).to_string());
     assert_eq!(decision.ok()["model_version"], hash[..12]);
+
+    // A server reads one file at a time; who comes meanwhile waits for its turn.
+    let token = server.token(&[]);
+    let piped = || Stdio::piped();
+    let start = |_| command(&token).stdout(piped()).stderr(piped()).spawn();
+    let at_once: Vec<_> = (0..8).map(start).collect();
+    for child in at_once {
+        let done = child.unwrap().wait_with_output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+    }
 }
 
 #[test]

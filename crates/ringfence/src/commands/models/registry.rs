@@ -13,7 +13,6 @@ use node::models::{self, ModelFile, Stored};
 use node::owner::Shape;
 use node::{History, Place};
 use serde_json::{Value, json};
-use ureq::http::Method;
 
 use super::remote::{BYTES, resolve};
 use super::the_one;
@@ -255,7 +254,7 @@ pub fn import(cli: &Cli, place: &Place, change: &Change, file: &Path) -> Result<
     let (hash, is_new) = match &change.to {
         Some(to) => {
             let remote = Remote::new(to, &cli.tenant, change.token.as_deref())?;
-            let told = remote.send(Method::POST, "/v1/models", BYTES, &bytes)?;
+            let told = remote.send_in_turn("/v1/models", BYTES, &bytes)?;
             let hash = told["model"].as_str().context("an answer without model")?;
             (hash.to_owned(), true)
         }

@@ -8,7 +8,6 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use node::Place;
 use serde_json::Value;
-use ureq::http::Method;
 
 use crate::cli::Cli;
 use crate::remote::Remote;
@@ -39,7 +38,7 @@ pub fn resolve(server: &Remote, wanted: &str) -> Result<String> {
 pub fn send_file(place: &Place, server: &Remote, hash: &str) -> Result<()> {
     let path = place.models().join(format!("{hash}.model"));
     let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    server.send(Method::POST, "/v1/models", BYTES, &bytes)?;
+    server.send_in_turn("/v1/models", BYTES, &bytes)?;
     Ok(())
 }
 

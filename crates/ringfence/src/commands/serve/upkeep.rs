@@ -58,11 +58,17 @@ pub async fn reload(app: Arc<App>, keys: KeySource, tls: Option<Arc<Tls>>, every
     }
 }
 
-/// Tells the operator when a tenant stops serving, and when it serves again. Requests are not logged.
+/// Tells the operator what a tenant's opening found amiss, when it stops serving, and when it serves again. Requests are
+/// not logged.
 pub async fn tell_status(node: Arc<Node>, notes: Arc<Notes>) {
     let mut told: BTreeMap<String, NotServing> = BTreeMap::new();
     loop {
         for tenant in node.tenants() {
+            for text in tenant.take_warnings() {
+                notes.tell(NoteLevel::Warning, || {
+                    format!("tenant {}: {text}", tenant.name)
+                });
+            }
             match tenant.status() {
                 Some(NotServing::Starting | NotServing::Draining) => {}
                 Some(status) if told.get(&tenant.name) != Some(&status) => {

@@ -46,8 +46,10 @@ pub struct Days {
     rows_of_day: usize,
     /// The first day that counts, by its number; `None`: nothing was decided yet.
     from: Option<i64>,
-    /// Whether the day of the first decision may have begun before what is read.
+    /// Whether the day of the first event may have begun before what is read.
     is_cut: bool,
+    /// That day, by its number.
+    begins: Option<i64>,
     open: BTreeMap<i64, Day>,
     /// The event that waits for its decision, which stands right behind it.
     waiting: Option<(Position, Event)>,
@@ -82,6 +84,7 @@ impl Days {
             rows_of_day: (ROWS_MAX / waiting).clamp(1, ROWS_OF_DAY),
             from: None,
             is_cut,
+            begins: None,
             open: BTreeMap::new(),
             waiting: None,
             judged: VecDeque::new(),
@@ -97,7 +100,11 @@ impl Days {
     pub fn take(&mut self, position: Position, record: Record) -> bool {
         let waiting = self.waiting.take();
         match record {
-            Record::Event(event) => self.waiting = Some((position, event)),
+            Record::Event(event) => {
+                let number = event.event_timestamp.millis().div_euclid(DAY_MS);
+                self.begins.get_or_insert(number);
+                self.waiting = Some((position, event));
+            }
             Record::Decision(decision) => {
                 if let Some((at, event)) = waiting
                     && at == decision.event_position
@@ -114,7 +121,8 @@ impl Days {
     fn decided(&mut self, position: Position, event: &Event, decision: &Decision) -> bool {
         let at = event.event_timestamp;
         let number = at.millis().div_euclid(DAY_MS);
-        let from = *self.from.get_or_insert(number + i64::from(self.is_cut));
+        let is_cut = self.is_cut && self.begins.is_none_or(|it| it >= number);
+        let from = *self.from.get_or_insert(number + i64::from(is_cut));
         // So late that its day has been judged, or of a day that is not whole.
         if number >= from && decision.model != ModelVersion::default() {
             let account = self.subject.and_then(|role| event.entity(role));

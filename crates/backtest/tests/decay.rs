@@ -189,6 +189,27 @@ fn what_is_told_of_a_day_does_not_depend_on_where_reading_begins() {
     assert_eq!(from_the_second_day, whole[rest..]);
 }
 
+/// A day before which events are read, though nobody decided them, is whole.
+#[test]
+fn the_first_decided_day_counts_where_events_of_a_day_before_are_read() {
+    let schema = Schema::parse(&schema_text()).unwrap();
+    let judged = |decided_from: u64| -> Vec<EventTime> {
+        let mut days = Days::new(&schema, true);
+        for number in 0..(3 + MATURITY) * PER_DAY {
+            let event = event(&schema, number);
+            let decision = decision(Position(2 * number), &event, number);
+            days.take(Position(2 * number), Record::Event(event));
+            if number >= decided_from {
+                days.take(Position(2 * number + 1), Record::Decision(decision));
+            }
+        }
+        days.judged().map(|it| it.day).collect()
+    };
+    assert_eq!(judged(PER_DAY)[0], at(PER_DAY));
+    assert_eq!(judged(1)[0], at(PER_DAY));
+    assert_eq!(judged(0)[0], at(PER_DAY));
+}
+
 #[test]
 fn of_a_large_day_an_even_share_is_judged() {
     let schema = Schema::parse(&schema_text()).unwrap();

@@ -2,6 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::reference::{DAY_MS, HOUR_MS};
+
+/// Of a feature's window.
+const LONGEST_MS: i64 = 30 * DAY_MS;
 /// Name of the column behind the features.
 pub const SCORE: &str = "score";
 
@@ -44,6 +48,21 @@ impl Column {
     }
 }
 
+impl Column {
+    /// How far back the events lie that a value is made from, by the window in its name. Without one a value that is no
+    /// event's own may look back as far as any.
+    pub(crate) fn memory_ms(&self) -> i64 {
+        let window = self.name.rsplit('_').next().unwrap_or_default();
+        let number = |unit| window.strip_suffix(unit)?.parse::<i64>().ok();
+        match (number('h'), number('d')) {
+            (Some(hours), _) => hours * HOUR_MS,
+            (None, Some(days)) => days * DAY_MS,
+            (None, None) if self.is_field || self.name == SCORE => 0,
+            (None, None) => LONGEST_MS,
+        }
+    }
+}
+
 /// Log-odds of a calibrated probability, in bits: the scale that scores are looked at on.
 pub fn of_probability(ppm: u32) -> f32 {
     let ppm = f64::from(ppm.min(1_000_000));
@@ -68,6 +87,20 @@ pub(crate) fn log2(x: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_value_remembers_as_long_as_its_name_says() {
+        let memory = |name: &str| Column::plain(name, Scale::Log).memory_ms();
+        assert_eq!(memory("device_sum_7d"), 7 * DAY_MS);
+        assert_eq!(memory("devices_24h"), DAY_MS);
+        assert_eq!(memory("device_tenure"), LONGEST_MS);
+        assert_eq!(memory(SCORE), 0);
+        let amount = Column {
+            is_field: true,
+            ..Column::plain("amount", Scale::Money)
+        };
+        assert_eq!(amount.memory_ms(), 0);
+    }
 
     #[test]
     fn logarithms_stay_within_their_bound() {

@@ -106,13 +106,20 @@ fn made_from(name: &str, unit: &str, sources: &[String]) -> u64 {
         "match",
         "just_under",
         "_max",
+        "drained",
+        "filled",
     ];
     let of_money = unit == "major units" || money.iter().any(|it| name.contains(it));
     let mut bits = u64::from(of_money);
     for (at, source) in sources.iter().enumerate().skip(1) {
         let own = name == source || name.starts_with(&format!("{source}_"));
+        // `new_device`, `devices_24h`.
+        let named = name
+            .split('_')
+            .any(|word| word.strip_suffix('s').unwrap_or(word) == source);
         let counterparty = name.starts_with("counterparty_") && source == "payee";
-        if own || counterparty || name.starts_with(&format!("pair_{source}_")) {
+        let balance = matches!(name, "drained" | "filled") && source.starts_with("balance");
+        if own || named || counterparty || balance {
             bits |= 1 << at;
         }
     }

@@ -151,7 +151,8 @@ impl Monitor {
         }
         for ((_, column), mut group) in groups {
             let kind = group[0].reading.kind;
-            if self.is_explained(column, kind) {
+            group.retain(|it| !self.is_explained(it));
+            if group.is_empty() {
                 continue;
             }
             if let Some(told) = self.told(column, kind) {
@@ -213,19 +214,30 @@ impl Monitor {
         })
     }
 
-    /// Whether the field that it is made from is known to be wrong. What is wrong with a field is news of its own,
-    /// whatever else is.
-    fn is_explained(&self, column: u16, kind: Kind) -> bool {
-        if kind.is_data_quality() {
-            return false;
+    /// Whether a field that it is made from is known to be wrong, or was when what it counts came: a sum of 30 days has a
+    /// fault's events in it for as long. What is wrong with a field is news of its own, whatever else is, but for the
+    /// events of a fault that is over, which a segment with few rows looks at later.
+    fn is_explained(&self, finding: &Finding) -> bool {
+        let (columns, column) = (&self.reference.columns, usize::from(finding.column));
+        let (own, reading) = (&columns[column], &finding.reading);
+        let mut alerts = self.state.alerts.iter();
+        if reading.kind.is_data_quality() {
+            return alerts.any(|it| {
+                let same = it.column == finding.column && it.reading.kind == reading.kind;
+                same && it.over_at.is_some() && finding.latest < it.held_at
+            });
         }
-        let columns = &self.reference.columns;
-        let sources = columns[usize::from(column)].sources;
-        let mut open = self.state.alerts.iter().filter(|it| it.over_at.is_none());
-        open.any(|it| {
+        // A score is made from all there is.
+        let is_score = column == self.reference.score();
+        // A streak may have begun with the fault: the latest of its windows tells.
+        let since = finding.latest - own.memory_ms();
+        alerts.any(|it| {
             let cause = &columns[usize::from(it.column)];
-            let same = it.column == column || cause.sources & sources != 0;
-            it.reading.kind.is_data_quality() && same
+            let made_from = is_score || cause.sources & own.sources != 0;
+            let same = it.column == finding.column || made_from;
+            it.reading.kind.is_data_quality()
+                && same
+                && (it.over_at.is_none() || since < it.held_at)
         })
     }
 }

@@ -43,7 +43,10 @@ pub struct Finding {
     pub reading: Reading,
     /// 1 where the rule does not hold, or not long enough.
     pub p: f64,
+    /// Of all windows of a streak together.
     pub window: Window,
+    /// Where the latest of them begins.
+    pub latest: i64,
 }
 
 /// What the rules of one column in one segment are applied with.
@@ -133,7 +136,7 @@ impl Bench<'_> {
     ) -> Option<Finding> {
         let judged = judge(window)?;
         streak.go_on(window, judged.holds, judged.up);
-        let mut finding = self.finding(kind, window, &judged);
+        let (latest, mut finding) = (window.from, self.finding(kind, window, &judged));
         finding.reading.streak = streak.windows;
         finding.p = 1.0;
         if let Some(together) = &streak.together
@@ -143,6 +146,7 @@ impl Bench<'_> {
             let windows = streak.windows;
             finding = self.finding(kind, together, &judged);
             finding.reading.streak = windows;
+            finding.latest = latest;
         }
         Some(finding)
     }
@@ -169,6 +173,7 @@ impl Bench<'_> {
                 1.0
             },
             window: *window,
+            latest: window.from,
         }
     }
 

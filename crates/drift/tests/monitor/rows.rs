@@ -49,7 +49,7 @@ pub fn columns() -> Vec<Column> {
         column("rate", Scale::Plain, false, 0),
         column("tenure", Scale::Log, false, 0),
         column("device_events", Scale::Log, true, device),
-        column("device_sum", Scale::Log, false, amount | device),
+        column("device_sum_7d", Scale::Log, false, amount | device),
         column("hour_of_day", Scale::Clock, false, 0),
         column("score", Scale::Plain, false, 0),
     ];

@@ -124,6 +124,29 @@ fn another_unit_is_told_as_such_and_explains_what_is_made_from_it() {
     assert!((80.0..125.0).contains(&factor), "{factor}");
 }
 
+/// A sum has the fault's events in it for as long as its window.
+#[test]
+fn what_a_fault_leaves_behind_is_no_drift_until_it_cannot_be_its_echo_any_more() {
+    let faulty = |until: i64, echo: i64| {
+        alerts(20, move |row| {
+            if row.time < live_day(until) {
+                row.values[AMOUNT] *= 100.0;
+            }
+            if row.time < live_day(until + echo) {
+                row.values[DEVICE_SUM] *= 100.0;
+            }
+            true
+        })
+    };
+    let echoes = faulty(5, 6);
+    assert_eq!(columns_of(&echoes), BTreeSet::from([AMOUNT]), "{echoes:?}");
+    assert!(echoes[0].over_at.is_some_and(|it| it < live_day(7)));
+    let stays = faulty(5, 12);
+    assert_eq!(columns_of(&stays), BTreeSet::from([AMOUNT, DEVICE_SUM]));
+    let late = stays.iter().find(|it| it.reading.kind != Kind::Unit);
+    assert!(late.unwrap().at > live_day(5 + 7), "{stays:?}");
+}
+
 #[test]
 fn a_field_that_stays_away_is_told_as_missing_and_explains_what_is_made_from_it() {
     let found = alerts(8, |row| {

@@ -9,7 +9,7 @@ use std::ops::{ControlFlow, Range};
 
 use event::{EventTime, Schema, Span};
 use graph::FeatureList;
-use model::artifact::{Artifact, TrainingWindow};
+use model::artifact::Artifact;
 use model::fast::{FastTrees, Scratch};
 use model::trees::Trees;
 
@@ -135,12 +135,8 @@ pub fn adopt(
     let mut fitted = late.finish(trees, rows, schema, features, plan)?;
     fitted.parts = [(0, 0), (0, 0), count(labels)];
     let header = &mut fitted.artifact.header;
-    // Nobody here knows what it was grown on; it must not claim rows of this history.
-    let at = rows.times.get(from).map_or(0, |time| time.millis());
-    header.training_window = TrainingWindow {
-        from: at,
-        until: at,
-    };
+    // Nobody here knows what it was grown on: of this history it has seen what it was calibrated on.
+    header.training_window.from = rows.times.get(from).map_or(0, |time| time.millis());
     header.created_by = format!("LightGBM text model, taken in by {}", header.created_by);
     Ok(fitted)
 }

@@ -106,6 +106,13 @@ fn models_go_to_python_and_come_from_it() {
     check_same(&theirs, &peer(&python, &bench, "predict", "again.txt"));
 
     let listed = bench.json(&["models", "list"]);
+    // What set its calibration it has seen, up to the last event.
+    let rows = listed.as_array().unwrap().iter();
+    let of = |model: &str| rows.clone().find(|it| it["model"] == *model).unwrap();
+    let ours = &of(text(&trained, "model"))["lineage"];
+    let theirs = &of(text(&taken, "model"))["lineage"];
+    assert_eq!(theirs["trained_until"], ours["trained_until"]);
+    assert!(text(theirs, "trained_from") > text(ours, "trained_from"));
     let serving: Vec<&str> = listed
         .as_array()
         .unwrap()

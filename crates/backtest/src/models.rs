@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+pub use compare::FRAUD_ACCOUNTS_MIN;
 use compare::{Model, Options, Row, Said, Table, Window};
 use engine::{Lineup, Policy};
 use event::rates::RateTable;

@@ -17,7 +17,12 @@ pub struct Beside {
     pub paired: bool,
     /// Known rows that both scored.
     pub rows: u64,
-    /// This model's less the other's.
+    /// Frauds that the differences are of, and their accounts; unpaired, of the model that has fewer.
+    pub frauds: u64,
+    pub fraud_accounts: u64,
+    /// This model's less the other's; `None` below [`FRAUD_ACCOUNTS_MIN`].
+    ///
+    /// [`FRAUD_ACCOUNTS_MIN`]: crate::FRAUD_ACCOUNTS_MIN
     pub ap: Option<Figure>,
     pub f1: Option<Figure>,
     pub precision: Option<Figure>,
@@ -91,9 +96,11 @@ pub(crate) fn beside(
         ),
         false => (sheet(&|row| this[row]), sheet(&|row| other[row])),
     };
+    let enough = mine.has_enough() && theirs.has_enough();
     let mut resamples = Resamples::new(options.seed, blocks.count);
-    let mut differences = Vec::with_capacity(options.resamples);
-    for _ in 0..options.resamples {
+    let count = options.resamples * usize::from(enough);
+    let mut differences = Vec::with_capacity(count);
+    for _ in 0..count {
         if stop() {
             return None;
         }
@@ -104,6 +111,8 @@ pub(crate) fn beside(
     Some(Beside {
         paired,
         rows,
+        frauds: mine.fraud_rows.min(theirs.fraud_rows),
+        fraud_accounts: mine.fraud_accounts().min(theirs.fraud_accounts()),
         ap: spread(value.ap, &differences, |it| it.ap),
         f1: spread(value.f1, &differences, |it| it.f1),
         precision: spread(value.precision, &differences, |it| it.precision),

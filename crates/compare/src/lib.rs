@@ -23,4 +23,5 @@ pub mod interval;
 pub mod ranking;
 
 pub use row::{Model, Row, Said, Window};
+pub use side::FRAUD_ACCOUNTS_MIN;
 pub use table::{Options, Table, compare};

@@ -56,8 +56,10 @@ pub struct Side {
     pub verdicts: Verdicts,
     /// Reviewed or declined.
     pub alerts_per_day: f64,
-    /// Known rows that it scored.
+    /// Known rows that it scored, the frauds among them, and their accounts.
     pub known: u64,
+    pub frauds: u64,
+    pub fraud_accounts: u64,
     /// Of them, by weight, over the days of the mature part.
     pub frauds_intercepted_per_day: f64,
     pub false_positives_per_day: f64,
@@ -65,6 +67,9 @@ pub struct Side {
     pub recall: Option<Figure>,
     /// Frauds counted by their amounts.
     pub value_recall: Option<f64>,
+    /// Resampled by accounts; `None` below [`FRAUD_ACCOUNTS_MIN`].
+    ///
+    /// [`FRAUD_ACCOUNTS_MIN`]: crate::FRAUD_ACCOUNTS_MIN
     pub f1: Option<Figure>,
     pub ap: Option<Figure>,
     /// What it took to put it into service last, milliseconds; `None`: it was not, or nobody knows.
@@ -115,8 +120,9 @@ fn side(
     let rows = &window.rows;
     let sheet = Sheet::new(rows, known, blocks, |at| model.said[at]);
     let mut resamples = Resamples::new(options.seed, blocks.count);
-    let mut all = Vec::with_capacity(options.resamples);
-    for _ in 0..options.resamples {
+    let count = options.resamples * usize::from(sheet.has_enough());
+    let mut all = Vec::with_capacity(count);
+    for _ in 0..count {
         if stop() {
             return None;
         }
@@ -140,6 +146,8 @@ fn side(
         alerts_per_day: verdicts.alerts() as f64 / seen,
         verdicts,
         known: (0..rows.len()).filter_map(counted).count() as u64,
+        frauds: sheet.fraud_rows,
+        fraud_accounts: sheet.fraud_accounts(),
         frauds_intercepted_per_day: sheet.whole.caught / mature,
         false_positives_per_day: sheet.whole.wrong / mature,
         precision: sheet.precision(),

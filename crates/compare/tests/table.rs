@@ -8,7 +8,7 @@ use event::{EventTime, Position, Span};
 use proptest::prelude::*;
 use ringfence_compare::overlap::spearman;
 use ringfence_compare::ranking::{Ranked, Scored, average_precision};
-use ringfence_compare::{Model, Options, Row, Said, Table, Window, compare};
+use ringfence_compare::{FRAUD_ACCOUNTS_MIN, Model, Options, Row, Said, Table, Window, compare};
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -75,18 +75,37 @@ fn table(rows: Vec<Row>, models: Vec<Model>, options: &Options) -> Table {
     compare(&window, options, || false).unwrap()
 }
 
+/// Each twenty times, of an account of its own and at the same time: as many frauds as an interval asks for.
+fn twenty(rows: Vec<Row>) -> Vec<Row> {
+    let all = rows.into_iter().flat_map(|row| vec![row; 20]).enumerate();
+    let own = all.map(|(at, row)| Row {
+        position: Position(at as u64),
+        block: at as u64,
+        ..row
+    });
+    own.collect()
+}
+
+fn twenty_times(said: Vec<Option<Said>>) -> Model {
+    model(said.into_iter().flat_map(|it| vec![it; 20]).collect())
+}
+
 fn close(got: f64, wanted: f64) {
     assert!((got - wanted).abs() < 1e-9, "{got}, not {wanted}");
 }
 
-/// Two days and a bit; the champion alerts on hours 0, 1 and 2, the shadow on 0, 2 and 3.
+/// Two days and a bit, each event twenty times; the champion alerts on hours 0, 1 and 2, the shadow on 0, 2 and 3.
 #[test]
 fn a_small_window_by_hand() {
-    let rows = vec![fraud(0), row(1), row(2), fraud(3), row(4), row(48)];
+    let rows = twenty(vec![fraud(0), row(1), row(2), fraud(3), row(4), row(48)]);
     let champion = [900, 600, 550, 100, 90, 80].map(said).to_vec();
     let shadow = [990, 300, 600, 700, 90, 80].map(said).to_vec();
-    let table = table(rows, vec![model(champion), model(shadow)], &options());
-    assert_eq!((table.truth.frauds, table.truth.legitimate), (2, 4));
+    let table = table(
+        rows,
+        vec![twenty_times(champion), twenty_times(shadow)],
+        &options(),
+    );
+    assert_eq!((table.truth.frauds, table.truth.legitimate), (40, 80));
     close(table.days, 2.0);
     let [one, two] = &table.models[..] else {
         panic!("two models")
@@ -96,25 +115,25 @@ fn a_small_window_by_hand() {
     close(one.f1.unwrap().value, 0.4);
     // Ranks of the frauds: 1 and 4.
     close(one.ap.unwrap().value, (1.0 + 2.0 / 4.0) / 2.0);
-    close(one.frauds_intercepted_per_day, 0.5);
-    close(one.false_positives_per_day, 1.0);
-    close(one.alerts_per_day, 1.5);
-    assert_eq!((one.verdicts.decline, one.verdicts.review), (1, 2));
+    close(one.frauds_intercepted_per_day, 10.0);
+    close(one.false_positives_per_day, 20.0);
+    close(one.alerts_per_day, 30.0);
+    assert_eq!((one.verdicts.decline, one.verdicts.review), (20, 40));
     close(two.precision.unwrap().value, 2.0 / 3.0);
     close(two.ap.unwrap().value, 1.0);
     let beside = two.beside.as_ref().unwrap();
     assert!(beside.paired && one.beside.is_none());
-    assert_eq!(beside.rows, 6);
+    assert_eq!(beside.rows, 120);
     close(beside.ap.unwrap().value, 0.25);
     close(beside.recall.unwrap().value, 0.5);
     let apart = &beside.disagreements;
-    assert_eq!((apart.only_this.events, apart.only_this.frauds), (1, 1));
+    assert_eq!((apart.only_this.events, apart.only_this.frauds), (20, 20));
     assert_eq!(
         (apart.only_other.events, apart.only_other.legitimate),
-        (1, 1)
+        (20, 20)
     );
     // The labelled one first, although both are apart.
-    assert_eq!(apart.samples[0].position, 6);
+    assert_eq!(apart.samples[0].position, 60);
     assert_eq!(
         (apart.samples[0].score, apart.samples[0].other_score),
         (700, 100)
@@ -123,6 +142,52 @@ fn a_small_window_by_hand() {
     close(overlap.same_verdict, 4.0 / 6.0);
     // Bins of 20: 4 and 4 (80, 90) are common, 600 and 600; all else is apart.
     close(overlap.distribution, 3.0 / 6.0);
+}
+
+/// A resample holds one fraud, or none, and what it says of that one is always the same.
+#[test]
+fn of_few_frauds_no_interval_is_told_but_their_number() {
+    let beside = |frauds: usize, accounts: u64| {
+        let rows = (0..60).map(|at| Row {
+            block: if at < frauds {
+                at as u64 % accounts
+            } else {
+                100 + at as u64
+            },
+            ..if at < frauds {
+                fraud(at as i64)
+            } else {
+                row(at as i64)
+            }
+        });
+        let catches = (0..60).map(|at| said(if at < frauds { 900 } else { at as u16 }));
+        let misses = (0..60).map(|at| said(if at < frauds { 10 } else { at as u16 }));
+        let models = vec![model(misses.collect()), model(catches.collect())];
+        table(rows.collect(), models, &options())
+    };
+    for (frauds, accounts) in [(1, 1), (19, 19), (30, 19)] {
+        let table = beside(frauds, accounts);
+        let side = &table.models[1];
+        let beside = side.beside.as_ref().unwrap();
+        let differences = [beside.ap, beside.f1, beside.precision, beside.recall];
+        assert_eq!(differences, [None; 4]);
+        assert_eq!(
+            (beside.frauds, beside.fraud_accounts),
+            (frauds as u64, accounts)
+        );
+        assert_eq!((side.ap, side.f1), (None, None));
+        assert_eq!(
+            (side.frauds, side.fraud_accounts),
+            (frauds as u64, accounts)
+        );
+        // Wilson's holds for few.
+        let recall = side.recall.unwrap();
+        assert!(recall.value == 1.0 && recall.low < 0.95);
+    }
+    let told = beside(20, 20);
+    let beside = told.models[1].beside.as_ref().unwrap();
+    close(beside.recall.unwrap().value, 1.0);
+    assert!(beside.ap.is_some() && told.models[1].ap.is_some());
 }
 
 #[test]
@@ -179,10 +244,10 @@ fn random_approvals_stand_for_the_declined() {
 
 #[test]
 fn models_that_share_no_event_are_measured_apart() {
-    let rows = vec![fraud(0), row(1), fraud(2), row(3)];
-    let one = vec![said(900), said(100), None, None];
-    let other = vec![None, None, said(100), said(900)];
-    let table = table(rows, vec![model(one), model(other)], &options());
+    let rows = twenty(vec![fraud(0), row(1), fraud(2), row(3)]);
+    let one = twenty_times(vec![said(900), said(100), None, None]);
+    let other = twenty_times(vec![None, None, said(100), said(900)]);
+    let table = table(rows, vec![one, other], &options());
     let beside = table.models[1].beside.as_ref().unwrap();
     assert!(!beside.paired && beside.overlap.is_none());
     close(beside.recall.unwrap().value, -1.0);
@@ -214,15 +279,19 @@ fn who_does_not_wait_any_more_gets_no_table() {
     let window = Window {
         from: EventTime::MIN,
         until: EventTime::END,
-        rows: vec![row(0)],
-        models: vec![model(vec![said(1)])],
+        rows: twenty(vec![fraud(0)]),
+        models: vec![twenty_times(vec![said(1)])],
+    };
+    let options = Options {
+        known_until: EventTime::END,
+        ..options()
     };
     let mut asked = 0;
     let stop = || {
         asked += 1;
         asked > 3
     };
-    assert_eq!(compare(&window, &options(), stop), None);
+    assert_eq!(compare(&window, &options, stop), None);
     assert_eq!(asked, 4);
 }
 
@@ -298,7 +367,7 @@ proptest! {
     /// A model beside itself differs in nothing, in no resample; and what is drawn is drawn for both alike.
     #[test]
     fn a_model_beside_itself_differs_in_nothing(
-        scores in prop::collection::vec((0_u16..1000, any::<bool>(), 0_u64..8), 2..50),
+        scores in prop::collection::vec((0_u16..1000, any::<bool>(), 0_u64..60), 80..160),
     ) {
         let rows: Vec<Row> = scores.iter().enumerate().map(|(at, (_, is_fraud, block))| {
             let it = if *is_fraud { fraud(at as i64) } else { row(at as i64) };
@@ -310,6 +379,7 @@ proptest! {
         for figure in [beside.ap, beside.f1, beside.precision, beside.recall].into_iter().flatten() {
             prop_assert_eq!((figure.value, figure.low, figure.high), (0.0, 0.0, 0.0));
         }
+        prop_assert_eq!(beside.ap.is_some(), beside.fraud_accounts >= FRAUD_ACCOUNTS_MIN);
         prop_assert_eq!(beside.overlap.unwrap().distribution, 1.0);
         prop_assert!(beside.disagreements.samples.is_empty());
         let (one, two) = (&table.models[0], &table.models[1]);

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use backtest::models::{Contender, Contest, all_of};
+use backtest::models::{Contender, Contest, FRAUD_ACCOUNTS_MIN, all_of};
 use event::record::{ConfigSection, ServingPart};
 use event::{EventTime, Span};
 use node::{Place, Tenant};
@@ -147,10 +147,10 @@ const LINES: [Cell; 18] = [
     ("precision", |it| figure(&it["precision"])),
     ("recall", |it| figure(&it["recall"])),
     ("recall of money", |it| percent(&it["value_recall"])),
-    ("F1", |it| figure(&it["f1"])),
-    ("AP", |it| figure(&it["ap"])),
-    ("AP less the first's", |it| figure(&it["beside"]["ap"])),
-    ("F1 less the first's", |it| figure(&it["beside"]["f1"])),
+    ("F1", |it| resampled(it, "f1")),
+    ("AP", |it| resampled(it, "ap")),
+    ("AP less the first's", |it| resampled(&it["beside"], "ap")),
+    ("F1 less the first's", |it| resampled(&it["beside"], "f1")),
     ("same verdict", |it| {
         percent(&it["beside"]["overlap"]["same_verdict"])
     }),
@@ -256,6 +256,20 @@ fn percent(value: &Value) -> String {
     share.map_or("-".to_owned(), |it| format!("{:.1} %", it * 100.0))
 }
 
+/// A figure that is told of enough frauds only.
+fn resampled(of: &Value, name: &str) -> String {
+    let few = |count: &Value| count.as_u64().filter(|it| *it < FRAUD_ACCOUNTS_MIN);
+    if !of[name].is_null() {
+        figure(&of[name])
+    } else if let Some(frauds) = few(&of["frauds"]) {
+        format!("too few frauds ({frauds})")
+    } else if let Some(accounts) = few(&of["fraud_accounts"]) {
+        format!("too few accounts ({accounts})")
+    } else {
+        "-".to_owned()
+    }
+}
+
 /// Within its interval.
 fn figure(value: &Value) -> String {
     match value["value"].as_f64() {
@@ -265,5 +279,30 @@ fn figure(value: &Value) -> String {
             thousandths(&value["low"]),
             thousandths(&value["high"])
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_figure_of_too_few_frauds_says_of_how_many() {
+        let told = |of: Value| resampled(&of, "ap");
+        let some = json!({ "value": 0.5, "low": 0.25, "high": 0.75 });
+        assert_eq!(
+            told(json!({ "ap": some, "frauds": 20, "fraud_accounts": 20 })),
+            "0.500 (0.250 0.750)"
+        );
+        assert_eq!(
+            told(json!({ "ap": null, "frauds": 1, "fraud_accounts": 1 })),
+            "too few frauds (1)"
+        );
+        assert_eq!(
+            told(json!({ "ap": null, "frauds": 30, "fraud_accounts": 3 })),
+            "too few accounts (3)"
+        );
+        // The first model stands beside none.
+        assert_eq!(told(Value::Null), "-");
     }
 }

@@ -38,13 +38,15 @@ pub struct Contest {
     pub samples: usize,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Contender {
     pub artifact: [u8; 32],
     /// Champion, challenger, shadow; "none" of a model that was one of them.
     pub part: &'static str,
     /// What it took to put it into service, where that is known.
     pub hot_update_ms: Option<f64>,
+    /// Why it does not score now, where that is known.
+    pub trouble: Option<String>,
 }
 
 impl Contest {
@@ -83,6 +85,7 @@ pub fn run(
     let firsts = sides.iter().filter_map(|side| side.held.first());
     let first = firsts.map(|entry| entry.position).min();
     let start = first.unwrap_or(history.first()).max(history.first());
+    let troubles: Vec<Option<String>> = sides.iter().map(|it| it.trouble.clone()).collect();
     let mut join = Join::new(contest, schema, sides)?;
     let total = history.end().0.saturating_sub(start.0);
     let mut progress = Progress { done: 0, total };
@@ -108,8 +111,11 @@ pub fn run(
     let window = join.finish(contest)?;
     let table = compare::compare(&window, &options, || watch(progress).is_break());
     let mut table = table.ok_or(BacktestError::Cancelled)?;
-    for (side, contender) in table.models.iter_mut().zip(&contest.models) {
+    let contenders = contest.models.iter().zip(troubles);
+    for (side, (contender, trouble)) in table.models.iter_mut().zip(contenders) {
         side.hot_update_ms = contender.hot_update_ms;
+        // What the process that should score says goes before.
+        side.trouble = contender.trouble.clone().or(trouble);
     }
     name(&history, &mut table)?;
     Ok(table)
@@ -137,6 +143,8 @@ struct Side {
     version: ModelVersion,
     policy: Policy,
     held: Vec<Entry>,
+    /// Its thresholds are not known: nothing of it is compared.
+    trouble: Option<String>,
     /// Up to here `held` is behind the events that were met.
     met: usize,
     said: Vec<Option<Said>>,
@@ -153,12 +161,24 @@ fn sides(place: &Place, contest: &Contest, schema: &Schema) -> Result<Vec<Side>,
         let artifact = contender.artifact;
         // Who decides does so by the policy in force; who does not, as it would come into service.
         let own = match decides(contender.part) {
-            true => None,
-            false => policy_in(place, artifact)?,
+            true => Ok(None),
+            false => policy_in(place, artifact),
         };
-        let held = store::read(place, &artifact, contest.from..contest.until)?;
+        let (own, trouble) = match own {
+            Ok(own) => (own, None),
+            // One damaged file holds up no comparison of the others.
+            Err(error @ NodeError::Model(_)) => {
+                let trouble = format!("its model file cannot be read ({})", error.code());
+                (None, Some(trouble))
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let mut held = store::read(place, &artifact, contest.from..contest.until)?;
         if held.entries.len() > EVENTS_MAX {
             return Err(BacktestError::TooMany(EVENTS_MAX));
+        }
+        if trouble.is_some() {
+            held.entries.clear();
         }
         let mut version = ModelVersion::default();
         version.0.copy_from_slice(&artifact[..8]);
@@ -166,6 +186,7 @@ fn sides(place: &Place, contest: &Contest, schema: &Schema) -> Result<Vec<Side>,
             version,
             policy: policy(own.as_ref().unwrap_or(&contest.policy))?,
             held: held.entries,
+            trouble,
             met: 0,
             said: Vec::new(),
         });

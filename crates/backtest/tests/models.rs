@@ -170,6 +170,7 @@ fn contest(from: u64, until: u64) -> Contest {
         artifact,
         part,
         hot_update_ms: Some(12.5),
+        trouble: (part == "shadow").then(|| "its file is gone".to_owned()),
     };
     Contest {
         from: at(from * 10),
@@ -249,6 +250,8 @@ fn the_table_is_what_counting_the_log_says() {
     );
     close(shadow.latency_us.unwrap().p99, 5.0);
     assert_eq!(shadow.hot_update_ms, Some(12.5));
+    assert_eq!(shadow.trouble.as_deref(), Some("its file is gone"));
+    assert_eq!(champion.trouble, None);
     let beside = shadow.beside.as_ref().unwrap();
     assert!(beside.paired);
     assert_eq!(beside.rows, known().filter(seen).count() as u64);
@@ -269,6 +272,29 @@ fn a_score_of_another_event_at_its_position_is_left_out() {
     assert_eq!(table.models[0].scored, 10);
 }
 
+/// A shadow whose file is gone or damaged has no thresholds: its column stays empty, and the others are compared.
+#[test]
+fn a_shadow_without_a_readable_file_holds_up_no_comparison() {
+    let past = past();
+    let whole = table(&past, &contest(100, 450));
+    let path = past.place.model(&shadow());
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let mut asked = contest(100, 450);
+    for told in [Some("as the server says"), None] {
+        asked.models[1].trouble = told.map(str::to_owned);
+        let damaged = table(&past, &asked);
+        let says = told.unwrap_or("its model file cannot be read (model_unusable)");
+        assert_eq!(damaged.models[1].trouble.as_deref(), Some(says));
+        assert_eq!(damaged.models[1].scored, 0);
+        assert!(damaged.models[0].precision.is_some());
+        assert_eq!(damaged.models[0].trouble, None);
+        assert!(whole.models[1].scored > 0);
+    }
+}
+
 #[test]
 fn what_cannot_be_compared_is_refused() {
     let past = past();
@@ -282,12 +308,8 @@ fn what_cannot_be_compared_is_refused() {
     none.models.clear();
     assert_eq!(code(&none), "no_model");
     let mut many = contest(0, 9);
-    many.models = vec![many.models[0]; Contest::MODELS_MAX + 1];
+    many.models = vec![many.models[0].clone(); Contest::MODELS_MAX + 1];
     assert_eq!(code(&many), "models_max");
-    // A shadow whose file is gone has no thresholds.
-    let mut gone = contest(0, 9);
-    gone.models[1].artifact = [3; 32];
-    assert_eq!(code(&gone), "model_unusable");
     let cancelled = run(&past.place, &contest(100, 450), |_| ControlFlow::Break(()));
     assert!(matches!(cancelled, Err(BacktestError::Cancelled)));
 }

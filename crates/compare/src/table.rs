@@ -74,11 +74,13 @@ pub struct Side {
     pub ap: Option<Figure>,
     /// What it took to put it into service last, milliseconds; `None`: it was not, or nobody knows.
     pub hot_update_ms: Option<f64>,
+    /// Why it does not score now; `None`: it does, or nobody knows.
+    pub trouble: Option<String>,
     /// `None` of the first model.
     pub beside: Option<Beside>,
 }
 
-/// Whether nobody waits any more; asked before each resample.
+/// Whether nobody waits any more; asked before each model and each resample.
 pub(crate) type Stop<'a> = &'a mut dyn FnMut() -> bool;
 
 /// `None` when `stop` said so.
@@ -117,6 +119,9 @@ fn side(
     options: &Options,
     stop: Stop<'_>,
 ) -> Option<Side> {
+    if stop() {
+        return None;
+    }
     let rows = &window.rows;
     let sheet = Sheet::new(rows, known, blocks, |at| model.said[at]);
     let mut resamples = Resamples::new(options.seed, blocks.count);
@@ -156,6 +161,7 @@ fn side(
         f1: spread(sheet.whole.f1(), &all, |it| it.f1),
         ap: spread(sheet.ap(), &all, |it| it.ap),
         hot_update_ms: None,
+        trouble: None,
         beside: None,
     })
 }

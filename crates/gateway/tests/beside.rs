@@ -88,6 +88,7 @@ fn comparison(asked: &str) -> Task {
         artifact: [1; 32],
         part: "champion",
         hot_update_ms: None,
+        trouble: None,
     };
     let contest = Contest {
         from: EventTime::MIN,

@@ -162,6 +162,11 @@ static SHADOW_FAULTS: Family = Family::counter(
     "Blocks of a shadow's scores that were lost, and files found damaged.",
 )
 .by(SHADOW);
+static SHADOW_TROUBLED: Family = Family::gauge(
+    "ringfence_shadow_troubled",
+    "1 while a shadow does not score, or did not keep what it scored; `GET /v1/models` says why.",
+)
+.by(SHADOW);
 static SHADOW_TIME: Family = Family::histogram(
     "ringfence_shadow_score_seconds",
     "CPU time of one score of a shadow.",
@@ -202,7 +207,8 @@ pub fn families() -> Vec<&'static Family> {
     ];
     all.extend(row::families(TABLE));
     all.extend(row::families(SHADOWS));
-    all.extend([&SHADOW_SCORED, &SHADOW_FAILED, &SHADOW_FAULTS, &SHADOW_TIME]);
+    all.extend([&SHADOW_SCORED, &SHADOW_FAILED, &SHADOW_FAULTS]);
+    all.extend([&SHADOW_TROUBLED, &SHADOW_TIME]);
     all.extend(drift::families());
     all.extend([&CLOCK_JUMPS, &CLOCK_DOUBTED]);
     all
@@ -403,10 +409,11 @@ fn shadows(out: &mut Exposition, tenants: &[Handles]) {
         })
         .collect();
     type Read = fn(&Lane) -> u64;
-    let counts: [(_, Read); 3] = [
+    let counts: [(_, Read); 4] = [
         (&SHADOW_SCORED, |it| it.scored.get()),
         (&SHADOW_FAILED, |it| it.failed.get()),
         (&SHADOW_FAULTS, |it| it.faults.get()),
+        (&SHADOW_TROUBLED, |it| u64::from(it.trouble().is_some())),
     ];
     for (family, read) in counts {
         let mut series = out.family(family);

@@ -320,6 +320,39 @@ fn shadows_go_on_after_a_restart_and_a_missing_file_holds_nobody_up() {
     assert!(trouble.contains("cannot be read"), "{trouble}");
 }
 
+/// Entering again what is a shadow already loads it anew, and what scores goes on as it is.
+#[test]
+fn a_shadow_whose_file_was_mended_scores_when_it_enters_again() {
+    let dir = TempDir::new().unwrap();
+    let model = artifact(network(1.0));
+    let mut tenant = hybrid::tenant(dir.path(), &model);
+    let [whole, broken] =
+        ["whole", "broken"].map(|name| ready(tenant.place(), &twin(&model, name)));
+    let position = enter(&mut tenant, &whole).unwrap();
+    let path = tenant.place().model(&broken.artifact);
+    let bytes = std::fs::read(&path).unwrap();
+    let mut damaged = bytes.clone();
+    damaged[bytes.len() / 2] ^= 1;
+    std::fs::write(&path, damaged).unwrap();
+    let board = Arc::new(Board::default());
+    enter(&mut tenant, &broken).unwrap();
+    tenant.shadow_by(ShadowSettings::default(), board.clone());
+    until(|| board.is_followed());
+    let lane = |it: &Ready| board.lane(&it.artifact).unwrap();
+    assert!(lane(&broken).trouble().is_some());
+    assert_eq!(lane(&whole).trouble(), None);
+    decide(&mut tenant, 0..5);
+    until(|| board.taken.get() == 5);
+    std::fs::write(&path, bytes).unwrap();
+    enter(&mut tenant, &broken).unwrap();
+    assert_eq!(enter(&mut tenant, &whole).unwrap(), position);
+    until(|| board.is_followed());
+    assert_eq!(lane(&broken).trouble(), None);
+    decide(&mut tenant, 5..10);
+    assert_eq!(scores(tenant.place(), broken.artifact, 5).len(), 5);
+    assert_eq!(scores(tenant.place(), whole.artifact, 10).len(), 10);
+}
+
 /// A champion with another channel ends shadows; what they said stays.
 #[test]
 fn a_promoted_shadow_decides_and_scores_no_more() {

@@ -87,7 +87,7 @@ const SAMPLES: u64 = 10;
 /// How long an answer waits for a table; one that takes longer is asked for again, here or as any backtest.
 const PATIENCE: Duration = Duration::from_millis(1_500);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-const KNOWN: [&str; 5] = ["from", "until", "models", "maturity", "samples"];
+const KNOWN: [&str; 6] = ["from", "last", "until", "models", "maturity", "samples"];
 
 /// The same question again is answered by the job that is on its way.
 pub async fn compare(call: Call) -> Result<Response<Body>, Problem> {
@@ -123,15 +123,15 @@ async fn contest(call: &Call, query: &Query) -> Result<Contest, Problem> {
         None => newest.plus(Span::from_millis(1)),
         Some(text) => time("until", text)?,
     };
-    let from = match query.get("from") {
-        None => until.minus(Span::days(DAYS)),
-        Some(text) => time("from", text)?,
+    let from = match (query.get("from"), span(query, "last")?) {
+        (None, last) => until.minus(last.unwrap_or(Span::days(DAYS))),
+        (Some(text), None) => time("from", text)?,
+        (Some(_), Some(_)) => {
+            let message = "the window begins at from, or last before its end";
+            return Err(Problem::parameter("last", message));
+        }
     };
-    let maturity = query.get("maturity").map(Span::parse).transpose();
-    let maturity = maturity.map_err(|error| {
-        let message = format!("maturity must be a span such as 30d: {error}");
-        Problem::parameter("maturity", message)
-    })?;
+    let maturity = span(query, "maturity")?;
     let models = contenders(tenant, query.get("models"), &serving.lineup)?;
     Ok(Contest {
         from,
@@ -141,6 +141,14 @@ async fn contest(call: &Call, query: &Query) -> Result<Contest, Problem> {
         rates: text_of(call, tenant, ConfigSection::Rates).await?,
         maturity,
         samples: query.number("samples", SAMPLES, Contest::SAMPLES_MAX as u64)? as usize,
+    })
+}
+
+fn span(query: &Query, name: &str) -> Result<Option<Span>, Problem> {
+    let span = query.get(name).map(Span::parse).transpose();
+    span.map_err(|error| {
+        let message = format!("{name} must be a span such as 30d: {error}");
+        Problem::parameter(name, message)
     })
 }
 
@@ -176,6 +184,7 @@ fn contenders(
             artifact,
             part: part.map_or("none", ServingPart::name),
             hot_update_ms: switched.filter(|_| latest == Some(artifact)),
+            trouble: tenant.shadows().lane(&artifact).and_then(|it| it.trouble()),
         });
     }
     Ok(known)

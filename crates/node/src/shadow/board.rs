@@ -18,6 +18,8 @@ pub struct Board {
     wanted: Mutex<Vec<[u8; 32]>>,
     /// Counts the changes of `wanted`.
     changes: AtomicU64,
+    /// Those of them that `lanes` stand for.
+    followed: AtomicU64,
     /// Whether no shadow reads more than the tabular part of a sample.
     tabular_only: AtomicBool,
     lanes: Mutex<Vec<Arc<Lane>>>,
@@ -99,6 +101,12 @@ impl Board {
             lane
         });
         self.set_lanes(lanes.collect());
+        self.followed.store(self.changes(), Ordering::Release);
+    }
+
+    /// Whether a lane stands for every shadow that is wanted, and says whether it scores.
+    pub fn is_followed(&self) -> bool {
+        self.followed.load(Ordering::Acquire) == self.changes()
     }
 
     /// What was loaded of the wish that was read as `changes`; nothing is told of one that is not the newest.
@@ -107,6 +115,7 @@ impl Board {
         if self.changes() == changes {
             self.set_lanes(lanes);
             self.tabular_only.store(tabular_only, Ordering::Relaxed);
+            self.followed.store(changes, Ordering::Release);
         }
     }
 

@@ -89,7 +89,7 @@ impl Scorer {
         self.flush();
     }
 
-    /// Loads what is wanted and lets go of what is not.
+    /// Loads what is wanted and lets go of what is not. What is in trouble is loaded anew: somebody may have mended it.
     fn follow(&mut self) {
         if self.changes == Some(self.board.changes()) {
             return;
@@ -98,6 +98,7 @@ impl Scorer {
         self.changes = Some(changes);
         self.flush();
         let mut held = std::mem::take(&mut self.shadows);
+        held.retain(|it| it.lane.trouble().is_none());
         for artifact in wanted {
             let at = held.iter().position(|it| it.lane.artifact == artifact);
             let shadow = at.map(|at| held.swap_remove(at));

@@ -78,7 +78,7 @@ pub enum Move {
     Withdraw {
         artifact: [u8; 32],
     },
-    /// Scores beside those that decide; one that does already stays.
+    /// Scores beside those that decide; one that does already stays, and is loaded anew where that failed.
     Shadow {
         artifact: [u8; 32],
         /// SHA-256 of the producer that it reads.
@@ -138,6 +138,7 @@ impl Tenant {
             }
             Move::Shadow { producer, .. } => {
                 if let Some(since) = self.shadow_since(&artifact) {
+                    self.follow_shadows();
                     return Ok(since);
                 }
                 activation.channel = self.check_shadow(&artifact, *producer)?;

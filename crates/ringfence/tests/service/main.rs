@@ -50,4 +50,5 @@ mod tenants_apart;
 mod tls;
 mod traces;
 mod trail;
+mod troubled;
 mod webhooks;

@@ -17,12 +17,12 @@ use crate::client::Client;
 use crate::models::{PATIENT, STARTER, activate, identity, sharper, speaking, upload, variant};
 use crate::server::{SOON, Server, minute, payment};
 
-fn shadow(client: &mut Client, model: &str) -> Value {
+pub fn shadow(client: &mut Client, model: &str) -> Value {
     client.post(&format!("/v1/models/{model}/shadow"), "").ok()
 }
 
 /// A comparison that is over, however long it took.
-fn compared(client: &mut Client, query: &str) -> Value {
+pub fn compared(client: &mut Client, query: &str) -> Value {
     let mut job = client.get(&format!("/v1/models/compare?{query}")).ok();
     let path = format!("/v1/backtests/{}", job["id"]);
     until("a comparison", || {
@@ -39,14 +39,14 @@ fn digest(hash: &str) -> [u8; 32] {
     std::array::from_fn(byte)
 }
 
-fn held(server: &Server, hash: &str) -> Vec<Entry> {
+pub fn held(server: &Server, hash: &str) -> Vec<Entry> {
     let place = Place::new(&server.data(), "default").unwrap();
     let held = read(&place, &digest(hash), EventTime::MIN..EventTime::END).unwrap();
     assert!(!held.damaged);
     held.entries
 }
 
-fn until(what: &str, mut so: impl FnMut() -> bool) {
+pub fn until(what: &str, mut so: impl FnMut() -> bool) {
     let end = Instant::now() + SOON;
     while !so() {
         assert!(Instant::now() < end, "{what}: waited in vain");

@@ -129,8 +129,11 @@ pub fn lineup(call: &Call, held: &Lineup) -> Value {
         value["since_position"] = json!(it.since.0);
         value
     });
+    let tenant = call.admitted.tenant().ok();
+    let trouble = |artifact: &[u8; 32]| tenant?.shadows().lane(artifact)?.trouble();
     let shadows = held.shadows().iter().map(|it| {
         let mut value = named(&it.artifact);
+        value["trouble"] = json!(trouble(&it.artifact));
         value["since_position"] = json!(it.since.0);
         value
     });

@@ -74,6 +74,7 @@ fn contest(tenant: &Tenant, place: &Place, args: &CompareArgs) -> Result<Contest
         part: lineup.part_of(&artifact).map_or("none", ServingPart::name),
         // Known to the server that switched.
         hot_update_ms: None,
+        trouble: None,
     });
     let maturity = args.maturity.as_deref().map(Span::parse).transpose();
     Ok(Contest {
@@ -90,8 +91,10 @@ fn contest(tenant: &Tenant, place: &Place, args: &CompareArgs) -> Result<Contest
 /// Asks the server, and shows how far it is until it is done.
 fn remote(cli: &Cli, server: &Remote, args: &CompareArgs) -> Result<Value> {
     let mut query = vec![format!("samples={}", args.samples)];
+    let last = args.from.is_none().then(|| args.last.clone());
     for (name, text) in [
         ("from", &args.from),
+        ("last", &last),
         ("until", &args.until),
         ("maturity", &args.maturity),
     ] {
@@ -99,9 +102,6 @@ fn remote(cli: &Cli, server: &Remote, args: &CompareArgs) -> Result<Value> {
             // Times and spans need no percent-encoding but for this one.
             query.push(format!("{name}={}", text.replace('+', "%2B")));
         }
-    }
-    if args.from.is_none() && args.last != "30d" {
-        bail!("with --to, name the window by --from and --until, or leave it at the last 30d");
     }
     let mut models = Vec::new();
     for wanted in &args.models {
@@ -198,6 +198,13 @@ fn tell(table: &Value) -> Result<()> {
             write!(out, " {:>22}", cell(model))?;
         }
         writeln!(out)?;
+    }
+    for model in models() {
+        if let Some(trouble) = model["trouble"].as_str() {
+            let model = text(&model["model"]);
+            let short = model.get(..12).unwrap_or_default();
+            writeln!(out, "{short} does not score: {trouble}")?;
+        }
     }
     for model in models() {
         let apart = &model["beside"]["disagreements"];

@@ -17,7 +17,7 @@ use crate::show;
 use crate::target::Target;
 
 pub fn run(cli: &Cli, place: &Place, change: &Change, args: &ShadowArgs) -> Result<()> {
-    let (hash, position) = match Target::open(cli, change)? {
+    let (hash, position, trouble) = match Target::open(cli, change)? {
         Target::Stopped(mut tenant, author) => {
             let (hash, _) = the_one(place, &args.model)?;
             let path = place.models().join(format!("{hash}.model"));
@@ -33,12 +33,12 @@ pub fn run(cli: &Cli, place: &Place, change: &Change, args: &ShadowArgs) -> Resu
             };
             let position = tenant.make_move(wanted, &author)?;
             tenant.commit()?;
-            (hash, position.0)
+            (hash, position.0, None)
         }
         Target::Running(server) => remote(&server, place, args)?,
     };
     if cli.json {
-        let told = json!({ "model": hash, "shadow": !args.stop, "position": position });
+        let told = json!({ "model": hash, "shadow": !args.stop, "position": position, "trouble": trouble });
         return Ok(show::json(&told)?);
     }
     let says = match args.stop {
@@ -50,10 +50,17 @@ pub fn run(cli: &Cli, place: &Place, change: &Change, args: &ShadowArgs) -> Resu
         "model {} {says}, from position {position}",
         &hash[..12]
     )?;
+    if let Some(trouble) = trouble {
+        writeln!(show::out(), "it does not score yet: {trouble}")?;
+    }
     Ok(())
 }
 
-fn remote(server: &Remote, place: &Place, args: &ShadowArgs) -> Result<(String, u64)> {
+fn remote(
+    server: &Remote,
+    place: &Place,
+    args: &ShadowArgs,
+) -> Result<(String, u64, Option<String>)> {
     let hash = match args.stop {
         true => resolve(server, &args.model)?,
         false => hand_over(place, server, &args.model)?,
@@ -64,5 +71,9 @@ fn remote(server: &Remote, place: &Place, args: &ShadowArgs) -> Result<(String, 
         false => server.send(Method::POST, &path, JSON, &[])?,
     };
     let position = told["position"].as_u64();
-    Ok((hash, position.context("an answer without position")?))
+    let mut lanes = told["shadows"].as_array().into_iter().flatten();
+    let lane = lanes.find(|it| it["model"] == hash.as_str());
+    let trouble = lane.and_then(|it| it["trouble"].as_str().map(str::to_owned));
+    let position = position.context("an answer without position")?;
+    Ok((hash, position, trouble))
 }

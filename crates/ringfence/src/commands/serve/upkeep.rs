@@ -11,6 +11,7 @@ use gateway::notes::{NoteLevel, Notes};
 use gateway::tls::Tls;
 use gateway::token::KeySource;
 use node::Node;
+use node::node::TenantHandle;
 use node::request::NotServing;
 use tokio::time::sleep;
 
@@ -58,12 +59,14 @@ pub async fn reload(app: Arc<App>, keys: KeySource, tls: Option<Arc<Tls>>, every
     }
 }
 
-/// Tells the operator what a tenant's opening found amiss, when it stops serving, and when it serves again. Requests are
-/// not logged.
+/// Tells the operator what a tenant's opening found amiss, when it stops serving, and when it serves again; and the same
+/// of its shadows. Requests are not logged.
 pub async fn tell_status(node: Arc<Node>, notes: Arc<Notes>) {
     let mut told: BTreeMap<String, NotServing> = BTreeMap::new();
+    let mut troubled = BTreeMap::new();
     loop {
         for tenant in node.tenants() {
+            tell_shadows(&tenant, &notes, &mut troubled);
             for text in tenant.take_warnings() {
                 notes.tell(NoteLevel::Warning, || {
                     format!("tenant {}: {text}", tenant.name)
@@ -88,5 +91,37 @@ pub async fn tell_status(node: Arc<Node>, notes: Arc<Notes>) {
             }
         }
         sleep(Duration::from_millis(500)).await;
+    }
+}
+
+/// Trouble that the operator knows of, by tenant and shadow.
+type Troubled = BTreeMap<(String, [u8; 32]), String>;
+
+fn tell_shadows(tenant: &TenantHandle, notes: &Notes, told: &mut Troubled) {
+    let lanes = tenant.shadows().lanes();
+    // A shadow that has ended is news to whoever ended it.
+    told.retain(|(name, artifact), _| {
+        *name != tenant.name || lanes.iter().any(|it| it.artifact == *artifact)
+    });
+    for lane in lanes {
+        let shadow = (tenant.name.clone(), lane.artifact);
+        let version = event::hex(&lane.artifact[..6]);
+        let name = &tenant.name;
+        match lane.trouble() {
+            Some(trouble) if told.get(&shadow) != Some(&trouble) => {
+                notes.tell(NoteLevel::Warning, || {
+                    format!("tenant {name}: shadow {version} does not score: {trouble}")
+                });
+                told.insert(shadow, trouble);
+            }
+            Some(_) => {}
+            None => {
+                if told.remove(&shadow).is_some() {
+                    notes.tell(NoteLevel::Warning, || {
+                        format!("tenant {name}: shadow {version} scores again")
+                    });
+                }
+            }
+        }
     }
 }

@@ -18,6 +18,7 @@ mod lists;
 mod log;
 mod metrics;
 mod models;
+mod output;
 mod replay;
 pub mod retrain;
 mod rules;

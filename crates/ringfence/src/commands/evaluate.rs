@@ -2,7 +2,7 @@
 
 mod oracle;
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -15,6 +15,7 @@ use learning::evaluate::protocol::Protocol;
 use learning::evaluate::{Extent, Step, evaluate_grouped, html};
 
 use self::oracle::Against;
+use super::output::Output;
 use crate::cli::{Cli, EvaluateArgs};
 use crate::show;
 
@@ -37,10 +38,7 @@ pub fn run(cli: &Cli, args: &EvaluateArgs) -> Result<ExitCode> {
     let mut against = Against::read(args.oracle.as_deref())?;
     let bar = show::bar(0, "evaluate", "records", cli.quiet);
     let groups = groups(args)?;
-    if let Some(path) = &args.html {
-        // Before the work: a place that cannot be written to is told now.
-        File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-    }
+    let page = args.html.as_deref().map(Output::begin).transpose()?;
     let report = evaluate_grouped(&place, &protocol, &rungs, extent, &groups, |step| {
         match step {
             Step::Replay { done, of } => {
@@ -54,9 +52,8 @@ pub fn run(cli: &Cli, args: &EvaluateArgs) -> Result<ExitCode> {
     })?;
     bar.finish_and_clear();
     let standings = against.standings(&place)?;
-    if let Some(path) = &args.html {
-        fs::write(path, html::write(&report, &standings))
-            .with_context(|| format!("cannot write {}", path.display()))?;
+    if let Some(page) = page {
+        page.write_whole(&html::write(&report, &standings))?;
     }
     if cli.json {
         let mut value = serde_json::to_value(&report)?;

@@ -1,6 +1,5 @@
 //! `ringfence samples`: what a model sees, as a table for other programs.
 
-use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -11,6 +10,7 @@ use learning::dataset::Rows;
 use node::History;
 use serde_json::json;
 
+use super::output::Output;
 use crate::cli::{Cli, SamplesArgs};
 use crate::show;
 
@@ -19,11 +19,11 @@ pub fn run(cli: &Cli, args: &SamplesArgs) -> Result<ExitCode> {
     let features = FeatureList::new(History::open(&place)?.schema());
     let range = super::train::range(&args.from, &args.until)?;
     let shown = || format!("cannot write {}", args.file.display());
-    // Made before the replay: a place that cannot be written to is told now.
-    let file = File::create(&args.file).with_context(shown)?;
+    let mut file = Output::begin(&args.file)?;
     let ground = super::train::Ground::whole(&place);
     let rows = super::train::replay(cli, &ground, range, args.rows_max, None, |_| Ok(()))?;
-    write(BufWriter::new(file), &rows, &features).with_context(shown)?;
+    write(BufWriter::new(&mut file), &rows, &features).with_context(shown)?;
+    file.finish()?;
     tell(cli, &args.file, &rows, features.len())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -331,10 +331,14 @@ fn groups_widen_intervals_and_strangers_are_refused() {
         ("", "empty"),
     ] {
         fs::write(bench.path("bad.csv"), file).unwrap();
-        let args = [&EVALUATE[..], &["--groups", "bad.csv"], &columns].concat();
+        fs::write(bench.path("kept.html"), "of the day before").unwrap();
+        let more = ["--groups", "bad.csv", "--html", "kept.html"];
+        let args = [&EVALUATE[..], &more, &columns].concat();
         let done = bench.run(&args);
         let error = String::from_utf8_lossy(&done.stderr);
         assert_eq!(done.status.code(), Some(1), "{error}");
         assert!(error.contains(told), "{error}");
+        let kept = fs::read_to_string(bench.path("kept.html")).unwrap();
+        assert_eq!(kept, "of the day before", "{error}");
     }
 }

@@ -1,6 +1,5 @@
 //! `ringfence drift report`
 
-use std::fs::{self, File};
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::process::ExitCode;
@@ -17,6 +16,7 @@ use serde_json::json;
 use super::{settings, time};
 use crate::cli::{Cli, DriftReportArgs};
 use crate::commands::models::{serving, the_one};
+use crate::commands::output::Output;
 use crate::show;
 
 pub fn run(cli: &Cli, args: &DriftReportArgs) -> Result<ExitCode> {
@@ -37,10 +37,7 @@ pub fn run(cli: &Cli, args: &DriftReportArgs) -> Result<ExitCode> {
     reference.fits(&artifact.header.features)?;
     let settings = settings(args.settings.as_deref(), &reference)?;
     let mut monitor = Monitor::new(reference.clone(), settings, 0)?;
-    if let Some(path) = &args.html {
-        // Before the work: a place that cannot be written to is told now.
-        File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-    }
+    let page = args.html.as_deref().map(Output::begin).transpose()?;
     if args.readings || args.html.is_some() {
         monitor.keep_readings();
     }
@@ -67,9 +64,8 @@ pub fn run(cli: &Cli, args: &DriftReportArgs) -> Result<ExitCode> {
         },
     )?;
     bar.finish_and_clear();
-    if let Some(path) = &args.html {
-        fs::write(path, page::write(&version[..12], &monitor, &readings))
-            .with_context(|| format!("cannot write {}", path.display()))?;
+    if let Some(page) = page {
+        page.write_whole(&page::write(&version[..12], &monitor, &readings))?;
     }
     if !args.readings {
         readings.clear();

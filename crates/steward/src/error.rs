@@ -20,6 +20,13 @@ pub enum StewardError {
         path: PathBuf,
         source: serde_json::Error,
     },
+    /// A file of a job: it holds up all that come later, until somebody moves its directory away.
+    #[error("{path} is no file of this version's: {source}")]
+    Damaged {
+        retrain: u64,
+        path: PathBuf,
+        source: serde_json::Error,
+    },
     #[error("there is no retrain {0}")]
     Unknown(u64),
     #[error("retrain {0} is worked on by another process")]
@@ -73,7 +80,8 @@ impl StewardError {
             StewardError::Io { what, path, source } => {
                 format!("cannot {what} {}: {}", name(path), source.kind())
             }
-            StewardError::Unreadable { path, source } => {
+            StewardError::Unreadable { path, source }
+            | StewardError::Damaged { path, source, .. } => {
                 format!("{} is no file of this version's: {source}", name(path))
             }
             // A configuration's words, or a system's.

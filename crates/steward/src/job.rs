@@ -333,7 +333,14 @@ impl Job {
     }
 
     fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, StewardError> {
-        read(&self.folder, name)
+        read(&self.folder, name).map_err(|error| match error {
+            StewardError::Unreadable { path, source } => StewardError::Damaged {
+                retrain: self.id,
+                path,
+                source,
+            },
+            error => error,
+        })
     }
 
     fn write<T: Serialize>(&self, name: &str, what: &T) -> Result<(), StewardError> {

@@ -159,7 +159,13 @@ fn activated(call: &Call, held: &Activation) -> Response<Body> {
 
 pub fn not_done(refused: Refused) -> Problem {
     match refused {
-        Refused::UnknownModel => Problem::not_found("the model"),
+        Refused::UnknownModel(artifact) => {
+            let file = format!(
+                "the model {}.model, of which models/ holds no file,",
+                hex(&artifact)
+            );
+            Problem::not_found(&file)
+        }
         Refused::Running => Problem {
             retryable: true,
             ..Problem::new(

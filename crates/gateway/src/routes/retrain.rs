@@ -119,6 +119,13 @@ impl From<Refused> for Problem {
             Refused::Leaving => {
                 Problem::new(StatusCode::SERVICE_UNAVAILABLE, "tenant_leaving", message).after(5)
             }
+            Refused::Failed(ref error @ StewardError::Damaged { retrain, .. }) => {
+                let says = error.without_paths();
+                let message =
+                    format!("retrain {retrain} holds up all: {says}; move its directory away");
+                Problem::new(StatusCode::CONFLICT, "retrain_damaged", message)
+                    .with_detail(json!({ "retrain": retrain }))
+            }
             Refused::Failed(StewardError::Unknown(_)) => Problem::not_found("the retrain"),
             Refused::Failed(error) => Problem::internal(error),
         }

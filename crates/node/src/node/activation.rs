@@ -52,7 +52,7 @@ impl State {
 /// Why an activation did not begin.
 #[derive(Debug)]
 pub enum Refused {
-    UnknownModel,
+    UnknownModel([u8; 32]),
     /// Another one is under way.
     Running,
     Failed(Failed),
@@ -177,7 +177,7 @@ impl TenantHandle {
     pub(super) fn fitting(&self, artifact: [u8; 32]) -> Result<Fitting, Refused> {
         let shape = self.opened_shape()?;
         let found = models::fitting(&self.place, artifact, shape).map_err(Failed::Refused)?;
-        found.ok_or(Refused::UnknownModel)
+        found.ok_or(Refused::UnknownModel(artifact))
     }
 
     pub(super) fn serving(&self, deadline: Instant) -> Result<Serving, Failed> {

@@ -63,7 +63,7 @@ impl TenantHandle {
         let _alone = self.alone()?;
         // A file whose name alone is left is not spoken of as a model.
         if how == Leave::Retire && !self.place.model(&artifact).exists() {
-            return Err(Refused::UnknownModel);
+            return Err(Refused::UnknownModel(artifact));
         }
         let wanted = match how {
             Leave::Withdraw => Move::Withdraw { artifact },
@@ -98,7 +98,7 @@ impl TenantHandle {
         let is_held = self.place.model(&artifact).exists();
         if lineup.part_of(&artifact) != Some(ServingPart::Retired) {
             return Err(match is_held {
-                false => Refused::UnknownModel,
+                false => Refused::UnknownModel(artifact),
                 true => refused(LineupError::NotInPlace {
                     model: event::hex(&artifact)[..12].to_owned(),
                     part: ServingPart::Retired.name(),

@@ -94,7 +94,7 @@ fn lineup(tenant: &Arc<TenantHandle>) -> engine::Lineup {
 
 fn code(refused: Refused) -> String {
     match refused {
-        Refused::UnknownModel => "unknown".to_owned(),
+        Refused::UnknownModel(_) => "unknown".to_owned(),
         Refused::Running => "running".to_owned(),
         Refused::Failed(failed) => failed.code().to_owned(),
     }

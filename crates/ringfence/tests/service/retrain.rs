@@ -143,6 +143,28 @@ fn payment() -> Value {
 }
 
 #[test]
+fn beside_a_damaged_job_an_order_is_refused_with_its_number() {
+    let server = Server::with("[retrain]\nenabled = true\n");
+    let job = server.data().join("default/retrain/000007");
+    fs::create_dir_all(&job).unwrap();
+    fs::write(job.join("order.json"), "{").unwrap();
+    let refused = server.client().post("/v1/retrain", "");
+    let told = refused.json();
+    assert_eq!(
+        (refused.status, &told["code"]),
+        (409, &json!("retrain_damaged"))
+    );
+    assert_eq!(told["detail"]["retrain"], 7);
+    // Of where it lies on the machine nothing.
+    let says = told["message"].as_str().unwrap();
+    assert!(
+        says.starts_with("retrain 7 holds up all: order.json is no file"),
+        "{says}"
+    );
+    fs::remove_dir_all(&job).unwrap();
+}
+
+#[test]
 fn a_candidate_is_made_through_a_kill_watched_and_approved() {
     let mut server = World::SHORT.served(SETTINGS);
     let mut client = server.client();

@@ -31,7 +31,7 @@ use crate::course::Rules;
 use crate::job::{self, Job, Order, Plan, Shadow, Trained, Trigger, Verdict, Window};
 use crate::shared::Shared;
 use crate::stepped::Stepped;
-use crate::{Host, Settings};
+use crate::{Host, Settings, Steward};
 
 const SCHEMA: &str = include_str!("../../../../schemas/default.toml");
 const STARTER: &[u8] = include_bytes!("../../../ringfence/starter.model");
@@ -153,9 +153,18 @@ impl Bench {
     }
 
     pub fn shared(&self, settings: Settings) -> Shared {
+        Shared::new(self.node.clone(), settings, self.host())
+    }
+
+    /// Whose thread is not started.
+    pub fn steward(&self, settings: Settings) -> Steward {
+        Steward::new(self.node.clone(), settings, self.host())
+    }
+
+    fn host(&self) -> Host {
         let (script, told) = (self.script.clone(), self.told.clone());
         let stepped = self.stepped.clone();
-        let host = Host {
+        Host {
             child: Box::new(move |_, job, _| {
                 let mut command = Command::new("sh");
                 let script = script.lock().unwrap().clone();
@@ -166,8 +175,7 @@ impl Bench {
             stepped: Box::new(move |_, _, steps| {
                 stepped.lock().unwrap().extend(steps.iter().cloned())
             }),
-        };
-        Shared::new(self.node.clone(), settings, host)
+        }
     }
 
     pub fn told(&self) -> Vec<String> {

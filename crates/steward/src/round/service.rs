@@ -110,7 +110,7 @@ impl Round<'_> {
                 since: self.shared.now()?,
             }),
             Err(activation::Refused::Running) => Ok(()),
-            Err(activation::Refused::UnknownModel) => self.file_is_gone(tenant, job),
+            Err(activation::Refused::UnknownModel(_)) => self.file_is_gone(tenant, job),
             Err(activation::Refused::Failed(Failed::Refused(NodeError::Lineup(
                 error @ LineupError::Full { .. },
             )))) => Err(StewardError::NoRoom(error)),
@@ -146,7 +146,7 @@ impl Round<'_> {
         match tenant.activate(candidate.artifact, author, until()) {
             // Whether it serves is seen at the next turn.
             Ok(_) | Err(activation::Refused::Running) => Ok(()),
-            Err(activation::Refused::UnknownModel) => self.file_is_gone(tenant, job),
+            Err(activation::Refused::UnknownModel(_)) => self.file_is_gone(tenant, job),
             Err(activation::Refused::Failed(Failed::Refused(error))) => {
                 self.unfit(tenant, job, &error)
             }
@@ -230,7 +230,7 @@ impl Round<'_> {
         }
     }
 
-    /// Candidates that were not taken would fill the folder; one that somebody still names stays.
+    /// Candidates that were not taken would fill the folder; one that a job still needs stays.
     fn discard(
         &self,
         tenant: &Arc<TenantHandle>,
@@ -242,15 +242,8 @@ impl Round<'_> {
             .iter()
             .filter(|it| it.id != job.id)
         {
-            // What cannot be read may name it.
-            let names = match (other.trained(), other.plan()) {
-                (Ok(trained), Ok(plan)) => {
-                    trained.is_some_and(|it| it.model == model)
-                        || plan.is_some_and(|it| it.champion == model)
-                }
-                _ => true,
-            };
-            if names {
+            // What cannot be read may need it.
+            if needs(other, &model).unwrap_or(true) {
                 return Ok(());
             }
         }
@@ -259,11 +252,24 @@ impl Round<'_> {
     }
 }
 
+/// Whether a job names a model and is not over, or ended so that it stays: in service, or with whoever ordered it.
+fn needs(job: &Job, model: &str) -> Result<bool, StewardError> {
+    let names = job.trained()?.is_some_and(|it| it.model == model)
+        || job.plan()?.is_some_and(|it| it.champion == model);
+    let stays = job.outcome()?.is_none_or(|it| match it.ended {
+        Ended::Promoted | Ended::Judged => true,
+        Ended::Refused | Ended::Rejected | Ended::Abandoned | Ended::Failed => false,
+    });
+    Ok(names && stays)
+}
+
 /// What is no answer yet.
 fn waits(refused: activation::Refused) -> StewardError {
     match refused {
         activation::Refused::Failed(failed) => StewardError::Tenant(failed),
-        activation::Refused::Running | activation::Refused::UnknownModel => StewardError::Changing,
+        activation::Refused::Running | activation::Refused::UnknownModel(_) => {
+            StewardError::Changing
+        }
     }
 }
 

@@ -245,6 +245,29 @@ fn a_damaged_job_is_told_in_its_place() {
     assert_eq!(told[1]["status"], "refused");
 }
 
+/// Whoever would begin or answer one is told which job is in the way.
+#[test]
+fn beside_a_damaged_job_nothing_begins_and_its_number_is_told() {
+    let bench = Bench::new();
+    let tenant = bench.tenant("acme");
+    let candidate = put(tenant.place(), &twin("a candidate"));
+    let steward = bench.steward(Bench::settings());
+    let jobs = ["pass", "pass"].map(|word| judged(&tenant, &candidate, &[word]));
+    end_at(&jobs[1], 0);
+    std::fs::write(jobs[1].folder().join("outcome.json"), "{").unwrap();
+    let damaged = |refused: Refused| match refused {
+        Refused::Failed(StewardError::Damaged { retrain, .. }) => retrain,
+        other => panic!("{other}"),
+    };
+    let order = steward.order(&tenant, "ann", "");
+    assert_eq!(damaged(order.unwrap_err()), 2);
+    let answer = steward.answer(&tenant, 2, (true, "ann", ""));
+    assert_eq!(damaged(answer.unwrap_err()), 2);
+    std::fs::remove_dir_all(jobs[1].folder()).unwrap();
+    end_at(&jobs[0], 0);
+    assert_eq!(steward.order(&tenant, "ann", "").unwrap().id, 2);
+}
+
 #[test]
 fn the_file_of_a_candidate_that_is_not_taken_goes_unless_somebody_names_it() {
     let bench = Bench::new();
@@ -260,6 +283,8 @@ fn the_file_of_a_candidate_that_is_not_taken_goes_unless_somebody_names_it() {
         assert_eq!(outcome(&job).0, Ended::Refused);
         place.model(&candidate).exists()
     };
+    assert!(!ended("one that nobody else names"));
+    // Made anew by a later job: that an earlier one was refused with it keeps it no more.
     assert!(!ended("one that nobody else names"));
     // Of a job of the command line.
     let named = put(place, &twin("one of two jobs"));

@@ -181,8 +181,10 @@ async fn log_level(call: Call) -> Result<Response<Body>, Problem> {
 async fn set_log_level(call: Call) -> Result<Response<Body>, Problem> {
     Query::parse(call.uri.query(), &[])?;
     let given: NewLevel = given::read(&call.body, "level")?;
-    let level = NoteLevel::parse(&given.level)
-        .ok_or_else(|| Problem::bad("level_name", "level must be error, warning, info or debug"))?;
+    let level = NoteLevel::parse(&given.level).ok_or_else(|| {
+        let message = "level must be error, warning, info or debug";
+        Problem::bad("level_name", message).with_detail(json!({ "field": "level" }))
+    })?;
     call.app.process.notes.set_level(level);
     Ok(json_body(StatusCode::OK, &json!({ "level": level.name() })))
 }

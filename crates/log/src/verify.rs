@@ -15,7 +15,7 @@ pub struct VerifyReport {
     pub segments: usize,
     pub records: u64,
     pub first: Position,
-    /// Exclusive end of the intact part.
+    /// Exclusive end of what is intact from the first record on.
     pub end: Position,
     /// Bytes of a last group that is not whole; the next writer cuts them.
     pub torn_tail_bytes: u64,
@@ -44,19 +44,25 @@ pub fn verify(dir: &Path) -> Result<VerifyReport, LogError> {
     };
     let mut report = VerifyReport {
         first: Position(*first),
+        end: Position(*first),
         ..VerifyReport::default()
     };
     report.problems.extend(segment::check_start(&listing).err());
     let mut link: Option<SegmentHeader> = None;
     let mut id = None;
+    // Of the part without a gap: behind damage it stays where it is.
+    let (mut is_whole, mut end) = (true, *first);
     for (nth, first) in listing.segments.iter().enumerate() {
         let last = nth + 1 == listing.segments.len();
-        let checked = check_segment(dir, *first, last, link, &mut report);
+        let checked = check_segment(dir, *first, last, link, &mut end, &mut report);
+        if is_whole {
+            report.end = Position(end);
+        }
+        is_whole &= checked.is_ok();
         report.segments += 1;
         link = match checked {
             Ok(end) => {
                 report.records += end.first - *first;
-                report.end = Position(end.first);
                 id = Some(end.id);
                 Some(end)
             }
@@ -74,12 +80,13 @@ pub fn verify(dir: &Path) -> Result<VerifyReport, LogError> {
     Ok(report)
 }
 
-/// Returns what the header of the next segment must say.
+/// Returns what the header of the next segment must say. `end` follows the groups that check out.
 fn check_segment(
     dir: &Path,
     first: u64,
     last: bool,
     link: Option<SegmentHeader>,
+    end: &mut u64,
     report: &mut VerifyReport,
 ) -> Result<SegmentHeader, LogError> {
     let (file, path, header) = match (segment::open(dir, first), link) {
@@ -100,7 +107,10 @@ fn check_segment(
     let mut index = ActiveIndex::new(first);
     let sealed = loop {
         match scan.step()? {
-            Step::Group { at, frame } => sealed::index_group(&mut index, &scan, at, &frame),
+            Step::Group { at, frame } => {
+                sealed::index_group(&mut index, &scan, at, &frame);
+                *end = scan.next;
+            }
             Step::Seal(_) => break true,
             Step::End => break false,
             Step::Damaged { offset, what } => {

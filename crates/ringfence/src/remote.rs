@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde_json::Value;
-use ureq::http::{Method, Request, Response};
+use ureq::http::{Method, Request, Response, StatusCode};
 use ureq::{Agent, Body};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -62,15 +62,19 @@ impl Remote {
         self.json(method, path, Some((media, body)), &[])
     }
 
-    /// The same for a file, of which a server reads one at a time: waits for its turn.
-    pub fn send_in_turn(&self, path: &str, media: &str, body: &[u8]) -> Result<Value> {
+    /// The same for a file, of which a server reads one at a time: waits for its turn. Says too whether
+    /// the server holds by it what it did not hold before.
+    pub fn send_in_turn(&self, path: &str, media: &str, body: &[u8]) -> Result<(bool, Value)> {
         let until = Instant::now() + PATIENCE;
         loop {
-            match self.send(Method::POST, path, media, body) {
+            match self.told(Method::POST, path, Some((media, body)), &[]) {
                 Err(error) if is_busy(&error) && Instant::now() < until => {
                     thread::sleep(BUSY_PAUSE)
                 }
-                done => return done,
+                done => {
+                    let (status, value) = done?;
+                    return Ok((status == StatusCode::CREATED, value));
+                }
             }
         }
     }
@@ -122,12 +126,22 @@ impl Remote {
         body: Option<(&str, &[u8])>,
         headers: &[(&str, &str)],
     ) -> Result<Value> {
+        Ok(self.told(method, path, body, headers)?.1)
+    }
+
+    fn told(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&str, &[u8])>,
+        headers: &[(&str, &str)],
+    ) -> Result<(StatusCode, Value)> {
         let mut answer = self.answer(method, path, body, headers)?;
         let text = read(&mut answer)?;
         let value: Value = serde_json::from_str(&text)
             .with_context(|| format!("{} gave no JSON to {path}", self.to))?;
         if answer.status().is_success() {
-            return Ok(value);
+            return Ok((answer.status(), value));
         }
         Err(refused(&value))
     }

@@ -178,7 +178,9 @@ fn how_much_is_told_changes_while_it_runs_and_no_id_is_in_it() {
     assert_eq!(set("error").ok(), json!({ "level": "error" }));
     let before = server.told().matches(trace).count();
     decide(3);
-    assert_eq!(set("loud").code(), "level_name");
+    let refused = set("loud");
+    assert_eq!(refused.code(), "level_name");
+    assert_eq!(refused.json()["detail"]["field"], "level");
     let told = server.told();
     assert_eq!(told.matches(trace).count(), before);
     for secret in [token.as_str(), "event_id", "somebody-rare"] {

@@ -3,9 +3,11 @@
 use std::fs;
 use std::process::Output;
 
+use event::{EventTime, Span};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::models::{identity, variant};
 use crate::server::{Server, minute};
 
 const RULES: &str = "[[rules]]\nid = \"stolen\"\nwhen = 'on_list(\"stolen\", device.id)'\nstatus = \"active\"\ndecision = \"decline\"\n";
@@ -258,4 +260,32 @@ fn without_a_token_or_its_role_a_command_changes_nothing() {
     assert!(told.contains("role_missing"), "{told}");
     remote.token = engineer;
     assert_eq!(remote.json(&["policy", "show"]), before);
+}
+
+#[test]
+fn a_model_that_the_server_holds_already_is_not_told_as_new() {
+    let remote = Remote::new();
+    let model = variant(|it| it.header.created_by = "elsewhere".to_owned());
+    fs::write(remote.home.path().join("one.model"), &model).unwrap();
+    for is_new in [true, false] {
+        let taken = remote.json(&["models", "import", "one.model"]);
+        let wanted = json!({ "model": identity(&model), "new": is_new, "activated": false });
+        assert_eq!(taken, wanted);
+    }
+}
+
+#[test]
+fn a_comparison_takes_the_length_of_its_window_from_whoever_asks() {
+    let remote = Remote::new();
+    remote.decided("e1", "d1");
+    let begins = |last: &str| {
+        let table = remote.json(&["models", "compare", "--last", last]);
+        let time = |name: &str| EventTime::parse_iso(table[name].as_str().unwrap()).unwrap();
+        time("until").since(time("from"))
+    };
+    assert_eq!(begins("7d"), Span::days(7));
+    assert_eq!(begins("36h"), Span::parse("36h").unwrap());
+    let both = "/v1/models/compare?last=7d&from=2026-01-01T00:00:00Z";
+    let refused = remote.server.client().get(both);
+    assert_eq!(refused.json()["detail"]["field"], "last");
 }

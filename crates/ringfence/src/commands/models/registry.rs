@@ -254,9 +254,9 @@ pub fn import(cli: &Cli, place: &Place, change: &Change, file: &Path) -> Result<
     let (hash, is_new) = match &change.to {
         Some(to) => {
             let remote = Remote::new(to, &cli.tenant, change.token.as_deref())?;
-            let told = remote.send_in_turn("/v1/models", BYTES, &bytes)?;
+            let (is_new, told) = remote.send_in_turn("/v1/models", BYTES, &bytes)?;
             let hash = told["model"].as_str().context("an answer without model")?;
-            (hash.to_owned(), true)
+            (hash.to_owned(), is_new)
         }
         None => {
             let history = History::open(place)?;

@@ -50,7 +50,23 @@ pub fn list(cli: &Cli, server: &RetrainServer) -> Result<ExitCode> {
     for value in found["retrains"].as_array().into_iter().flatten() {
         line(value)?;
     }
+    for says in held_up(&found) {
+        writeln!(show::out(), "{says}")?;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What keeps retrains from beginning, or from going on.
+fn held_up(found: &Value) -> Vec<String> {
+    let reasons = [
+        ("blocked", &found["blocked"]["says"]),
+        ("waits", &found["waits"]),
+    ];
+    let told = reasons.iter().filter_map(|(what, says)| {
+        let says = says.as_str()?;
+        Some(format!("{what}: {says}"))
+    });
+    told.collect()
 }
 
 fn told(cli: &Cli, value: &Value) -> Result<ExitCode> {
@@ -80,4 +96,18 @@ fn line(value: &Value) -> Result<()> {
         text(&value["outcome"]["says"]),
     )?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_holds_retrains_up_is_told_and_nothing_where_nothing_does() {
+        let found =
+            json!({ "blocked": { "code": "retrain_blocked", "says": "data" }, "waits": "a watch" });
+        assert_eq!(held_up(&found), ["blocked: data", "waits: a watch"]);
+        assert!(held_up(&json!({ "blocked": null, "waits": null })).is_empty());
+    }
 }

@@ -53,7 +53,11 @@ pub struct Rule {
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum SettingsError {
     #[error("not a drift document: {message}")]
-    Syntax { message: String },
+    Syntax {
+        /// Its path in the document; `None` where the whole is no TOML, whose message tells the line.
+        field: Option<String>,
+        message: String,
+    },
     #[error(
         "must be more than 0, at most 7d, and divide an hour or be whole hours, got {got:?} (field \"window\")"
     )]
@@ -78,7 +82,7 @@ impl SettingsError {
 
     pub fn field(&self) -> Option<String> {
         match self {
-            SettingsError::Syntax { .. } => None,
+            SettingsError::Syntax { field, .. } => field.clone(),
             SettingsError::Window { .. } => Some("window".to_owned()),
             SettingsError::Windows { .. } => Some("windows".to_owned()),
             SettingsError::Bound { field, .. } => Some(field.clone()),
@@ -117,7 +121,8 @@ impl Settings {
     /// Of whatever features, and not checked yet.
     pub fn read(text: &str) -> Result<Settings, SettingsError> {
         let syntax = |error: toml::de::Error| SettingsError::Syntax {
-            message: error.message().to_owned(),
+            field: None,
+            message: error.to_string().trim().to_owned(),
         };
         let table: toml::Table = toml::from_str(text).map_err(syntax)?;
         // A span refuses 0 itself, without a name for it.
@@ -127,12 +132,20 @@ impl Settings {
             let got = window.to_owned();
             return Err(SettingsError::Window { got });
         }
-        toml::from_str(text).map_err(syntax)
+        let document = toml::Deserializer::parse(text).map_err(syntax)?;
+        serde_path_to_error::deserialize(document).map_err(|error| {
+            let path = error.path().to_string();
+            SettingsError::Syntax {
+                field: (path != ".").then_some(path),
+                message: error.inner().to_string().trim().to_owned(),
+            }
+        })
     }
 
     /// As a document.
     pub fn text(&self) -> Result<String, SettingsError> {
         toml::to_string(self).map_err(|error| SettingsError::Syntax {
+            field: None,
             message: error.to_string(),
         })
     }
@@ -221,7 +234,16 @@ mod tests {
         assert_eq!(code("[rules.speed]\nspread = 0.3"), (unknown, field));
         let field = "rules.amount.spread";
         assert_eq!(code("[rules.amount]\nspread = -1.0"), bound(field));
-        assert_eq!(code("colour = 1"), ("drift_document_invalid", None));
+        let document = |field: Option<&str>| ("drift_document_invalid", field.map(str::to_owned));
+        assert_eq!(code("colour = 1"), document(Some("colour")));
+        let (text, field) = (
+            "psi = 0.1\n[rules.amount]\nspread = \"wide\"",
+            "rules.amount.spread",
+        );
+        assert_eq!(code(text), document(Some(field)));
+        let told = Settings::parse(text, ["amount"].into_iter()).unwrap_err();
+        assert!(told.to_string().contains("line 3"), "{told}");
+        assert_eq!(code("psi = = 1"), document(None));
         let good = "window = \"15min\"\n[rules.amount]\nspread = 0.3";
         let good = Settings::parse(good, ["amount"].into_iter()).unwrap();
         assert_eq!(good.rules["amount"].spread, Some(0.3));

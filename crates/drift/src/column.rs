@@ -46,9 +46,7 @@ impl Column {
             novelty: None,
         }
     }
-}
 
-impl Column {
     /// How far back the events lie that a value is made from, by the window in its name. Without one a value that is no
     /// event's own may look back as far as any.
     pub(crate) fn memory_ms(&self) -> i64 {

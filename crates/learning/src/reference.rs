@@ -114,9 +114,8 @@ fn made_from(name: &str, unit: &str, sources: &[String]) -> u64 {
     for (at, source) in sources.iter().enumerate().skip(1) {
         let own = name == source || name.starts_with(&format!("{source}_"));
         // `new_device`, `devices_24h`.
-        let named = name
-            .split('_')
-            .any(|word| word.strip_suffix('s').unwrap_or(word) == source);
+        let is_of = |word: &str| word == source || word.strip_suffix('s') == Some(source);
+        let named = name.split('_').any(is_of);
         let counterparty = name.starts_with("counterparty_") && source == "payee";
         let balance = matches!(name, "drained" | "filled") && source.starts_with("balance");
         if own || named || counterparty || balance {
@@ -218,5 +217,32 @@ pub fn segment_name(engine: &Engine, key: SegmentKey) -> String {
     match name {
         Some(channel) => format!("{kind}/{channel}"),
         None => kind.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_made_from_the_fields_that_its_name_tells() {
+        let fields = ["amount", "device", "address", "balance_before", "payee"];
+        let sources = fields.map(str::to_owned);
+        let made_from = |name: &str, unit: &str| -> Vec<&str> {
+            let bits = made_from(name, unit, &sources);
+            let of = fields
+                .iter()
+                .enumerate()
+                .filter(|(at, _)| bits >> at & 1 == 1);
+            of.map(|(_, field)| *field).collect()
+        };
+        assert_eq!(made_from("drained", "share"), ["amount", "balance_before"]);
+        assert_eq!(made_from("devices_24h", "count"), ["device"]);
+        assert_eq!(made_from("new_address", "0 or 1"), ["address"]);
+        assert_eq!(
+            made_from("counterparty_in_sum_7d", "major units"),
+            ["amount", "payee"]
+        );
+        assert_eq!(made_from("hour_of_day", "hours"), Vec::<&str>::new());
     }
 }

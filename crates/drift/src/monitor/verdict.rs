@@ -136,7 +136,7 @@ impl Bench<'_> {
     ) -> Option<Finding> {
         let judged = judge(window)?;
         streak.go_on(window, judged.holds, judged.up);
-        let (latest, mut finding) = (window.from, self.finding(kind, window, &judged));
+        let mut finding = self.finding(kind, window, &judged);
         finding.reading.streak = streak.windows;
         finding.p = 1.0;
         if let Some(together) = &streak.together
@@ -146,7 +146,7 @@ impl Bench<'_> {
             let windows = streak.windows;
             finding = self.finding(kind, together, &judged);
             finding.reading.streak = windows;
-            finding.latest = latest;
+            finding.latest = window.from;
         }
         Some(finding)
     }

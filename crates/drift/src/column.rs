@@ -23,12 +23,23 @@ pub enum Scale {
     Clock,
 }
 
+/// What a value says of one of the event's own fields, whose faults are those of the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Field {
+    /// Nothing: it is made from other events too, or from several fields.
+    None,
+    /// What is in it.
+    Value,
+    /// Whether it is there: what it is a count of grows with the graph, in no unit.
+    Presence,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Column {
     pub name: String,
     pub scale: Scale,
-    /// Of an event's own field, whose fault is one of the data; else of what is made from it.
-    pub is_field: bool,
+    pub field: Field,
     /// The fields that a value is made from, any of which can break it: a bit per name of `Reference::sources`.
     pub sources: u64,
     /// Of a category: the column that is 0 where a value was never seen before.
@@ -41,7 +52,7 @@ impl Column {
         Column {
             name: name.to_owned(),
             scale,
-            is_field: false,
+            field: Field::None,
             sources: 0,
             novelty: None,
         }
@@ -55,7 +66,7 @@ impl Column {
         match (number('h'), number('d')) {
             (Some(hours), _) => hours * HOUR_MS,
             (None, Some(days)) => days * DAY_MS,
-            (None, None) if self.is_field || self.name == SCORE => 0,
+            (None, None) if self.field == Field::Value || self.name == SCORE => 0,
             (None, None) => LONGEST_MS,
         }
     }
@@ -94,7 +105,7 @@ mod tests {
         assert_eq!(memory("device_tenure"), LONGEST_MS);
         assert_eq!(memory(SCORE), 0);
         let amount = Column {
-            is_field: true,
+            field: Field::Value,
             ..Column::plain("amount", Scale::Money)
         };
         assert_eq!(amount.memory_ms(), 0);

@@ -21,7 +21,7 @@ mod quantiles;
 mod ruler;
 
 pub use alert::{Alert, Kind};
-pub use column::{Column, Scale};
+pub use column::{Column, Field, Scale};
 pub use monitor::Monitor;
 pub use monitor::statistics::Statistics;
 

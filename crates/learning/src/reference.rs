@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use drift::column::{SCORE, of_probability};
 use drift::reference::{ReferenceError, SegmentBy, SegmentKey};
-use drift::{Builder, Column, Reference, Scale};
+use drift::{Builder, Column, Field, Reference, Scale};
 use engine::Engine;
 use event::schema::{Domain, Part};
 use event::{AttributeIx, EventTime, Position, Record, Schema, Span};
@@ -80,10 +80,15 @@ pub fn columns(schema: &Schema, features: &FeatureList) -> (Vec<Column>, Vec<Str
             let is_role = role.is_some() && role.map(|it| &it.name) != subject.map(|it| &it.name);
             let is_attribute = feature.group == FeatureGroup::Transaction
                 && (category.is_some() || schema.attributes.iter().any(|it| it.name == *name));
+            let field = match name == "amount" || is_attribute {
+                true => Field::Value,
+                false if is_role => Field::Presence,
+                false => Field::None,
+            };
             Column {
                 name: name.clone(),
                 scale,
-                is_field: name == "amount" || is_attribute || is_role,
+                field,
                 sources: made_from(name, feature.unit, &sources),
                 novelty: category.and_then(|it| at(&format!("{it}_share"))),
             }

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use drift::reference::ReferenceError;
-use drift::{Column, Monitor, Reference, Scale, Settings};
+use drift::{Column, Field, Monitor, Reference, Scale, Settings};
 use event::EventTime;
 use graph::FeatureList;
 use model::artifact::Artifact;
@@ -45,29 +45,32 @@ fn columns_know_their_scale_their_field_and_what_they_are_made_from() {
     let (columns, sources, by) = reference::columns(&schema, &FeatureList::new(&schema));
     let of = |name: &str| columns.iter().find(|it| it.name == name).unwrap();
     let bit = |name: &str| 1_u64 << sources.iter().position(|it| it == name).unwrap();
-    let told = |it: &Column| (it.scale, it.is_field, it.sources);
+    let told = |it: &Column| (it.scale, it.field, it.sources);
     let money = bit("amount");
-    assert_eq!(told(of("amount")), (Scale::Money, true, money));
+    assert_eq!(told(of("amount")), (Scale::Money, Field::Value, money));
     assert_eq!(
         told(of("balance_before")),
-        (Scale::Log, true, bit("balance_before"))
+        (Scale::Log, Field::Value, bit("balance_before"))
     );
-    assert_eq!(told(of("hour_of_day")), (Scale::Clock, false, 0));
+    assert_eq!(told(of("hour_of_day")), (Scale::Clock, Field::None, 0));
     assert_eq!(
         told(of("channel_code")),
-        (Scale::Category, true, bit("channel"))
+        (Scale::Category, Field::Value, bit("channel"))
     );
-    assert_eq!(told(of("device_events")), (Scale::Log, true, bit("device")));
+    assert_eq!(
+        told(of("device_events")),
+        (Scale::Log, Field::Presence, bit("device"))
+    );
     assert_eq!(
         told(of("device_sum_24h")),
-        (Scale::Log, false, bit("device") | money)
+        (Scale::Log, Field::None, bit("device") | money)
     );
     assert_eq!(
         told(of("pair_device_count")),
-        (Scale::Log, false, bit("device"))
+        (Scale::Log, Field::None, bit("device"))
     );
     // The subject is in every event: it can stay away from none.
-    assert!(!of("account_events").is_field);
+    assert_eq!(of("account_events").field, Field::None);
     assert_eq!(columns.last().unwrap().name, "score");
     let share = columns
         .iter()

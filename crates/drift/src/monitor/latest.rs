@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::cells::Cells;
-use crate::column::Scale;
+use crate::column::{Field, Scale};
 use crate::quantiles::{Quantile, Quantiles};
 use crate::reference::Reference;
 
@@ -36,7 +36,8 @@ impl Sketched {
     pub fn of(reference: &Reference) -> Sketched {
         let columns = reference.columns.iter().enumerate();
         let numbers = columns.filter(|(_, it)| !matches!(it.scale, Scale::Category | Scale::Clock));
-        let own = |at: usize| reference.columns[at].is_field || at == reference.score();
+        let own =
+            |at: usize| reference.columns[at].field == Field::Value || at == reference.score();
         let whole: Vec<usize> = numbers.map(|it| it.0).collect();
         Sketched {
             own: whole.iter().copied().filter(|at| own(*at)).collect(),

@@ -8,7 +8,7 @@ use std::f64::consts::LOG2_10;
 use super::Limits;
 use super::window::{Streak, Watched, Window};
 use crate::alert::{Kind, Reading};
-use crate::column::{Column, Scale};
+use crate::column::{Column, Field, Scale};
 use crate::discovery::{chi_squared_tail, normal_tail, student_tail};
 use crate::reference::measure::{Compared, compare, distance};
 use crate::reference::{
@@ -294,10 +294,12 @@ impl Bench<'_> {
         {
             findings.push(self.finding(Kind::NewCategory, window, &judged));
         }
-        if !self.column.is_field {
+        if self.column.field == Field::None {
             return;
         }
-        if let Some(judged) = self.unit(window) {
+        if self.column.field == Field::Value
+            && let Some(judged) = self.unit(window)
+        {
             findings.push(self.finding(Kind::Unit, window, &judged));
         }
         // All events lack a field as often as those kinds of events come that have none.

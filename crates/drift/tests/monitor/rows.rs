@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ringfence_drift::column::of_probability;
 use ringfence_drift::reference::{DAY_MS, HOUR_MS, SegmentBy};
-use ringfence_drift::{Builder, Column, Monitor, Reference, Scale, Settings};
+use ringfence_drift::{Builder, Column, Field, Monitor, Reference, Scale, Settings};
 
 /// Monday.
 pub const START: i64 = 1_767_571_200_000;
@@ -35,23 +35,23 @@ pub fn columns() -> Vec<Column> {
     let amount = 1;
     let channel = 2;
     let device = 4;
-    let column = |name: &str, scale, is_field, sources| Column {
-        is_field,
+    let column = |name: &str, scale, field, sources| Column {
+        field,
         sources,
         ..Column::plain(name, scale)
     };
     let mut columns = vec![
-        column("event_type", Scale::Category, false, 0),
-        column("channel_code", Scale::Category, true, channel),
-        column("channel_share", Scale::Plain, false, channel),
-        column("amount", Scale::Money, true, amount),
-        column("count", Scale::Log, false, 0),
-        column("rate", Scale::Plain, false, 0),
-        column("tenure", Scale::Log, false, 0),
-        column("device_events", Scale::Log, true, device),
-        column("device_sum_7d", Scale::Log, false, amount | device),
-        column("hour_of_day", Scale::Clock, false, 0),
-        column("score", Scale::Plain, false, 0),
+        column("event_type", Scale::Category, Field::None, 0),
+        column("channel_code", Scale::Category, Field::Value, channel),
+        column("channel_share", Scale::Plain, Field::None, channel),
+        column("amount", Scale::Money, Field::Value, amount),
+        column("count", Scale::Log, Field::None, 0),
+        column("rate", Scale::Plain, Field::None, 0),
+        column("tenure", Scale::Log, Field::None, 0),
+        column("device_events", Scale::Log, Field::Presence, device),
+        column("device_sum_7d", Scale::Log, Field::None, amount | device),
+        column("hour_of_day", Scale::Clock, Field::None, 0),
+        column("score", Scale::Plain, Field::None, 0),
     ];
     columns[CHANNEL].novelty = Some(CHANNEL_SHARE as u16);
     columns

@@ -124,6 +124,18 @@ fn another_unit_is_told_as_such_and_explains_what_is_made_from_it() {
     assert!((80.0..125.0).contains(&factor), "{factor}");
 }
 
+/// It grows with the graph: ten times as many events of a device are no other unit of anything.
+#[test]
+fn a_count_that_tells_whether_a_field_is_there_has_no_unit() {
+    let found = alerts(8, |row| {
+        row.values[DEVICE] = (1.0 + row.values[DEVICE]) * 10.0 - 1.0;
+        true
+    });
+    assert_eq!(columns_of(&found), BTreeSet::from([DEVICE]), "{found:?}");
+    let faults = found.iter().filter(|it| it.reading.kind.is_data_quality());
+    assert_eq!(faults.count(), 0, "{found:?}");
+}
+
 /// A sum has the fault's events in it for as long as its window.
 #[test]
 fn what_a_fault_leaves_behind_is_no_drift_until_it_cannot_be_its_echo_any_more() {

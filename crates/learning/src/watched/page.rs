@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use drift::monitor::Observation;
-use drift::{Kind, Monitor, Reference};
+use drift::{Field, Kind, Monitor, Reference};
 use event::EventTime;
 
 use crate::evaluate::html::page::{Page, number};
@@ -56,7 +56,7 @@ fn time(ms: i64) -> String {
 fn drawn(monitor: &Monitor) -> Vec<usize> {
     let columns = &monitor.reference().columns;
     let named: BTreeSet<usize> = monitor.alerts().map(|it| usize::from(it.column)).collect();
-    let fields = (0..columns.len()).filter(|column| columns[*column].is_field);
+    let fields = (0..columns.len()).filter(|column| columns[*column].field == Field::Value);
     let mut drawn = vec![columns.len() - 1];
     for column in named.into_iter().chain(fields) {
         if !drawn.contains(&column) {

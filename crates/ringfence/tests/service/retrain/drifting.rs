@@ -100,7 +100,9 @@ fn drift_makes_a_candidate_that_is_watched_and_does_not_serve() {
     // Amounts lose their spread, and nothing that a field of an event is checked for.
     let mut later = Later::changed(&server, |event| event["amount"] = json!("40.00"));
     later.until(&mut client, |client| {
-        client.get("/v1/retrain/1").status == 200
+        let drift = client.get("/v1/drift").ok();
+        let alerts = drift["alerts"].as_array().unwrap();
+        alerts.iter().any(|it| it["data_quality"] == false)
     });
     let told = until(&mut client, &json!(1), "shadowing");
     let trigger = &told["trigger"];

@@ -231,7 +231,7 @@ impl WithSimd for Standardise<'_> {
 }
 
 /// Columns taken at a time: whole vectors on every machine, and enough for the compiler to make a loop of them.
-pub(crate) const LANES: usize = 32;
+pub(crate) const LANES: usize = 16;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lanes {

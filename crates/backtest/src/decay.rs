@@ -5,6 +5,8 @@
 //! judged once: what is told of a day does not change.
 
 mod follow;
+mod saved;
+mod turn;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -14,7 +16,12 @@ use event::record::{Decision, Label, ModelVersion, Record};
 use event::schema::{Legitimate, Part};
 use event::{Event, EventTime, Position, RoleIx, Schema, Span, ids};
 
-pub use follow::{Decay, Told};
+use saved::{SavedJudged, SavedRow};
+use serde::{Deserialize, Serialize};
+
+pub use follow::Decay;
+pub use saved::SavedError;
+pub use turn::Told;
 
 /// Days that are remembered; a start reads as many again.
 pub const DAYS_MAX: i64 = 35;
@@ -26,7 +33,8 @@ const DAY_MS: i64 = 86_400_000;
 const SEED: u64 = 1;
 
 /// One model's part of a day.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "SavedJudged", into = "SavedJudged")]
 pub struct Judged {
     /// Its beginning.
     pub day: EventTime,
@@ -56,16 +64,18 @@ pub struct Days {
     judged: VecDeque<Judged>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Day {
     /// Ascending by position.
     rows: Vec<Kept>,
-    decided: BTreeMap<ModelVersion, u64>,
+    /// By model.
+    decided: BTreeMap<[u8; 8], u64>,
     /// An event in 2 to this many is kept.
     halved: u32,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(try_from = "SavedRow", into = "SavedRow")]
 struct Kept {
     row: Row,
     model: ModelVersion,
@@ -184,12 +194,13 @@ impl Days {
             samples: 0,
         };
         for (model, decided) in &day.decided {
-            let own = day.rows.iter().filter(|it| it.model == *model);
+            let model = ModelVersion(*model);
+            let own = day.rows.iter().filter(|it| it.model == model);
             let (rows, said): (Vec<Row>, Vec<u32>) =
                 own.map(|it| (it.row.clone(), it.probability_ppm)).unzip();
             self.judged.push_back(Judged {
                 day: begins,
-                model: *model,
+                model,
                 decided: *decided,
                 worth: worth(&rows, &said, &options),
             });
@@ -201,7 +212,7 @@ impl Days {
 
 impl Day {
     fn keep(&mut self, kept: Kept, most: usize) {
-        *self.decided.entry(kept.model).or_default() += 1;
+        *self.decided.entry(kept.model.0).or_default() += 1;
         if !is_drawn(kept.row.position, self.halved) {
             return;
         }

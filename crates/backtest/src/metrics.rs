@@ -1,6 +1,6 @@
 //! What the decay of models is told as. Names and help texts stand here and nowhere else.
 
-use meters::row::Group;
+use meters::row::{Group, TENANT};
 use meters::{Exposition, Family};
 
 use crate::decay::{Judged, Told};
@@ -26,13 +26,22 @@ static DAY: Family = Family::gauge(
 )
 .seconds()
 .by(MODEL);
+static BEHIND: Family = Family::gauge(
+    "ringfence_decay_lag_records",
+    "Committed records that the thread which judges models by labels has not read yet.",
+)
+.by(TENANT);
 const MODEL: &[&str] = &["tenant", "model_version"];
 
 pub fn families() -> Vec<&'static Family> {
-    vec![&AP, &CALIBRATION, &FRAUDS, &DAY]
+    vec![&AP, &CALIBRATION, &FRAUDS, &DAY, &BEHIND]
 }
 
 pub fn write(out: &mut Exposition, groups: &[Group<'_, Told>]) {
+    let mut series = out.family(&BEHIND);
+    for (name, members) in groups {
+        series.value(&[name], members.iter().map(|it| it.behind).sum());
+    }
     let alone = groups
         .iter()
         .filter_map(|(name, members)| match members[..] {
@@ -41,8 +50,11 @@ pub fn write(out: &mut Exposition, groups: &[Group<'_, Told>]) {
         });
     let latest: Vec<(&str, String, &Judged)> = alone
         .flat_map(|(name, told)| {
-            let newest = told.first().map(|it| it.day);
-            let of_day = told.iter().take_while(move |it| Some(it.day) == newest);
+            let newest = told.days.first().map(|it| it.day);
+            let of_day = told
+                .days
+                .iter()
+                .take_while(move |it| Some(it.day) == newest);
             of_day.map(move |it| (name, it.model.digits(), it))
         })
         .collect();

@@ -1,28 +1,36 @@
 //! What one model was worth on a stretch of events that it decided: how well it ranked them, and how far what it said
 //! of them was from what came.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::row::{Row, Said};
-use crate::side::{Blocks, Figure, Resamples, Sheet, spread};
+use crate::side::{Blocks, Resamples, Sheet, spread};
 use crate::table::Options;
 use crate::truth::{self, Known};
 
 /// Of known events, weighted as [`crate::table::Table`] weighs them.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Worth {
     /// Known events, and those among them that were fraud.
     pub known: u64,
     pub frauds: u64,
     /// Known events of weight 1 that would tell as much (Kish 1965).
     pub effective: f64,
-    /// Average precision; `None` without a fraud.
-    pub ap: Option<Figure>,
+    /// `None` without a fraud.
+    pub ap: Option<AveragePrecision>,
     /// Expected calibration error over bins of equal weight; `None` without a known event. By chance alone it is above 0.
     pub calibration_error: Option<f64>,
     /// Frauds that the model's probabilities let expect, and those that came, by weight.
     pub frauds_expected: f64,
     pub frauds_came: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AveragePrecision {
+    pub value: f64,
+    /// 95 % interval, resampled by accounts; `None` below [`FRAUD_ACCOUNTS_MIN`](crate::FRAUD_ACCOUNTS_MIN).
+    pub low: Option<f64>,
+    pub high: Option<f64>,
 }
 
 /// As many as evaluation uses: one of them has some hundreds of events of a small day.
@@ -42,7 +50,11 @@ pub fn worth(rows: &[Row], probabilities_ppm: &[u32], options: &Options) -> Wort
     };
     let sheet = Sheet::new(rows, &known, &blocks, said);
     let mut resamples = Resamples::new(options.seed, blocks.count);
-    let all: Vec<_> = (0..options.resamples)
+    let draws = match sheet.has_enough() {
+        true => options.resamples,
+        false => 0,
+    };
+    let all: Vec<_> = (0..draws)
         .map(|_| {
             let [one] = resamples.next([&sheet]);
             one
@@ -53,7 +65,14 @@ pub fn worth(rows: &[Row], probabilities_ppm: &[u32], options: &Options) -> Wort
         known: truth.frauds + truth.legitimate,
         frauds: truth.frauds,
         effective: truth.effective,
-        ap: spread(sheet.ap(), &all, |it| it.ap),
+        ap: sheet.ap().map(|value| {
+            let figure = spread(Some(value), &all, |it| it.ap);
+            AveragePrecision {
+                value,
+                low: figure.map(|it| it.low),
+                high: figure.map(|it| it.high),
+            }
+        }),
         calibration_error: calibration.error(),
         frauds_expected: calibration.said,
         frauds_came: calibration.came,

@@ -66,7 +66,23 @@ fn each_bin_is_held_against_what_came_of_it() {
     let labels: Vec<bool> = (0..30).map(|at| at % 5 == 0).collect();
     let ap = worth.ap.unwrap();
     near(ap.value, average_precision(&scores, &labels, None));
-    assert!(ap.low < ap.value && ap.value < ap.high, "{ap:?}");
+    // Six frauds are too few to be resampled.
+    assert_eq!((ap.low, ap.high), (None, None));
+}
+
+#[test]
+fn a_ranking_has_an_interval_from_twenty_accounts_with_a_fraud_on() {
+    let ap = |frauds_of: usize| {
+        let rows = frauds((0..100).map(row).collect(), |at| at < frauds_of);
+        let ppm: Vec<u32> = (0..100).map(|at| 10_000 * ((at * 37) % 100)).collect();
+        worth(&rows, &ppm, &options()).ap.unwrap()
+    };
+    assert_eq!((ap(19).low, ap(19).high), (None, None));
+    let ap = ap(20);
+    assert!(
+        ap.low < Some(ap.value) && Some(ap.value) < ap.high,
+        "{ap:?}"
+    );
 }
 
 /// One probability is one bin, however many share it: where frauds lie among them is chance.

@@ -166,7 +166,11 @@ pub fn text(app: &App, format: Format) -> String {
     let mut out = Exposition::new(format);
     let tenants = app.node.tenants();
     let traffic = &app.traffic;
-    traffic.keep(|name| tenants.iter().any(|tenant| tenant.name == name));
+    let is_there = |name: &str| tenants.iter().any(|tenant| tenant.name == name);
+    traffic.keep(is_there);
+    // Its thread may not have seen yet that a tenant is gone, whose name must not be taken again.
+    let mut decay = app.process.decay.all();
+    decay.retain(|name, _| is_there(name));
     requests(traffic, &mut out);
     let held = app.verifier.held() as u64;
     out.family(&TOKENS_HELD).value(&[], held);
@@ -184,7 +188,6 @@ pub fn text(app: &App, format: Format) -> String {
     let tallies = app.process.steward.tallies();
     let tallies = tallies.iter().map(|(name, tally)| (name.clone(), tally));
     steward::metrics::write(&mut out, &traffic.names.group(tallies));
-    let decay = app.process.decay.all();
     let decay = decay.iter().map(|(name, told)| (name.clone(), told));
     backtest::metrics::write(&mut out, &traffic.names.group(decay));
     webhooks::metrics::write(&mut out, &app.process.webhooks);

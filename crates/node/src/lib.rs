@@ -32,6 +32,7 @@ pub mod place;
 pub mod recovery;
 pub mod retention;
 pub mod shadow;
+pub mod state_file;
 
 mod error;
 

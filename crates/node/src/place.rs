@@ -11,6 +11,7 @@ pub const CASEWORK: &str = "casework.db";
 pub const WEBHOOKS: &str = "webhooks.db";
 pub const TRAIL: &str = "trail";
 pub const WATCH: &str = "watch.state";
+pub const DECAY: &str = "decay.state";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
@@ -64,6 +65,11 @@ impl Place {
     /// What the watch over drift knows.
     pub fn watch(&self) -> PathBuf {
         self.root.join(WATCH)
+    }
+
+    /// What is known of models' days that wait for their labels, and of those that were judged.
+    pub fn decay(&self) -> PathBuf {
+        self.root.join(DECAY)
     }
 
     /// The log's first record, written apart before retention removes it.

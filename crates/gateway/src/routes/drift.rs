@@ -24,7 +24,7 @@ pub async fn show(call: Call) -> Result<Response<Body>, Problem> {
     shape(&tenant)?;
     let decay = call.app.process.decay.of(&tenant.name);
     let starter = call.app.settings.starter;
-    let decay: Vec<Value> = decay.iter().map(|it| judged(it, starter)).collect();
+    let decay: Vec<Value> = (decay.days.iter()).map(|it| judged(it, starter)).collect();
     let mut body = match tenant.watch() {
         None => json!(Status::nothing()),
         Some(watch) => {

@@ -88,7 +88,21 @@ def serve(data, config=CONFIG):
         [RINGFENCE, "--data", data, "--json", "serve", "--config", WORK / "config.toml",
          "--listen", f"127.0.0.1:{port}"], stdout=subprocess.DEVNULL)
     ready(port, "/readyz")
-    return server, port, time.monotonic() - started
+    seconds = time.monotonic() - started
+    caught_up(port, token(data, "--role", "admin"))
+    return server, port, seconds
+
+
+def caught_up(port, bearer, within=1800):
+    """Waits for the thread that judges models by labels: what it reads of the days before is nobody's decision."""
+    started, name = time.monotonic(), "ringfence_decay_lag_records"
+    while time.monotonic() - started < within:
+        text = get(port, "/metrics", {"Authorization": f"Bearer {bearer}"})[1]
+        behind = [float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(name + "{")]
+        if behind and not any(behind):
+            return
+        time.sleep(0.2)
+    raise SystemExit(f"{name} is not 0 within {within} s")
 
 
 def stop(server):

@@ -1,6 +1,5 @@
 //! `ringfence backtest` and `ringfence advise`: what other rules or thresholds would have decided.
 
-use std::fs;
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::process::ExitCode;
@@ -19,6 +18,7 @@ use tokio::time::timeout;
 use ureq::http::Method;
 
 use crate::cli::{AdviseArgs, BacktestArgs, Cli, WindowArgs};
+use crate::commands::output::Output;
 use crate::commands::rules::read;
 use crate::remote::{Remote, refused};
 use crate::show;
@@ -95,8 +95,7 @@ pub fn advise(cli: &Cli, args: &AdviseArgs) -> Result<ExitCode> {
         }
     };
     if let Some(file) = &args.html {
-        fs::write(file, curves::page(&advice))
-            .with_context(|| format!("cannot write {}", file.display()))?;
+        Output::begin(file)?.write_whole(curves::page(&advice))?;
     }
     if cli.json {
         show::json(&advice)?;

@@ -23,6 +23,7 @@ use node::node::lineup::Leave;
 use node::{History, Place};
 use serde_json::json;
 
+use super::output::Output;
 use super::train::{
     Ground, Trained, method, put_into_service, range, replay, reserve, write_model,
 };
@@ -173,7 +174,7 @@ fn export(cli: &Cli, place: &Place, file: &Path, onnx: bool, wanted: Option<&str
         };
         (text.into_bytes(), "lightgbm", says)
     };
-    fs::write(file, bytes).with_context(|| format!("cannot write {}", file.display()))?;
+    Output::begin(file)?.write_whole(bytes)?;
     if cli.json {
         return Ok(show::json(&json!({
             "model": hash,

@@ -35,9 +35,10 @@ impl Output {
         let shown = self.shown.display();
         match self.kind {
             Kind::Beside { draft, path } => {
-                let kept = draft.persist(path).map(drop);
-                kept.map_err(|error| error.error)
-                    .with_context(|| format!("cannot write {shown}"))
+                let synced = draft.as_file().sync_all();
+                let kept =
+                    synced.and_then(|()| draft.persist(path).map(drop).map_err(|it| it.error));
+                kept.with_context(|| format!("cannot write {shown}"))
             }
             Kind::Direct(mut file) => file
                 .flush()
@@ -46,8 +47,8 @@ impl Output {
     }
 
     /// All of it at once.
-    pub fn write_whole(mut self, text: &str) -> Result<()> {
-        let written = self.write_all(text.as_bytes());
+    pub fn write_whole(mut self, bytes: impl AsRef<[u8]>) -> Result<()> {
+        let written = self.write_all(bytes.as_ref());
         written.with_context(|| format!("cannot write {}", self.shown.display()))?;
         self.finish()
     }

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use super::remote::{BYTES, resolve};
 use super::the_one;
 use crate::cli::{Change, Cli};
+use crate::commands::output::Output;
 use crate::remote::Remote;
 use crate::show;
 
@@ -214,7 +215,7 @@ pub fn export(
             (hash, bytes.context("the model file has gone")?)
         }
     };
-    fs::write(file, &bytes).with_context(|| format!("cannot write {}", file.display()))?;
+    Output::begin(file)?.write_whole(&bytes)?;
     if cli.json {
         return Ok(show::json(
             &json!({ "model": hash, "file": file, "format": "artifact", "bytes": bytes.len() }),

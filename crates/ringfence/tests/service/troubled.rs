@@ -50,7 +50,8 @@ fn a_shadow_whose_file_is_damaged_is_told_of_and_comes_back_when_it_is_asked_for
     );
     assert_eq!(troubled(&mut client), (Value::Null, false));
     client.post("/v1/decisions", &payment(2).to_string()).ok();
-    until("a score", || held(&server, &hash).len() == 1);
+    // The first decision's sample may have waited until there was somebody to score it.
+    until("a score", || !held(&server, &hash).is_empty());
     until("a line", || server.told().contains("scores again"));
 }
 

@@ -383,7 +383,7 @@ fn an_erased_tenant_s_webhooks_end_with_it_and_no_other_s() {
     assert_eq!(acme.get("/v1/webhooks").ok()["webhooks"], json!([]));
     let (_, _) = add(&mut acme, &quick.url(), &["*"]);
     acme.post("/v1/decisions", &payment(99).to_string()).ok();
-    until(|| (quick.got().len() == 2).then_some(()));
+    until(|| (quick.got().len() >= 2).then_some(()));
     assert_eq!(hanging.got().len(), 4);
 }
 
@@ -431,7 +431,7 @@ fn the_command_speaks_to_the_server_from_the_first_endpoint_to_the_last() {
     let secret = second["secret"].as_str().unwrap();
     assert!(verify(&server, secret, &last, &last.body).status.success());
     run(&["redeliver", id, &delivery]);
-    until(|| (receiver.accepted().len() == 2).then_some(()));
+    until(|| (receiver.accepted().len() >= 2).then_some(()));
     assert_eq!(run(&["redeliver", id])["deliveries"], 0);
     let set = run(&["set", id, "--enabled", "false", "--kind", "alert.created"]);
     assert_eq!(

@@ -230,7 +230,8 @@ impl WithSimd for Standardise<'_> {
     }
 }
 
-/// Columns taken at a time: whole vectors on every machine, and enough for the compiler to make a loop of them.
+/// Columns taken at a time: whole vectors on every machine, and no more than what a block counts of them has room for in
+/// registers of 512 bits.
 pub(crate) const LANES: usize = 16;
 
 #[derive(Clone, Copy, Debug)]

@@ -78,7 +78,8 @@ impl Decay {
         let thread = self.thread.lock();
         let thread = thread.unwrap_or_else(PoisonError::into_inner).take();
         match thread.map(JoinHandle::join) {
-            Some(Ok(turns)) => {
+            Some(Ok(mut turns)) => {
+                self.shared.seat(&mut turns);
                 // Here and not there: that thread may have to wait for whoever else uses the machine.
                 for mut turn in turns.into_values() {
                     turn.save(&self.shared.tell);

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use event::record::Record;
 use event::{EventTime, Position, Schema, Span};
 use node::node::TenantHandle;
+use node::request::NotServing;
 use node::state_file::{self, Magic};
 use node::{Follower, History, NodeError};
 
@@ -99,6 +100,10 @@ impl Turn {
 
     /// Writes down what is known, if there is more of it than was written down.
     pub fn save(&mut self, tell: &Tell) {
+        // Another log may lie there by now.
+        if self.tenant.status() == Some(NotServing::Starting) {
+            return;
+        }
         let place = self.tenant.place().clone();
         let Some(open) = self.open.as_mut().filter(|it| it.has_more) else {
             return;

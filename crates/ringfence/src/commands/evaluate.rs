@@ -53,7 +53,7 @@ pub fn run(cli: &Cli, args: &EvaluateArgs) -> Result<ExitCode> {
     bar.finish_and_clear();
     let standings = against.standings(&place)?;
     if let Some(page) = page {
-        page.write_whole(&html::write(&report, &standings))?;
+        page.write_whole(html::write(&report, &standings))?;
     }
     if cli.json {
         let mut value = serde_json::to_value(&report)?;

@@ -65,7 +65,7 @@ pub fn run(cli: &Cli, args: &DriftReportArgs) -> Result<ExitCode> {
     )?;
     bar.finish_and_clear();
     if let Some(page) = page {
-        page.write_whole(&page::write(&version[..12], &monitor, &readings))?;
+        page.write_whole(page::write(&version[..12], &monitor, &readings))?;
     }
     if !args.readings {
         readings.clear();

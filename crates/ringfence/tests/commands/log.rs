@@ -94,11 +94,15 @@ fn a_damaged_log_is_cut_when_told_to_and_what_is_lost_is_named() {
     );
     assert_eq!(fs::read(&path).unwrap(), damaged, "nothing was changed");
 
+    // What is known of days may know of what is cut.
+    let days = path.parent().unwrap().with_file_name("decay.state");
+    fs::write(&days, "of what is cut").unwrap();
     let done = bench.json(&["log", "repair", "--cut"]);
     assert_eq!(done["lost"], told["lost"]);
     let end = done["end"].as_u64().unwrap() as usize;
     let lost = &done["lost"];
     assert_eq!(lost["until"], before.len());
+    assert!(!days.exists());
     assert_eq!(lost["records"], before.len() - end);
     // The damaged record alone cannot be read.
     assert_eq!(lost["readable"], before.len() - end - 1);

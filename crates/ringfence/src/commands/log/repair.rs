@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -53,6 +53,14 @@ pub fn run(cli: &Cli, place: &Place, cut: bool) -> Result<ExitCode> {
         Some(_) => told.write(&plan, &list)?,
     };
     if let Some(aside) = &aside {
+        // It may know of what is cut, and is made again from what stays.
+        let known = place.decay();
+        match std::fs::remove_file(&known) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("cannot remove {}", known.display()));
+            }
+            _ => {}
+        }
         plan.cut(aside)?;
         let kept = aside.join(LIST);
         std::fs::rename(&list, &kept)

@@ -15,12 +15,11 @@ use compare::{Options, Row};
 use event::record::{Decision, Label, ModelVersion, Record};
 use event::schema::{Legitimate, Part};
 use event::{Event, EventTime, Position, RoleIx, Schema, Span, ids};
-
-use saved::{SavedJudged, SavedRow};
 use serde::{Deserialize, Serialize};
 
 pub use follow::Decay;
 pub use saved::SavedError;
+use saved::{SavedJudged, SavedRow};
 pub use turn::Told;
 
 /// Days that are remembered; a start reads as many again.
@@ -68,8 +67,7 @@ pub struct Days {
 struct Day {
     /// Ascending by position.
     rows: Vec<Kept>,
-    /// By model.
-    decided: BTreeMap<[u8; 8], u64>,
+    decided: BTreeMap<ModelVersion, u64>,
     /// An event in 2 to this many is kept.
     halved: u32,
 }
@@ -194,13 +192,12 @@ impl Days {
             samples: 0,
         };
         for (model, decided) in &day.decided {
-            let model = ModelVersion(*model);
-            let own = day.rows.iter().filter(|it| it.model == model);
+            let own = day.rows.iter().filter(|it| it.model == *model);
             let (rows, said): (Vec<Row>, Vec<u32>) =
                 own.map(|it| (it.row.clone(), it.probability_ppm)).unzip();
             self.judged.push_back(Judged {
                 day: begins,
-                model,
+                model: *model,
                 decided: *decided,
                 worth: worth(&rows, &said, &options),
             });
@@ -212,7 +209,7 @@ impl Days {
 
 impl Day {
     fn keep(&mut self, kept: Kept, most: usize) {
-        *self.decided.entry(kept.model.0).or_default() += 1;
+        *self.decided.entry(kept.model).or_default() += 1;
         if !is_drawn(kept.row.position, self.halved) {
             return;
         }

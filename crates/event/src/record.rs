@@ -2,7 +2,7 @@
 
 mod activation;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use smallvec::SmallVec;
 
 use crate::ids::{AttributeIx, EntityId, EventId, EventTypeIx, Position, RoleIx};
@@ -287,7 +287,9 @@ pub enum DecisionSource {
     Fallback,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct ModelVersion(pub [u8; 8]);
 
 impl ModelVersion {

@@ -1,5 +1,5 @@
-//! What somebody beside an owner knows, as a file: what kind it is, its bytes, and a digest over both. It only saves
-//! reading the log again: who finds it damaged tells, and does without.
+//! What somebody beside an owner knows, as a file: what kind it is, its bytes, and a digest over both. It holds
+//! nothing that is not made of the log: who finds it damaged tells, and begins anew.
 
 use std::fs::{self, File};
 use std::io::{self, Write};

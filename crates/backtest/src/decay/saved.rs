@@ -42,27 +42,21 @@ pub(super) struct SavedRow {
     at: i64,
     amount: f32,
     block: u64,
+    /// Its place in `DecisionKind::ALL`.
     verdict: u8,
     propensity_ppm: u32,
     is_fraud: Option<bool>,
-    model: [u8; 8],
+    model: ModelVersion,
     probability_ppm: u32,
 }
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct SavedJudged {
     day: i64,
-    model: [u8; 8],
+    model: ModelVersion,
     decided: u64,
     worth: Worth,
 }
-
-const VERDICTS: [DecisionKind; 4] = [
-    DecisionKind::Approve,
-    DecisionKind::Challenge,
-    DecisionKind::Review,
-    DecisionKind::Decline,
-];
 
 impl Days {
     /// All that is known of the records before the position; the next one to be taken is told with it.
@@ -124,7 +118,7 @@ impl From<Kept> for SavedRow {
             verdict: verdict as u8,
             propensity_ppm,
             is_fraud: label.map(|it| it == Verdict::Fraud),
-            model: kept.model.0,
+            model: kept.model,
             probability_ppm: kept.probability_ppm,
         }
     }
@@ -134,7 +128,7 @@ impl TryFrom<SavedRow> for Kept {
     type Error = &'static str;
 
     fn try_from(saved: SavedRow) -> Result<Kept, &'static str> {
-        let verdict = VERDICTS.get(usize::from(saved.verdict));
+        let verdict = DecisionKind::ALL.get(usize::from(saved.verdict));
         let label = |is_fraud| match is_fraud {
             true => Verdict::Fraud,
             false => Verdict::Legitimate,
@@ -149,7 +143,7 @@ impl TryFrom<SavedRow> for Kept {
                 propensity_ppm: saved.propensity_ppm,
                 label: saved.is_fraud.map(label),
             },
-            model: ModelVersion(saved.model),
+            model: saved.model,
             probability_ppm: saved.probability_ppm,
         })
     }
@@ -159,7 +153,7 @@ impl From<Judged> for SavedJudged {
     fn from(judged: Judged) -> SavedJudged {
         SavedJudged {
             day: judged.day.millis(),
-            model: judged.model.0,
+            model: judged.model,
             decided: judged.decided,
             worth: judged.worth,
         }
@@ -170,7 +164,7 @@ impl From<SavedJudged> for Judged {
     fn from(saved: SavedJudged) -> Judged {
         Judged {
             day: EventTime::from_millis(saved.day),
-            model: ModelVersion(saved.model),
+            model: saved.model,
             decided: saved.decided,
             worth: saved.worth,
         }

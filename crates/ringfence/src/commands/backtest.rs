@@ -77,6 +77,7 @@ pub fn run(cli: &Cli, args: &BacktestArgs) -> Result<ExitCode> {
 }
 
 pub fn advise(cli: &Cli, args: &AdviseArgs) -> Result<ExitCode> {
+    let page = args.html.as_deref().map(Output::begin).transpose()?;
     let advice = match Target::open(cli, &args.change)? {
         Target::Stopped(tenant, _) => {
             let plan = plan(&tenant, &args.window)?;
@@ -94,8 +95,8 @@ pub fn advise(cli: &Cli, args: &AdviseArgs) -> Result<ExitCode> {
             wait(cli, &remote, "/v1/advice", &body)?
         }
     };
-    if let Some(file) = &args.html {
-        Output::begin(file)?.write_whole(curves::page(&advice))?;
+    if let Some(page) = page {
+        page.write_whole(curves::page(&advice))?;
     }
     if cli.json {
         show::json(&advice)?;

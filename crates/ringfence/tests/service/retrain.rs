@@ -115,6 +115,7 @@ fn until(client: &mut Client, id: &Value, status: &str) -> Value {
         let told = client.get(&format!("/v1/retrain/{id}"));
         // One that nobody asked for begins when it is due.
         if told.status == 404 && Instant::now() < end {
+            thread::sleep(Duration::from_millis(50));
             continue;
         }
         let told = told.ok();
